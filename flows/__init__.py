@@ -1,0 +1,1 @@
+"""Bytewax wiring and input/output. No decisions live here."""

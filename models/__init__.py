@@ -1,0 +1,1 @@
+"""Every decision, pure: no clock, randomness, environment, file, network, thread or log."""

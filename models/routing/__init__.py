@@ -1,0 +1,1 @@
+"""The router: candidates, features, scores, plans, and the fold that ties them to the ledger."""

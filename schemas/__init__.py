@@ -1,0 +1,1 @@
+"""What crosses a boundary: records, codes, slices, lake tables. Imports none of our packages."""

@@ -1,0 +1,146 @@
+"""The kinds of record a journal may hold, each with its number, its class and its columns.
+
+The number is the kernel's and the slice's code for the kind. It is part of the checkpoint format, so
+a new kind goes to the end. Arrow types are derived from the classes: there is one definition.
+"""
+
+from enum import IntEnum
+from functools import cache
+from typing import Any
+
+import msgspec
+import pyarrow as pa
+
+from schemas.control import ClockTicked, ModelActivated, PolicyActivated
+from schemas.envelope import Event
+from schemas.inventory import InventoryAdjusted, InventoryCounted, PricesPublished, SupplyPlanned
+from schemas.network import CapacitySet, LaneSet, NodeSet, SignalObserved
+from schemas.orders import (
+    OrderAmended,
+    OrderCancelled,
+    OrderReceived,
+    PaymentUpdated,
+    ReturnReceived,
+)
+from schemas.work import (
+    WorkAccepted,
+    WorkHandedOver,
+    WorkPacked,
+    WorkPicked,
+    WorkRejected,
+    WorkShortPicked,
+    WorkTimedOut,
+)
+
+
+class Kind(IntEnum):
+    """Kinds of journal record."""
+
+    ORDER_RECEIVED = 0
+    ORDER_AMENDED = 1
+    ORDER_CANCELLED = 2
+    PAYMENT_UPDATED = 3
+    RETURN_RECEIVED = 4
+    INVENTORY_COUNTED = 5
+    INVENTORY_ADJUSTED = 6
+    SUPPLY_PLANNED = 7
+    PRICES_PUBLISHED = 8
+    NODE_SET = 9
+    CAPACITY_SET = 10
+    LANE_SET = 11
+    SIGNAL_OBSERVED = 12
+    WORK_ACCEPTED = 13
+    WORK_REJECTED = 14
+    WORK_TIMED_OUT = 15
+    WORK_SHORT_PICKED = 16
+    WORK_PICKED = 17
+    WORK_PACKED = 18
+    WORK_HANDED_OVER = 19
+    CLOCK_TICKED = 20
+    POLICY_ACTIVATED = 21
+    MODEL_ACTIVATED = 22
+
+    @property
+    def tag(self) -> str:
+        """The CloudEvents ``type``, as in ``order.received``."""
+        return _TAGS[self]
+
+
+EVENT_CLASSES: dict[Kind, type[Event]] = {
+    Kind.ORDER_RECEIVED: OrderReceived,
+    Kind.ORDER_AMENDED: OrderAmended,
+    Kind.ORDER_CANCELLED: OrderCancelled,
+    Kind.PAYMENT_UPDATED: PaymentUpdated,
+    Kind.RETURN_RECEIVED: ReturnReceived,
+    Kind.INVENTORY_COUNTED: InventoryCounted,
+    Kind.INVENTORY_ADJUSTED: InventoryAdjusted,
+    Kind.SUPPLY_PLANNED: SupplyPlanned,
+    Kind.PRICES_PUBLISHED: PricesPublished,
+    Kind.NODE_SET: NodeSet,
+    Kind.CAPACITY_SET: CapacitySet,
+    Kind.LANE_SET: LaneSet,
+    Kind.SIGNAL_OBSERVED: SignalObserved,
+    Kind.WORK_ACCEPTED: WorkAccepted,
+    Kind.WORK_REJECTED: WorkRejected,
+    Kind.WORK_TIMED_OUT: WorkTimedOut,
+    Kind.WORK_SHORT_PICKED: WorkShortPicked,
+    Kind.WORK_PICKED: WorkPicked,
+    Kind.WORK_PACKED: WorkPacked,
+    Kind.WORK_HANDED_OVER: WorkHandedOver,
+    Kind.CLOCK_TICKED: ClockTicked,
+    Kind.POLICY_ACTIVATED: PolicyActivated,
+    Kind.MODEL_ACTIVATED: ModelActivated,
+}
+KIND_OF: dict[type[Event], Kind] = {cls: kind for kind, cls in EVENT_CLASSES.items()}
+_TAGS: dict[Kind, str] = {k: str(c.__struct_config__.tag) for k, c in EVENT_CLASSES.items()}
+KIND_OF_TAG: dict[str, Kind] = {tag: kind for kind, tag in _TAGS.items()}
+
+INSTANT = pa.timestamp("us", "UTC")
+ENVELOPE_SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("subject", pa.string()),
+        ("time", INSTANT),
+        ("recordedtime", INSTANT),
+        ("tenant", pa.string()),
+        ("network", pa.string()),
+    ]
+)
+
+
+@cache
+def data_type(kind: Kind) -> pa.StructType:
+    """The Arrow struct of the kind's ``data``: (field name, type) in declaration order."""
+    info = msgspec.inspect.type_info(EVENT_CLASSES[kind])
+    assert isinstance(info, msgspec.inspect.StructType)
+    data = next(f for f in info.fields if f.name == "data")
+    return _arrow_type(data.type)
+
+
+def _arrow_type(info: Any) -> pa.DataType:
+    """Arrow type of a msgspec type; units are int64, words are strings."""
+    match info:
+        case msgspec.inspect.Metadata():
+            return _arrow_type(info.type)
+        case msgspec.inspect.UnionType():
+            (inner,) = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
+            return _arrow_type(inner)
+        case msgspec.inspect.StructType():
+            return pa.struct([pa.field(f.name, _arrow_type(f.type)) for f in info.fields])
+        case msgspec.inspect.ListType():
+            return pa.list_(_arrow_type(info.item_type))
+        case msgspec.inspect.BoolType():
+            return pa.bool_()
+        case msgspec.inspect.IntType():
+            return pa.int64()
+        case msgspec.inspect.FloatType():
+            return pa.float64()
+        case msgspec.inspect.StrType() | msgspec.inspect.EnumType():
+            return pa.string()
+        case msgspec.inspect.DateTimeType():
+            return INSTANT
+        case msgspec.inspect.DateType():
+            return pa.date32()
+    raise TypeError(f"no Arrow type for {info!r}")
+

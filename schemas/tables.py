@@ -1,0 +1,191 @@
+"""The lake's tables: columns, and the effects of a slice as rows for them.
+
+Every fact row starts with (``partition``, ``position``, ``index``): the log record that caused it and
+which of that record's effects it is, counted from 0 over all tables. Facts are append-only; what is
+current is a view. ``measurements`` are what the wall clock said: no fact, and outside every digest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import pyarrow as pa
+
+from schemas.kinds import INSTANT
+
+VERSION = 1
+"""Version of the tables below; a lake of another version is refused."""
+
+
+class Table(StrEnum):
+    """Fact tables of the lake."""
+
+    DECISIONS = "decisions"
+    ALLOCATIONS = "allocations"
+    EXCEPTIONS = "exceptions"
+    STOCK = "stock"
+    NODES = "nodes"
+    LANES = "lanes"
+    DEAD_LETTERS = "dead_letters"
+    MEASUREMENTS = "measurements"
+
+
+_CAUSE = [("partition", pa.int32()), ("position", pa.int64()), ("index", pa.int32())]
+_SCOPE = [("tenant", pa.string()), ("network", pa.string())]
+COMPONENTS = ("freight", "handling", "time", "late", "carbon", "shadow", "split")
+"""Terms of a plan's cost, weighted by the policy, in minor units; they add up to ``total``."""
+
+
+def _costs(prefix: str) -> list[tuple[str, pa.DataType]]:
+    return [(f"{prefix}{name}_minor", pa.int64()) for name in (*COMPONENTS, "total")]
+
+
+SCHEMAS: dict[Table, pa.Schema] = {
+    Table.DECISIONS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("revision", pa.int32()),
+            ("kind", pa.string()),  # DecisionKind
+            ("trigger", pa.string()),  # Trigger
+            ("outcome", pa.string()),  # Outcome, of the whole order after this decision
+            ("selection", pa.string()),  # Selection
+            ("hold_reason", pa.string()),  # HoldReason
+            ("decided_at", INSTANT),  # record time of the cause
+            ("policy_version", pa.string()),
+            ("model_sha256", pa.string()),  # empty: rules decided
+            ("price_epoch", pa.int64()),
+            ("region", pa.string()),
+            ("channel", pa.string()),
+            ("lines", pa.int32()),  # of the whole order
+            ("units_ordered", pa.int64()),  # of the whole order, less cancelled units
+            ("units_served", pa.int64()),  # by this decision's packages
+            ("units_backordered", pa.int64()),  # by this decision, against planned supply
+            ("units_unserved", pa.int64()),  # neither; the order stays open for a person
+            ("weight_g", pa.int64()),  # of this decision's packages
+            ("nodes", pa.list_(pa.string())),  # the winner: a package per node, in allocation order
+            ("lane_ids", pa.list_(pa.string())),  # and the lane of each
+            ("promise_at", INSTANT),  # all routed units delivered, at the model's p90; else null
+            ("backorder_due_at", INSTANT),  # when the supply of the backordered units is due
+            *_costs(""),
+            ("carbon_g", pa.int64()),
+            ("transit_p50_hours", pa.float32()),  # of the slowest package
+            ("transit_p90_hours", pa.float32()),
+            ("handling_hours", pa.float32()),
+            ("late_probability", pa.float32()),
+            ("out_of_range", pa.bool_()),  # an input of the winner lay outside the trained range
+            ("runner_up_nodes", pa.list_(pa.string())),  # empty: there was none
+            *_costs("runner_up_"),
+            ("second_runner_up_nodes", pa.list_(pa.string())),
+            *_costs("second_runner_up_"),
+            ("margin_minor", pa.int64()),  # runner-up total - winner total; null without runner-up
+            ("exclusions", pa.list_(pa.uint8())),  # Exclusion per node, by nodes.node_no
+        ]
+    ),
+    Table.ALLOCATIONS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("line_no", pa.int64()),
+            ("sku", pa.string()),
+            ("node", pa.string()),
+            ("lane_id", pa.string()),
+            ("event", pa.string()),  # placed, released, consumed; planned, unplanned (supply)
+            ("qty", pa.int64()),  # positive
+            ("ship_date", pa.date32()),  # the node's day that this was booked on; null if planned
+        ]
+    ),
+    Table.EXCEPTIONS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("code", pa.string()),  # ExceptionCode
+            ("severity", pa.string()),
+            ("order_id", pa.string()),
+            ("node", pa.string()),
+            ("sku", pa.string()),
+            ("qty", pa.int64()),
+            ("raised_at", INSTANT),
+        ]
+    ),
+    Table.STOCK: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("node", pa.string()),
+            ("sku", pa.string()),
+            ("on_hand", pa.int64()),
+            ("reserved", pa.int64()),
+            ("safety_stock", pa.int64()),
+            ("available", pa.int64()),  # on_hand - reserved - safety_stock; may be negative
+            ("at", INSTANT),
+        ]
+    ),
+    Table.NODES: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("node_no", pa.int32()),
+            ("node", pa.string()),
+            ("location_type", pa.string()),
+            ("open", pa.bool_()),
+            ("at", INSTANT),
+        ]
+    ),
+    Table.LANES: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("lane_id", pa.string()),
+            ("node", pa.string()),
+            ("region", pa.string()),
+            ("carrier", pa.string()),
+            ("service", pa.string()),
+            ("mode", pa.string()),
+            ("origin_port", pa.string()),
+            ("distance_km", pa.float64()),
+            ("transit_hours", pa.float64()),
+            ("open", pa.bool_()),
+            ("at", INSTANT),
+        ]
+    ),
+    Table.DEAD_LETTERS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("kind", pa.string()),
+            ("subject", pa.string()),
+            ("reason", pa.string()),  # DeadLetterReason
+            ("detail", pa.string()),
+            ("at", INSTANT),
+        ]
+    ),
+    Table.MEASUREMENTS: pa.schema(
+        [
+            ("partition", pa.int32()),
+            ("first_position", pa.int64()),
+            ("position", pa.int64()),  # last record of the slice
+            ("records", pa.int64()),
+            ("decisions", pa.int64()),
+            ("advance_ms", pa.float64()),  # slice read -> all its decisions made
+            ("committed_at", INSTANT),  # filled by the lake writer
+        ]
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What a stretch of one partition caused.
+
+    Attributes:
+        partition: the log partition.
+        position: position of the last record read; every row's position is at most this.
+        tables: rows per table in (position, index) order; a table without rows may be absent.
+    """
+
+    partition: int
+    position: int
+    tables: Mapping[Table, pa.Table]
