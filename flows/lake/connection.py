@@ -1,0 +1,94 @@
+"""Opening a lake: a directory with ``catalog.sqlite`` (SQL catalogue) and ``data/`` (Parquet).
+
+The extensions come from the wheels ``duckdb_extension_*`` (the official signed binaries), so
+nothing is downloaded; where the wheels are absent, ``INSTALL`` is the fallback. The catalogue
+stores the data path it was created with, and the data files relative to it; it is always overridden
+here with the directory at hand, so that a lake may be moved or copied.
+
+The catalogue is never opened with Python's own ``sqlite3`` in a process that has it attached: two
+copies of SQLite in one process drop each other's file locks and damage the file (seen in a test).
+"""
+
+import importlib.util
+from pathlib import Path
+
+import duckdb
+
+from flows.lake.diagnosis import CATALOG, explained
+from schemas.errors import LakeError
+
+ALIAS = "lake"
+METADATA = f"__ducklake_metadata_{ALIAS}"
+"""Under this name DuckLake attaches its own catalogue tables."""
+DATA = "data"
+
+_EXTENSIONS = ("sqlite_scanner", "ducklake")
+
+
+def open_lake(
+    path: Path, *, threads: int | None = None, read_only: bool = False
+) -> duckdb.DuckDBPyConnection:
+    """A connection of its own with the lake attached and in use.
+
+    Args:
+        path: the lake's directory; unless read-only, an absent catalogue is created in it.
+        threads: DuckDB's worker threads; None leaves the choice to DuckDB.
+        read_only: whether every write is refused.
+
+    Raises:
+        LakeError: no lake there, or it cannot be opened.
+    """
+    if read_only and not (path / CATALOG).is_file():
+        raise LakeError(f"{path} is no lake: {CATALOG} is missing; check the path")
+    connection = duckdb.connect()
+    try:
+        with explained(path):
+            prepare(connection, threads)
+            attach(connection, path, ALIAS, read_only=read_only)
+            connection.execute(f"USE {ALIAS}")
+    except LakeError:
+        connection.close()
+        raise
+    return connection
+
+
+def prepare(connection: duckdb.DuckDBPyConnection, threads: int | None = None) -> None:
+    """Load the extensions and settle time zone and threads."""
+    for name in _EXTENSIONS:
+        file = _extension_file(name)
+        if file is None:
+            connection.execute(f"INSTALL {name}")
+        connection.execute(f"LOAD {name if file is None else quoted(str(file))}")
+    connection.execute("SET TimeZone = 'UTC'")
+    if threads is not None:
+        connection.execute(f"SET threads = {threads}")
+
+
+def attach(
+    connection: duckdb.DuckDBPyConnection, path: Path, alias: str, *, read_only: bool
+) -> None:
+    """Attach the lake in this directory under a name."""
+    directory = path.resolve()
+    options = [f"DATA_PATH {quoted(f'{directory / DATA}/')}", "OVERRIDE_DATA_PATH true"]
+    if read_only:
+        options.append("READ_ONLY")
+    else:
+        # Without the write-ahead log readers and the writer block each other for seconds
+        # (measured).
+        options.append("META_JOURNAL_MODE 'WAL'")
+    source = quoted(f"ducklake:sqlite:{directory / CATALOG}")
+    connection.execute(f"ATTACH {source} AS {alias} ({', '.join(options)})")
+
+
+def quoted(text: str) -> str:
+    """The text as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _extension_file(name: str) -> Path | None:
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if spec is None or spec.origin is None:
+        return None
+    folder = Path(spec.origin).parent / "extensions" / f"v{duckdb.__version__}"
+    file = folder / f"{name}.duckdb_extension"
+    return file if file.is_file() else None
