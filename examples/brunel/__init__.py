@@ -1,0 +1,1 @@
+"""The Brunel outbound logistics problem: nineteen plants, one day of orders, more than fits."""
