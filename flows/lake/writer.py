@@ -1,16 +1,14 @@
 """The lake's writer: takes effects, commits them on a thread of its own.
 
-Decisions must not wait for the disk, so ``put`` only queues. The queue is bounded by rows: a stuck
-disk makes ``put`` block, the flow stop reading, and memory stay where it is. A commit comes when
-``COMMIT_SECONDS`` have passed since the last one, when ``COMMIT_ROWS`` are waiting, or when nothing
-has come for ``IDLE_SECONDS``. An error stops the writer for good and is raised by the next ``put``,
-``flush`` or ``close``: start anew and give the effects again, what was committed is dropped.
+Decisions must not wait for the disk, so ``put`` only queues (queue.py). The queue is bounded: a
+stuck disk makes ``put`` block, the flow stop reading, and memory stay where it is. Between commits
+the thread maintains the lake (upkeep.py). An error stops the writer for good and is raised by the
+next ``put``, ``flush`` or ``close``: open a new writer and give the effects again from its
+high-water on; what was committed is dropped.
 """
 
 import threading
-import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -24,47 +22,29 @@ from flows.lake.connection import open_lake
 from flows.lake.diagnosis import CATALOG, explained
 from flows.lake.layout import Identity, create_or_check
 from flows.lake.lock import WriterLock
+from flows.lake.queue import EffectsQueue, QueueSettings
+from flows.lake.upkeep import Upkeep, UpkeepSettings
 from schemas.errors import LakeError
 from schemas.ids import LogId
 from schemas.tables import Effects
 
-COMMIT_SECONDS = 1.0
-"""Rows wait so long at most; with a commit's 0.1 s that keeps to the 2 s from event to SQL."""
-COMMIT_ROWS = 200_000
-"""A commit costs 40 ms whatever its size, and 0.6 microseconds a row: this keeps it to a third."""
-IDLE_SECONDS = 0.2
-"""With nothing more coming, rows are committed after this pause."""
-QUEUE_ROWS = 600_000
-"""Rows held at most: one commit under way and two waiting, some 250 MB of decisions."""
+THREADS = 1
+"""DuckDB's threads in the writing process; its other core belongs to the flow."""
+UPKEEP_PAUSE_SECONDS = 0.5
+"""With nothing to commit, upkeep that is due starts after this pause."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriterSettings:
-    """When to commit, and how much may wait."""
+    """The defaults are right outside tests."""
 
-    commit_seconds: float = COMMIT_SECONDS
-    commit_rows: int = COMMIT_ROWS
-    idle_seconds: float = IDLE_SECONDS
-    queue_rows: int = QUEUE_ROWS
-    threads: int = 1
-
-
-@dataclass(slots=True)
-class _Queue:
-    """What waits; guarded by the writer's condition."""
-
-    effects: deque[Effects] = field(default_factory=deque)
-    rows: int = 0  # of the effects above and of the commit under way
-    put: int = 0  # effects ever put
-    committed: int = 0  # effects ever committed
-    wanted: int = 0  # a flush waits for so many to be committed
-    last_put: float = 0.0
-    last_commit: float = 0.0
-    closing: bool = False
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    upkeep: UpkeepSettings = field(default_factory=UpkeepSettings)
+    threads: int = THREADS
 
 
 class LakeWriter:
-    """The one writer of a lake, from construction to ``close`` or ``abort``.
+    """The one writer of a lake, from ``create_or_open_writer`` to ``close`` or ``abort``.
 
     ``put``, ``flush`` and ``high_water`` may be called from any thread.
     """
@@ -80,19 +60,16 @@ class LakeWriter:
         self.path = path
         self._connection = connection
         self._lock = lock
-        self._settings = settings
         self._committer = Committer(connection, path, crash_point)
+        self._upkeep = Upkeep(connection, path, settings.upkeep)
         self._high_water = self._committer.positions()
-        self._queue = _Queue(last_commit=time.monotonic())
-        self._changed = threading.Condition()
-        self._failure: BaseException | None = None
+        self._queue = EffectsQueue(str(path), settings.queue)
         self._thread = threading.Thread(target=self._run, name=f"lake {path}", daemon=True)
         self._thread.start()
 
     def high_water(self, partition: int) -> int:
         """Highest position committed; -1 where the partition has none."""
-        with self._changed:
-            return self._high_water.get(partition, -1)
+        return self._high_water.get(partition, -1)
 
     def put(self, effects: Effects) -> None:
         """Queue the effects of whole positions; blocks while too many rows wait.
@@ -100,47 +77,31 @@ class LakeWriter:
         Raises:
             LakeError: the writer has stopped; the message says why.
         """
-        rows = _weight(effects)
-        with self._changed:
-            self._changed.wait_for(lambda: self._stopped() or self._has_room(rows))
-            self._raise_failure()
-            self._queue.effects.append(effects)
-            self._queue.rows += rows
-            self._queue.put += 1
-            self._queue.last_put = time.monotonic()
-            self._changed.notify_all()
+        self._queue.put(effects)
 
     def flush(self) -> None:
         """Wait until everything put so far is committed.
 
         Raises:
-            LakeError: the writer has stopped, and not all of it was committed.
+            LakeError: the writer stopped before that; the message says why.
         """
-        with self._changed:
-            target = self._queue.put
-            self._queue.wanted = max(self._queue.wanted, target)
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._stopped() or self._queue.committed >= target)
-            if self._queue.committed < target:
-                self._raise_failure()
+        self._queue.flush()
 
     def close(self) -> None:
         """Commit the rest and give the lake to the next writer.
 
         Raises:
-            LakeError: the writer had stopped before.
+            LakeError: the writer had stopped, or could not commit the rest.
         """
         try:
-            self.flush()
+            self._queue.flush()
         finally:
             self.abort()
-        self._raise_failure()
+        self._queue.raise_failure()
 
     def abort(self) -> None:
         """Stop after the commit under way, if any; what waits is dropped, as in a crash."""
-        with self._changed:
-            self._queue.closing = True
-            self._changed.notify_all()
+        self._queue.stop()
         self._thread.join()
         self._connection.close()
         self._lock.release()
@@ -152,7 +113,7 @@ class LakeWriter:
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
-        tb: TracebackType | None,
+        traceback: TracebackType | None,
     ) -> None:
         if error is None:
             self.close()
@@ -160,68 +121,33 @@ class LakeWriter:
             self.abort()
 
     def _run(self) -> None:
+        failure: BaseException | None = None
         try:
-            while taken := self._take():
-                self._commit(taken)
-        except BaseException as error:  # handed over to put, flush and close
-            self._failure = error
+            with explained(self.path):
+                self._work()
+        except BaseException as error:  # handed over to put, flush and close: never swallowed
+            failure = error
         finally:
-            with self._changed:
-                self._queue.closing = True
-                self._changed.notify_all()
+            self._queue.stop(failure)
 
-    def _take(self) -> list[Effects]:
-        """Wait for the next commit to be due; empty when the writer closes."""
-        with self._changed:
-            while not self._queue.closing:
-                wait = self._seconds_until_due()
-                if wait is not None and wait <= 0:
-                    taken = list(self._queue.effects)
-                    self._queue.effects.clear()
-                    return taken
-                self._changed.wait(wait)
-        return []
+    def _work(self) -> None:
+        while True:
+            pause = UPKEEP_PAUSE_SECONDS if self._upkeep.is_due() else None
+            taken = self._queue.take(pause)
+            if taken is None:
+                return
+            self._commit(taken)
+            if not taken or self._upkeep.is_due_under_load():
+                self._upkeep.step()
 
-    def _seconds_until_due(self) -> float | None:
-        queue, settings = self._queue, self._settings
-        if not queue.effects:
-            return None
-        if queue.rows >= settings.commit_rows or queue.wanted > queue.committed:
-            return 0.0
-        due = min(
-            queue.last_commit + settings.commit_seconds, queue.last_put + settings.idle_seconds
-        )
-        return due - time.monotonic()
-
-    def _commit(self, taken: list[Effects]) -> None:
+    def _commit(self, taken: Sequence[Effects]) -> None:
         batch = to_batch(taken, self._high_water)
         if batch.positions:
             self._committer.commit(batch)
-        with self._changed:
-            self._high_water |= batch.positions
-            self._queue.rows -= sum(map(_weight, taken))
-            self._queue.committed += len(taken)
-            self._queue.last_commit = time.monotonic()
-            self._changed.notify_all()
-
-    def _has_room(self, rows: int) -> bool:
-        return not self._queue.rows or self._queue.rows + rows <= self._settings.queue_rows
-
-    def _stopped(self) -> bool:
-        return self._queue.closing
-
-    def _raise_failure(self) -> None:
-        if isinstance(self._failure, LakeError):
-            raise LakeError(str(self._failure)) from self._failure
-        if self._failure is not None:
-            raise self._failure
-        if self._queue.closing and self._queue.effects:
-            raise LakeError(f"{self.path}: the lake's writer is closed")
-
-
-def _weight(effects: Effects) -> int:
-    """Rows that an item occupies in the queue; one without rows still occupies a place."""
-    return 1 + sum(int(table.num_rows) for table in effects.tables.values())
+            self._upkeep.note({t: int(rows.num_rows) for t, rows in batch.tables.items()})
+            self._high_water = {**self._high_water, **batch.positions}
+        if taken:
+            self._queue.committed(taken)
 
 
 def create_or_open_writer(
@@ -238,7 +164,7 @@ def create_or_open_writer(
         path: the lake's directory.
         log_id: identity of the log whose effects will be put.
         policy_override_sha256: of the policy that overrides the log's own; empty without.
-        settings: when to commit; the defaults are right outside tests.
+        settings: when to commit and to maintain.
         crash_point: called with each name in ``CRASH_POINTS``; tests end the process there.
 
     Raises:
