@@ -1,0 +1,1 @@
+"""A seeded world to train and to test in. All randomness comes from a generator argument."""

@@ -1,0 +1,1 @@
+"""How the shipped model was made: world, network, ONNX file, evaluation, card."""
