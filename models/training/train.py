@@ -149,9 +149,8 @@ def _judge_on_olist(model: Model, rival: DistanceRival, data: Path) -> str:
     clipped = float(np.mean(features[:, Feature.SLACK] >= 1))
     share_before = earlier["is_late"].to_numpy().mean()
     foreseen = float(np.mean((later["is_late"].to_numpy() - share_before) ** 2))
-    return render_olist(
-        model.sha256, len(later), clipped, Scores(rows, late, float(handling.mean()))
-    )
+    scores = Scores(rows, late, float(handling.mean()))
+    return render_olist(model.sha256, len(later), clipped, foreseen, scores)
 
 
 def _transit(forecast: Floats) -> tuple[Floats, Floats]:
