@@ -104,7 +104,7 @@ def comparison(tables: Tables, sides: list[Side], bound_usd: float) -> View:
     view.add_section()
     view.add_row("handling, USD", *(f"{s.handling_usd:,.2f}" for s in sides))
     view.add_row("freight, USD", *(f"{s.freight_usd:,.2f}" for s in sides))
-    view.add_row("  of them at a substitute rate", *(f"{s.substituted:,}" for s in sides))
+    view.add_row("orders at a substitute rate", *(f"{s.substituted:,}" for s in sides))
     view.add_row("total, USD", *(f"{s.total_usd:,.2f}" for s in sides))
     view.add_row("above the bound", *(f"{s.total_usd / bound_usd - 1:+.2%}" for s in sides))
     view.add_row("mean transport days", *(f"{s.transport_days:.2f}" for s in sides))
