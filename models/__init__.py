@@ -1,1 +1,27 @@
-"""Every decision, pure: no clock, randomness, environment, file, network, thread or log."""
+"""Every decision, pure: no clock, randomness, environment, file, network, thread or log.
+
+One exception is made on import: compiled kernels are cached on disk under a digest of the sources of
+all of ``models/``. Numba alone notices a change only in the file of the kernel itself, and would run a
+stale kernel when a function that it calls in another file has changed.
+"""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numba
+
+
+def _kernel_cache() -> Path:
+    here = Path(__file__).parent
+    sources = sorted(here.rglob("*.py"))
+    digest = hashlib.sha256(b"".join(p.read_bytes() for p in sources)).hexdigest()[:16]
+    home = here / "__pycache__"
+    home.mkdir(exist_ok=True) if os.access(here, os.W_OK) else None
+    writable = os.access(home, os.W_OK)
+    parent = home if writable else Path(tempfile.gettempdir()) / f"crossdock-{os.getuid()}"
+    return parent / f"kernels-{numba.__version__}-{digest}"
+
+
+numba.config.CACHE_DIR = str(_kernel_cache())

@@ -64,6 +64,7 @@ class Windows(_Section):
     """How long things are remembered, in log time."""
 
     dedupe_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24
+    dedupe_max_records: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
     closed_order_retention_hours: Hours = 24 * 7
     stock_publish_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
     assume_handed_over_after_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None

@@ -1,0 +1,1 @@
+"""Exact books in arrays: names to numbers, what was seen, and the stock of every node."""

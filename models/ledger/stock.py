@@ -1,0 +1,211 @@
+"""The stock ledger: units on hand, reserved and protected, of every SKU at every node.
+
+Theory of operation. A cell is one SKU at one node. ``available = on_hand - reserved - safety``. A
+reservation is refused unless it fits in what is available, so reserved units are never sold twice;
+releasing gives them back, consuming takes them out of the stock for good. Counts and adjustments come
+from outside and can make ``available`` negative: that is an oversell to report, never one to cause.
+
+Freshness. A count is true at its event time. An adjustment or a count that happened before the newest
+count of the cell is already in it and changes nothing.
+
+The view. Decisions read the exact ledger; model features read ``seen``, a copy of ``available`` that is
+refreshed only when the network's record counter crosses a tile, so that a feature does not depend on
+where a slice was cut. A refresh copies the cells that changed. ``changed`` lists the cells to publish,
+in the order of their first change, so that nothing visible depends on how names were numbered.
+"""
+
+from enum import IntEnum
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from models.heap import Addresses, Heap, Slot, opener
+
+MAX_UNITS = 2_000_000_000
+"""Bound of every cell, so that sums of two fit 32 bits unsigned and comparisons never wrap."""
+
+_IN_VIEW_LIST = np.uint8(1)
+_IN_PUBLISH_LIST = np.uint8(2)
+NEVER = np.iinfo(np.int64).min
+
+
+class Applied(IntEnum):
+    """What came of a count or an adjustment."""
+
+    DONE = 0
+    STALE = 1  # older than the newest count
+    DRIFT = 2  # would fall below zero; the cell is now zero
+    OVERFLOW = 3  # beyond MAX_UNITS; nothing changed
+    OVERSOLD = 4  # done, but more is reserved than there is
+
+
+DONE, STALE, DRIFT, OVERFLOW, OVERSOLD = (int(a) for a in Applied)
+
+
+CELL = np.dtype(
+    [
+        ("on_hand", np.int32),
+        ("reserved", np.int32),
+        ("safety", np.int32),
+        ("seen", np.int32),
+        ("price", np.int32),  # shadow price of a unit, minor units
+        ("listed", np.uint8),
+        ("counted_at", np.int64),  # event time of the newest count, us
+    ],
+    align=True,
+)
+"""One SKU at one node; the ledger is a table (skus, nodes) of them."""
+
+open_cells = opener(Slot.CELLS, CELL, 2)
+open_lists = opener(Slot.CELL_LISTS, np.int32, 2)  # (2, skus * nodes): stale view, changed
+open_lengths = opener(Slot.CELL_LENGTHS, np.int64)  # (2,) used length of the two lists
+
+
+def new_stock(heap: Heap, skus: int, nodes: int) -> None:
+    """Put empty books into the heap."""
+    cells = np.zeros((skus, nodes), CELL)
+    cells["counted_at"] = NEVER
+    heap.put(Slot.CELLS, cells)
+    heap.put(Slot.CELL_LISTS, np.empty((2, skus * nodes), np.int32))
+    heap.put(Slot.CELL_LENGTHS, np.zeros(2, np.int64))
+
+
+def resize_stock(heap: Heap, skus: int, nodes: int) -> None:
+    """Make room for more SKUs or nodes."""
+    cells, lists, lengths = (heap[s] for s in (Slot.CELLS, Slot.CELL_LISTS, Slot.CELL_LENGTHS))
+    old_skus, old_nodes = cells.shape
+    new_stock(heap, skus, nodes)
+    heap[Slot.CELLS][:old_skus, :old_nodes] = cells
+    for row, used in enumerate(lengths.tolist()):
+        kept = lists[row, :used]
+        heap[Slot.CELL_LISTS][row, :used] = kept // old_nodes * nodes + kept % old_nodes
+    heap.put(Slot.CELL_LENGTHS, lengths)
+
+
+@numba.njit(cache=True)
+def touch(heap: Addresses, sku: int, node: int) -> None:
+    """Note that a cell changed."""
+    cells = open_cells(heap)
+    lists = open_lists(heap)
+    lengths = open_lengths(heap)
+    flags = cells.listed[sku, node]
+    cell = sku * cells.shape[1] + node
+    if not flags & _IN_VIEW_LIST:
+        lists[0, lengths[0]] = cell
+        lengths[0] += 1
+    if not flags & _IN_PUBLISH_LIST:
+        lists[1, lengths[1]] = cell
+        lengths[1] += 1
+    cells.listed[sku, node] = _IN_VIEW_LIST | _IN_PUBLISH_LIST
+
+
+@numba.njit(cache=True)
+def available(heap: Addresses, sku: int, node: int) -> int:
+    """Units that may be promised; negative if oversold."""
+    cells = open_cells(heap)
+    reserved = np.int64(cells.reserved[sku, node])
+    return np.int64(cells.on_hand[sku, node]) - reserved - np.int64(cells.safety[sku, node])
+
+
+@numba.njit(cache=True)
+def count(heap: Addresses, sku: int, node: int, on_hand: int, safety: int, at: int) -> int:
+    """Set a cell to what was counted at event time ``at``."""
+    cells = open_cells(heap)
+    if at < cells.counted_at[sku, node]:
+        return STALE
+    cells.on_hand[sku, node] = on_hand
+    cells.safety[sku, node] = safety
+    cells.counted_at[sku, node] = at
+    touch(heap, sku, node)
+    return OVERSOLD if cells.reserved[sku, node] > on_hand else DONE
+
+
+@numba.njit(cache=True)
+def adjust(heap: Addresses, sku: int, node: int, delta: int, at: int) -> int:
+    """Change a cell by what happened at event time ``at``."""
+    cells = open_cells(heap)
+    if at <= cells.counted_at[sku, node]:
+        return STALE
+    after = np.int64(cells.on_hand[sku, node]) + delta
+    if after > MAX_UNITS:
+        return OVERFLOW
+    cells.on_hand[sku, node] = max(after, 0)
+    touch(heap, sku, node)
+    if after < 0:
+        return DRIFT
+    return OVERSOLD if cells.reserved[sku, node] > after else DONE
+
+
+@numba.njit(cache=True)
+def reserve(heap: Addresses, sku: int, node: int, qty: int) -> None:
+    """Hold units for an order.
+
+    Raises:
+        ValueError: more than is available; the caller must have looked (a broken invariant).
+    """
+    cells = open_cells(heap)
+    if qty <= 0 or available(heap, sku, node) < qty:
+        raise ValueError("reservation of more units than are available")
+    cells.reserved[sku, node] += qty
+    touch(heap, sku, node)
+
+
+@numba.njit(cache=True)
+def release(heap: Addresses, sku: int, node: int, qty: int) -> None:
+    """Give held units back.
+
+    Raises:
+        ValueError: more than is reserved (a broken invariant).
+    """
+    cells = open_cells(heap)
+    if qty <= 0 or cells.reserved[sku, node] < qty:
+        raise ValueError("release of more units than are reserved")
+    cells.reserved[sku, node] -= qty
+    touch(heap, sku, node)
+
+
+@numba.njit(cache=True)
+def consume(heap: Addresses, sku: int, node: int, qty: int) -> int:
+    """Held units leave the node; DRIFT if the books had fewer on hand.
+
+    Raises:
+        ValueError: more than is reserved (a broken invariant).
+    """
+    cells = open_cells(heap)
+    if qty <= 0 or cells.reserved[sku, node] < qty:
+        raise ValueError("consumption of more units than are reserved")
+    cells.reserved[sku, node] -= qty
+    short = cells.on_hand[sku, node] < qty
+    cells.on_hand[sku, node] = 0 if short else cells.on_hand[sku, node] - qty
+    touch(heap, sku, node)
+    return DRIFT if short else DONE
+
+
+@numba.njit(cache=True)
+def refresh_view(heap: Addresses) -> None:
+    """Copy the changed cells into the view."""
+    cells = open_cells(heap)
+    lists = open_lists(heap)
+    lengths = open_lengths(heap)
+    nodes = cells.shape[1]
+    for i in range(lengths[0]):
+        cell = lists[0, i]
+        sku, node = cell // nodes, cell % nodes
+        cells.seen[sku, node] = available(heap, sku, node)
+        cells.listed[sku, node] &= ~_IN_VIEW_LIST
+    lengths[0] = 0
+
+
+@numba.njit(cache=True)
+def take_changed(heap: Addresses, into: npt.NDArray[np.int32]) -> None:
+    """Move the list of changed cells into ``into`` (of its length) and empty it."""
+    cells = open_cells(heap)
+    lists = open_lists(heap)
+    lengths = open_lengths(heap)
+    nodes = cells.shape[1]
+    for i in range(lengths[1]):
+        cell = lists[1, i]
+        into[i] = cell
+        cells.listed[cell // nodes, cell % nodes] &= ~_IN_PUBLISH_LIST
+    lengths[1] = 0

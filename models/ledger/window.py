@@ -1,0 +1,114 @@
+"""What was seen lately: duplicates of (source, id) within a window of log time.
+
+Two generations of a hash set of 128-bit keys. A record is a duplicate if either holds its key. When the
+younger generation is one window old, or full, the older one is dropped and a new one begun, so that a
+key is remembered for at least one window (or ``max_records`` records) and at most two.
+"""
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from models.heap import Addresses, Heap, Slot, opener
+from models.ledger.names import hash_bytes
+
+_EMPTY = np.uint64(0)
+_NO_TIME = np.iinfo(np.int64).min
+
+
+open_keys = opener(Slot.SEEN_KEYS, np.uint64, 3)  # (2, 2**k, 2)
+open_state = opener(Slot.SEEN_STATE, np.int64)  # (4,) keys held by each; the younger; its start
+
+
+def new_window(heap: Heap, capacity: int = 1024) -> None:
+    """Put an empty window into the heap."""
+    heap.put(Slot.SEEN_KEYS, np.zeros((2, 2 * capacity, 2), np.uint64))
+    heap.put(Slot.SEEN_STATE, np.array([0, 0, 0, _NO_TIME], np.int64))
+
+
+def make_room(heap: Heap, records: int) -> None:
+    """Let either generation take this many more keys."""
+    keys, state = heap[Slot.SEEN_KEYS], heap[Slot.SEEN_STATE]
+    needed = 2 * (int(state[:2].max()) + records)
+    if needed <= keys.shape[1]:
+        return
+    heap.put(Slot.SEEN_KEYS, np.zeros((2, 1 << int(2 * needed - 1).bit_length(), 2), np.uint64))
+    state[:2] = 0
+    for generation in range(2):
+        old = keys[generation]
+        held = old[(old[:, 0] != 0) | (old[:, 1] != 0)]
+        _insert_all(heap.addresses, generation, held)
+
+
+@numba.njit(cache=True)
+def _insert_all(heap: Addresses, generation: int, keys: npt.NDArray[np.uint64]) -> None:
+    for i in range(len(keys)):
+        _insert(heap, generation, keys[i, 0], keys[i, 1])
+
+
+@numba.njit(cache=True)
+def _find(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> int:
+    """Place of the key, or -1 - (the free place where it would go)."""
+    both = open_keys(heap)
+    mask = np.uint64(both.shape[1] - 1)
+    at = a & mask
+    keys = both[generation]
+    while keys[at, 0] != _EMPTY or keys[at, 1] != _EMPTY:
+        if keys[at, 0] == a and keys[at, 1] == b:
+            return np.int64(at)
+        at = (at + np.uint64(1)) & mask
+    return -1 - np.int64(at)
+
+
+@numba.njit(cache=True)
+def _insert(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> None:
+    at = _find(heap, generation, a, b)
+    if at < 0:
+        keys = open_keys(heap)
+        keys[generation, -1 - at, 0] = a
+        keys[generation, -1 - at, 1] = b
+        open_state(heap)[generation] += 1
+
+
+@numba.njit(cache=True)
+def is_repeated(
+    heap: Addresses, a: np.uint64, b: np.uint64, now: int, span: int, max_records: int
+) -> bool:
+    """Whether the key was seen within the window; it is remembered from now on.
+
+    Args:
+        heap: its window is changed; ``make_room`` must have been called.
+        a: first half of the key.
+        b: second half.
+        now: log time in microseconds.
+        span: length of the window in microseconds.
+        max_records: begin a new generation at this many keys.
+    """
+    state = open_state(heap)
+    young = state[2]
+    if state[3] == _NO_TIME:
+        state[3] = now
+    if now - state[3] >= span or state[young] >= max_records:
+        young = 1 - young
+        open_keys(heap)[young] = _EMPTY
+        state[young], state[2], state[3] = 0, young, now
+    if _find(heap, young, a, b) >= 0 or _find(heap, 1 - young, a, b) >= 0:
+        return True
+    _insert(heap, young, a, b)
+    return False
+
+
+@numba.njit(cache=True)
+def hash_pairs(
+    left_offsets: npt.NDArray[np.int32],
+    left: npt.NDArray[np.uint8],
+    right_offsets: npt.NDArray[np.int32],
+    right: npt.NDArray[np.uint8],
+    keys: npt.NDArray[np.uint64],
+) -> None:
+    """128-bit keys of two string columns taken together, into ``keys``: (n, 2) uint64."""
+    for i in range(len(keys)):
+        for half in range(2):
+            seed = np.uint64(half + 1) * np.uint64(0x9E3779B97F4A7C15)
+            h = hash_bytes(left, left_offsets[i], left_offsets[i + 1], seed)
+            keys[i, half] = hash_bytes(right, right_offsets[i], right_offsets[i + 1], h)

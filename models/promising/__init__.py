@@ -1,0 +1,1 @@
+"""When a node can ship: calendars, cut-offs and daily capacity."""

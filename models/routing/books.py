@@ -1,0 +1,344 @@
+"""The order book: allocations, the queues of waiting lines, and planned supply.
+
+Every change of units writes one row of the allocation ledger, so that the sum over the ledger is what
+is reserved. A waiting line stands in the queue of its SKU and the order's priority, oldest first.
+"""
+
+import numba
+
+from models.heap import Addresses
+from models.ledger.stock import consume, release, reserve
+from models.promising.calendar import book, open_places, unbook
+from models.routing.arrays import (
+    MAX_PIECES,
+    Count,
+    Cursor,
+    Event,
+    open_agenda,
+    open_counts,
+    open_cursor,
+    open_dead_rows,
+    open_made_rows,
+    open_move_rows,
+    open_out_lengths,
+    open_raised_rows,
+)
+from models.routing.state import (
+    PRIORITIES,
+    open_allocations,
+    open_lines,
+    open_orders,
+    open_queues,
+    open_skus,
+    open_supplies,
+)
+
+PLACED, RELEASED, CONSUMED, PLANNED, UNPLANNED = (int(e) for e in Event)
+_ALLOCATIONS, _FREE = int(Count.ALLOCATIONS), int(Count.FREE_ALLOCATION)
+_EFFECTS, _AGENDA_END = int(Cursor.EFFECTS), int(Cursor.AGENDA_END)
+
+
+@numba.njit(cache=True)
+def next_effect(heap: Addresses) -> int:
+    """Number of the next effect of the record at hand."""
+    cursor = open_cursor(heap)
+    number = cursor[_EFFECTS]
+    cursor[_EFFECTS] += 1
+    return number
+
+
+@numba.njit(cache=True)
+def write_move(heap: Addresses, position: int, row: int, event: int, qty: int) -> None:
+    """One row of the allocation ledger for an allocation."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    move_rows = open_move_rows(heap)
+    out_lengths = open_out_lengths(heap)
+    line = allocations.line[row]
+    move = move_rows[out_lengths[1]]
+    out_lengths[1] += 1
+    move[0], move[1] = position, next_effect(heap)
+    move[2], move[3], move[4] = lines.order[line], lines.number[line], lines.sku[line]
+    move[5], move[6], move[7] = allocations.node[row], allocations.lane[row], event
+    move[8], move[9] = qty, allocations.day[row]
+
+
+@numba.njit(cache=True)
+def raise_exception(
+    heap: Addresses, position: int, code: int, order: int, node: int, sku: int, qty: int, at: int
+) -> None:
+    """One business deviation; -1 stands for none."""
+    out_lengths = open_out_lengths(heap)
+    raised_rows = open_raised_rows(heap)
+    row = raised_rows[out_lengths[2]]
+    out_lengths[2] += 1
+    row[0], row[1], row[2], row[3] = position, next_effect(heap), code, order
+    row[4], row[5], row[6], row[7] = node, sku, qty, at
+
+
+@numba.njit(cache=True)
+def dead_letter(
+    heap: Addresses, position: int, reason: int, kind: int, record: int, at: int
+) -> None:
+    """A record that cannot take effect."""
+    dead_rows = open_dead_rows(heap)
+    out_lengths = open_out_lengths(heap)
+    row = dead_rows[out_lengths[3]]
+    out_lengths[3] += 1
+    row[0], row[1], row[2], row[3] = position, next_effect(heap), reason, kind
+    row[4], row[5] = record, at
+
+
+@numba.njit(cache=True)
+def has_room(heap: Addresses, lines: int) -> bool:
+    """Whether a decision about so many lines is sure to fit into allocations and outputs."""
+    allocations = open_allocations(heap)
+    counts = open_counts(heap)
+    dead_rows = open_dead_rows(heap)
+    made_rows = open_made_rows(heap)
+    move_rows = open_move_rows(heap)
+    out_lengths = open_out_lengths(heap)
+    raised_rows = open_raised_rows(heap)
+    pieces = 4 + lines * (MAX_PIECES + 4)
+    chained = counts[_ALLOCATIONS] + pieces <= len(allocations)
+    return (
+        chained
+        and out_lengths[0] + 2 <= len(made_rows)
+        and out_lengths[1] + 2 * pieces <= len(move_rows)
+        and out_lengths[2] + pieces <= len(raised_rows)
+        and out_lengths[3] + 2 <= len(dead_rows)
+    )
+
+
+@numba.njit(cache=True)
+def _new_allocation(heap: Addresses) -> int:
+    allocations = open_allocations(heap)
+    counts = open_counts(heap)
+    row = counts[_FREE]
+    if row >= 0:
+        counts[_FREE] = allocations.next[row]
+        return row
+    row = counts[_ALLOCATIONS]
+    counts[_ALLOCATIONS] += 1
+    return row
+
+
+@numba.njit(cache=True)
+def _link(heap: Addresses, row: int, line: int, node: int, qty: int, now: int) -> None:
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    order = lines.order[line]
+    allocations.line[row], allocations.node[row], allocations.qty[row] = line, node, qty
+    allocations.placed_at[row] = now
+    allocations.next[row] = orders.first_allocation[order]
+    orders.first_allocation[order] = row
+
+
+@numba.njit(cache=True)
+def place(
+    heap: Addresses,
+    position: int,
+    line: int,
+    node: int,
+    lane: int,
+    qty: int,
+    day: int,
+    booked: int,
+    now: int,
+) -> None:
+    """Reserve units of a line at a node, and ``booked`` of the day's capacity with them."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    row = _new_allocation(heap)
+    _link(heap, row, line, node, qty, now)
+    allocations.lane[row], allocations.day[row], allocations.supply[row] = lane, day, -1
+    allocations.booked[row] = booked
+    book(heap, node, day, booked)
+    reserve(heap, lines.sku[line], node, qty)
+    lines.reserved[line] += qty
+    write_move(heap, position, row, PLACED, qty)
+
+
+@numba.njit(cache=True)
+def plan_supply(heap: Addresses, position: int, line: int, supply: int, qty: int, now: int) -> None:
+    """Promise units of a planned supply to a line."""
+    allocations = open_allocations(heap)
+    supplies = open_supplies(heap)
+    row = _new_allocation(heap)
+    _link(heap, row, line, supplies.node[supply], qty, now)
+    allocations.lane[row], allocations.day[row] = -1, -1
+    allocations.booked[row], allocations.supply[row] = 0, supply
+    supplies.promised[supply] += qty
+    write_move(heap, position, row, PLANNED, qty)
+
+
+@numba.njit(cache=True)
+def _unlink(heap: Addresses, row: int) -> None:
+    allocations = open_allocations(heap)
+    counts = open_counts(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    order = lines.order[allocations.line[row]]
+    at = orders.first_allocation[order]
+    if at == row:
+        orders.first_allocation[order] = allocations.next[row]
+    else:
+        while allocations.next[at] != row:
+            at = allocations.next[at]
+        allocations.next[at] = allocations.next[row]
+    allocations.line[row] = -1
+    allocations.next[row] = counts[_FREE]
+    counts[_FREE] = row
+
+
+@numba.njit(cache=True)
+def _free_capacity(heap: Addresses, row: int, qty: int) -> None:
+    """Give back the capacity of ``qty`` units; a package counted as one order keeps its booking
+    as long as another allocation of it is left."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    places = open_places(heap)
+    node = allocations.node[row]
+    if allocations.booked[row] == 0:
+        return
+    if not places.counts_orders[node]:
+        given = min(qty, allocations.booked[row])
+        unbook(heap, node, allocations.day[row], given)
+        allocations.booked[row] -= given
+        return
+    if qty < allocations.qty[row]:
+        return
+    other = orders.first_allocation[lines.order[allocations.line[row]]]
+    while other >= 0:
+        same_day = allocations.day[other] == allocations.day[row]
+        if other != row and allocations.node[other] == node and same_day:
+            allocations.booked[other] += allocations.booked[row]
+            allocations.booked[row] = 0
+            return
+        other = allocations.next[other]
+    unbook(heap, node, allocations.day[row], allocations.booked[row])
+    allocations.booked[row] = 0
+
+
+@numba.njit(cache=True)
+def withdraw(heap: Addresses, position: int, row: int, qty: int) -> None:
+    """Undo ``qty`` units of an allocation: the stock is free, its SKU goes on the agenda."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    supplies = open_supplies(heap)
+    line = allocations.line[row]
+    sku = lines.sku[line]
+    if allocations.supply[row] >= 0:
+        supplies.promised[allocations.supply[row]] -= qty
+        write_move(heap, position, row, UNPLANNED, qty)
+    else:
+        _free_capacity(heap, row, qty)
+        release(heap, sku, allocations.node[row], qty)
+        lines.reserved[line] -= qty
+        write_move(heap, position, row, RELEASED, qty)
+        add_to_agenda(heap, sku)
+    allocations.qty[row] -= qty
+    if allocations.qty[row] == 0:
+        _unlink(heap, row)
+
+
+@numba.njit(cache=True)
+def hand_over(heap: Addresses, position: int, row: int, qty: int) -> int:
+    """Units of an allocation leave the node for good; see ``stock.consume`` for the result."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    line = allocations.line[row]
+    result = consume(heap, lines.sku[line], allocations.node[row], qty)
+    lines.reserved[line] -= qty
+    lines.consumed[line] += qty
+    write_move(heap, position, row, CONSUMED, qty)
+    allocations.qty[row] -= qty
+    if allocations.qty[row] == 0:
+        _unlink(heap, row)
+    return result
+
+
+@numba.njit(cache=True)
+def add_to_agenda(heap: Addresses, sku: int) -> None:
+    """Look at the orders that wait for this SKU before the next record."""
+    agenda = open_agenda(heap)
+    cursor = open_cursor(heap)
+    queues = open_queues(heap)
+    skus = open_skus(heap)
+    if skus.in_agenda[sku]:
+        return
+    for priority in range(PRIORITIES):
+        if queues.first[sku, priority] >= 0:
+            skus.in_agenda[sku] = 1
+            agenda[cursor[_AGENDA_END]] = sku
+            cursor[_AGENDA_END] += 1
+            return
+
+
+@numba.njit(cache=True)
+def wait(heap: Addresses, line: int, qty: int) -> None:
+    """Queue a line for ``qty`` units."""
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    queues = open_queues(heap)
+    sku, priority = lines.sku[line], orders.priority[lines.order[line]]
+    last = queues.last[sku, priority]
+    lines.waiting[line] = qty
+    lines.previous_waiting[line], lines.next_waiting[line] = last, -1
+    if last >= 0:
+        lines.next_waiting[last] = line
+    else:
+        queues.first[sku, priority] = line
+    queues.last[sku, priority] = line
+
+
+@numba.njit(cache=True)
+def stop_waiting(heap: Addresses, line: int) -> None:
+    """Take a line out of its queue."""
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    queues = open_queues(heap)
+    if lines.waiting[line] == 0:
+        return
+    sku, priority = lines.sku[line], orders.priority[lines.order[line]]
+    before, after = lines.previous_waiting[line], lines.next_waiting[line]
+    if before >= 0:
+        lines.next_waiting[before] = after
+    else:
+        queues.first[sku, priority] = after
+    if after >= 0:
+        lines.previous_waiting[after] = before
+    else:
+        queues.last[sku, priority] = before
+    lines.waiting[line] = 0
+
+
+@numba.njit(cache=True)
+def unplan(heap: Addresses, position: int, order: int) -> None:
+    """Give back every planned supply that the order was promised."""
+    allocations = open_allocations(heap)
+    orders = open_orders(heap)
+    row = orders.first_allocation[order]
+    while row >= 0:
+        following = allocations.next[row]
+        if allocations.supply[row] >= 0:
+            withdraw(heap, position, row, allocations.qty[row])
+        row = following
+
+
+@numba.njit(cache=True)
+def withdraw_all(heap: Addresses, position: int, order: int, node: int) -> int:
+    """Undo the order's allocations at a node (-1: everywhere); returns the units released."""
+    allocations = open_allocations(heap)
+    orders = open_orders(heap)
+    row, units = orders.first_allocation[order], 0
+    while row >= 0:
+        following = allocations.next[row]
+        if node < 0 or (allocations.node[row] == node and allocations.supply[row] < 0):
+            if allocations.supply[row] < 0:
+                units += allocations.qty[row]
+            withdraw(heap, position, row, allocations.qty[row])
+        row = following
+    return units

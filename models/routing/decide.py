@@ -1,0 +1,449 @@
+"""One decision: choose a plan, write it into the books, and say what was decided.
+
+What no plan serves is backordered against planned supply, earliest first; what no supply covers is
+unserved, and the order stays open for an amendment or a person.
+"""
+
+import numba
+import numpy as np
+
+from models.heap import Addresses
+from models.ledger.stock import available
+from models.promising.calendar import open_places, starts_at
+from models.routing.arrays import (
+    COSTS,
+    MAX_PACKAGES,
+    MAX_PIECES,
+    PLANS,
+    Count,
+    Cursor,
+    Made,
+    open_cursor,
+    open_exclusion_rows,
+    open_features,
+    open_grams,
+    open_made_rows,
+    open_out_lengths,
+    open_package,
+    open_pieces,
+    open_plan_lanes,
+    open_plan_nodes,
+    open_plan_sizes,
+    open_quantities,
+    open_ranges,
+    open_said_rows,
+    open_seen,
+    open_top,
+    open_top_cost,
+    open_top_nodes,
+    open_wants,
+)
+from models.routing.books import (
+    next_effect,
+    place,
+    plan_supply,
+    raise_exception,
+    stop_waiting,
+    unplan,
+    wait,
+)
+from models.routing.costs import HOUR_US, TOTAL, open_terms
+from models.routing.features import Quantity
+from models.routing.plans import (
+    FEASIBLE,
+    X_CAPACITY,
+    X_CUTOFF,
+    X_NO_STOCK,
+    X_SAFETY_STOCK,
+    choose,
+    gather_lines,
+)
+from models.routing.state import (
+    NO_TIME,
+    OrderState,
+    open_lines,
+    open_orders,
+    open_skus,
+    open_supplies,
+)
+from schemas.codes import DecisionKind, ExceptionCode, HoldReason, Outcome, Selection
+
+ROUTE, REROUTE, CANCEL = (
+    int(DecisionKind.ROUTE),
+    int(DecisionKind.REROUTE),
+    int(DecisionKind.CANCEL),
+)
+FULLY_ROUTED, PARTIALLY_ROUTED = int(Outcome.FULLY_ROUTED), int(Outcome.PARTIALLY_ROUTED)
+BACKORDERED, UNROUTABLE_OUTCOME = int(Outcome.BACKORDERED), int(Outcome.UNROUTABLE)
+CANCELLED, HELD_FOR_REVIEW = int(Outcome.CANCELLED), int(Outcome.HELD_FOR_REVIEW)
+S_NONE, S_ONLY, S_LOWEST = (
+    int(Selection.S_NONE),
+    int(Selection.S_ONLY_FEASIBLE),
+    int(Selection.S_LOWEST_TOTAL),
+)
+S_TIE, S_MOST = int(Selection.S_TIE_BREAK), int(Selection.S_MOST_UNITS)
+UNROUTABLE, CAPACITY_EXHAUSTED = (
+    int(ExceptionCode.UNROUTABLE),
+    int(ExceptionCode.CAPACITY_EXHAUSTED),
+)
+SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
+NO_HOLD, OPEN = int(HoldReason.NONE), int(OrderState.OPEN)
+P50, P90 = int(Quantity.TRANSIT_P50_HOURS), int(Quantity.TRANSIT_P90_HOURS)
+LATE_Q, HANDLING_Q = int(Quantity.LATE_PROBABILITY), int(Quantity.HANDLING_HOURS)
+_PIECES, _PACKAGES, _EPOCH = int(Cursor.PIECES), int(Cursor.PACKAGES), int(Count.PRICE_EPOCH)
+(
+    M_POSITION, M_INDEX, M_ORDER, M_REVISION, M_KIND, M_TRIGGER, M_OUTCOME, M_SELECTION, M_HOLD,
+    M_AT, M_LINES, M_ORDERED, M_SERVED, M_BACKORDERED, M_UNSERVED, M_WEIGHT, M_PROMISE, M_DUE,
+    M_CARBON, M_OUT_OF_RANGE, M_MARGIN, M_HAS_MARGIN, M_REGION, M_CHANNEL, M_COSTS,
+) = (int(m) for m in Made)  # fmt: skip
+
+
+@numba.njit(cache=True)
+def outcome_of(heap: Addresses, order: int) -> int:
+    """Where the whole order stands, by the units of its lines."""
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    first = orders.first_line[order]
+    wanted, routed, waiting = 0, 0, 0
+    for line in range(first, first + orders.lines[order]):
+        wanted += lines.qty[line]
+        routed += lines.reserved[line] + lines.consumed[line]
+        waiting += lines.waiting[line]
+    if wanted == 0:
+        return CANCELLED
+    if routed == wanted:
+        return FULLY_ROUTED
+    if routed > 0:
+        return PARTIALLY_ROUTED
+    return BACKORDERED if waiting > 0 else UNROUTABLE_OUTCOME
+
+
+@numba.njit(cache=True)
+def _place_plan(heap: Addresses, position: int, now: int) -> None:
+    """Write the weighed plan into the books."""
+    cursor = open_cursor(heap)
+    package = open_package(heap)
+    pieces_of = open_pieces(heap)
+    places = open_places(heap)
+    wants = open_wants(heap)
+    packed = -1
+    for p in range(cursor[_PIECES]):
+        i, k, qty = pieces_of[p]
+        node, lane, _, day, _ = package[k]
+        booked = qty
+        if places.counts_orders[node]:
+            booked = 1 if k != packed else 0
+        packed = k
+        place(heap, position, wants.line[i], node, lane, qty, day, booked, now)
+
+
+@numba.njit(cache=True)
+def _may_supply(heap: Addresses, i: int, node: int) -> bool:
+    """Whether a node that lacks stock or time today could serve the line some day."""
+    seen = open_seen(heap)
+    wants = open_wants(heap)
+    why = seen.excluded[node]
+    able = why in (FEASIBLE, X_NO_STOCK, X_SAFETY_STOCK, X_CAPACITY, X_CUTOFF)
+    return able and not wants.need[i] & ~seen.offers[node]
+
+
+@numba.njit(cache=True)
+def _plannable(heap: Addresses, i: int, only_node: int) -> int:
+    """Units of planned supply that are not promised yet and may serve the line."""
+    skus = open_skus(heap)
+    supplies = open_supplies(heap)
+    wants = open_wants(heap)
+    units, pieces = 0, 0
+    supply = skus.first_supply[wants.sku[i]]
+    while supply >= 0 and pieces < MAX_PIECES:
+        node = supplies.node[supply]
+        free = supplies.qty[supply] - supplies.promised[supply]
+        if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
+            units += free
+            pieces += 1
+        supply = supplies.next[supply]
+    return units
+
+
+@numba.njit(cache=True)
+def _plan_line(
+    heap: Addresses, position: int, i: int, qty: int, only_node: int, now: int
+) -> tuple[int, int]:
+    """Promise planned supply to a line, earliest first; returns (units promised, last due time)."""
+    skus = open_skus(heap)
+    supplies = open_supplies(heap)
+    wants = open_wants(heap)
+    done, due, pieces = 0, NO_TIME, 0
+    supply = skus.first_supply[wants.sku[i]]
+    while supply >= 0 and done < qty and pieces < MAX_PIECES:
+        node = supplies.node[supply]
+        free = supplies.qty[supply] - supplies.promised[supply]
+        if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
+            take = min(free, qty - done)
+            plan_supply(heap, position, wants.line[i], supply, take, now)
+            done += take
+            due = max(due, supplies.due_at[supply])
+            pieces += 1
+        supply = supplies.next[supply]
+    return done, due
+
+
+@numba.njit(cache=True)
+def _free_units(heap: Addresses, sku: int, node: int) -> int:
+    return max(0, available(heap, sku, node))
+
+
+@numba.njit(cache=True)
+def _node_that_will_cover(heap: Addresses, n: int) -> int:
+    """First node whose stock and planned supply cover all lines; -1 if there is none."""
+    seen = open_seen(heap)
+    wants = open_wants(heap)
+    for node in range(len(seen)):
+        covers = True
+        for i in range(n):
+            free = _free_units(heap, wants.sku[i], node)
+            if not _may_supply(heap, i, node):
+                covers = False
+            elif free < wants.qty[i] and free + _plannable(heap, i, node) < wants.qty[i]:
+                covers = False
+        if covers:
+            return node
+    return -1
+
+
+@numba.njit(cache=True)
+def _units_anywhere(heap: Addresses, i: int, only_node: int) -> int:
+    """Units of a line that its possible nodes (or the one) hold now."""
+    seen = open_seen(heap)
+    wants = open_wants(heap)
+    free = 0
+    for node in range(len(seen)):
+        if (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
+            free += _free_units(heap, wants.sku[i], node)
+    return free
+
+
+@numba.njit(cache=True)
+def _backorder_whole(
+    heap: Addresses, position: int, n: int, only_node: int, now: int
+) -> tuple[int, int]:
+    """All lines wait to be served together; planned supply is promised for what stock lacks."""
+    wants = open_wants(heap)
+    units, due = 0, NO_TIME
+    for i in range(n):
+        free = _units_anywhere(heap, i, only_node)
+        lacks = wants.qty[i] - min(free, wants.qty[i])
+        if lacks > 0:
+            _, last = _plan_line(heap, position, i, lacks, only_node, now)
+            due = max(due, last)
+        wait(heap, wants.line[i], wants.qty[i])
+        units += wants.qty[i]
+    return units, due
+
+
+@numba.njit(cache=True)
+def _all_plannable(heap: Addresses, n: int) -> bool:
+    """Whether stock and planned supply anywhere cover every line."""
+    wants = open_wants(heap)
+    for i in range(n):
+        if _units_anywhere(heap, i, -1) + _plannable(heap, i, -1) < wants.qty[i]:
+            return False
+    return True
+
+
+@numba.njit(cache=True)
+def _backorder(
+    heap: Addresses, position: int, order: int, n: int, served: int, now: int
+) -> tuple[int, int]:
+    """Backorder what the plan left; returns (units, due time of the last of them)."""
+    orders = open_orders(heap)
+    terms = open_terms(heap)
+    wants = open_wants(heap)
+    if orders.no_split[order]:
+        node = _node_that_will_cover(heap, n)
+        if node < 0:
+            return 0, NO_TIME
+        return _backorder_whole(heap, position, n, node, now)
+    if not terms.allow_partial[0]:
+        if not _all_plannable(heap, n):
+            return 0, NO_TIME
+        return _backorder_whole(heap, position, n, -1, now)
+    units, due = 0, NO_TIME
+    for i in range(n):
+        left = wants.left[i] if served > 0 else wants.qty[i]
+        if left > 0:
+            done, last = _plan_line(heap, position, i, left, -1, now)
+            if done > 0:
+                wait(heap, wants.line[i], done)
+                units += done
+                due = max(due, last)
+    return units, due
+
+
+@numba.njit(cache=True)
+def write_decision(
+    heap: Addresses, position: int, order: int, kind: int, trigger: int, hold: int, now: int
+) -> int:
+    """A decision row without a plan; returns its number, for a plan to be added."""
+    exclusion_rows = open_exclusion_rows(heap)
+    lines = open_lines(heap)
+    made_rows = open_made_rows(heap)
+    orders = open_orders(heap)
+    out_lengths = open_out_lengths(heap)
+    plan_lanes = open_plan_lanes(heap)
+    plan_nodes = open_plan_nodes(heap)
+    plan_sizes = open_plan_sizes(heap)
+    said_rows = open_said_rows(heap)
+    row = out_lengths[0]
+    out_lengths[0] += 1
+    made, first = made_rows[row], orders.first_line[order]
+    made[:] = 0
+    made[M_POSITION], made[M_INDEX], made[M_ORDER] = position, next_effect(heap), order
+    made[M_REVISION], made[M_KIND], made[M_TRIGGER] = orders.revision[order], kind, trigger
+    made[M_SELECTION], made[M_HOLD], made[M_AT] = S_NONE, hold, now
+    made[M_LINES] = orders.lines[order]
+    for line in range(first, first + orders.lines[order]):
+        made[M_ORDERED] += lines.qty[line]
+        routed = lines.reserved[line] + lines.consumed[line]
+        made[M_UNSERVED] += lines.qty[line] - routed - lines.waiting[line]
+    made[M_PROMISE], made[M_DUE] = NO_TIME, NO_TIME
+    made[M_REGION], made[M_CHANNEL] = orders.region[order], orders.channel[order]
+    made[M_OUTCOME] = HELD_FOR_REVIEW if hold != NO_HOLD else outcome_of(heap, order)
+    orders.outcome[order] = made[M_OUTCOME]
+    plan_sizes[row] = 0
+    plan_nodes[row], plan_lanes[row] = -1, -1
+    said_rows[row] = 0.0
+    exclusion_rows[row] = 0
+    return row
+
+
+@numba.njit(cache=True)
+def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
+    """Add the weighed plan, its runners-up and what the model said to a decision row."""
+    features = open_features(heap)
+    grams = open_grams(heap)
+    made_rows = open_made_rows(heap)
+    package = open_package(heap)
+    plan_lanes = open_plan_lanes(heap)
+    plan_nodes = open_plan_nodes(heap)
+    plan_sizes = open_plan_sizes(heap)
+    quantities = open_quantities(heap)
+    ranges = open_ranges(heap)
+    said_rows = open_said_rows(heap)
+    top = open_top(heap)
+    top_cost = open_top_cost(heap)
+    top_nodes = open_top_nodes(heap)
+    made, size = made_rows[row], top.packages[0]
+    promise, out_of_range = NO_TIME, False
+    for k in range(size):
+        node, lane, score, day, _ = package[k]
+        plan_lanes[row, k] = lane
+        said = quantities[score]
+        said_rows[row, P50] = max(said_rows[row, P50], said[P50])
+        said_rows[row, P90] = max(said_rows[row, P90], said[P90])
+        said_rows[row, HANDLING_Q] = max(said_rows[row, HANDLING_Q], said[HANDLING_Q])
+        said_rows[row, LATE_Q] = max(said_rows[row, LATE_Q], said[LATE_Q])
+        hours = np.float64(said[HANDLING_Q]) + np.float64(said[P90])
+        leaves = max(now, starts_at(heap, node, day))
+        promise = max(promise, leaves + np.int64(np.floor(hours * HOUR_US)))
+        for f in range(features.shape[1]):
+            value = features[score, f]
+            out_of_range |= value < ranges[0][f] or value > ranges[1][f]
+    made[M_PROMISE], made[M_OUT_OF_RANGE] = promise, out_of_range
+    made[M_WEIGHT] = np.int64(grams[1])
+    made[M_CARBON] = np.int64(np.floor(grams[0] + 0.5))
+    for plan in range(PLANS):
+        plan_sizes[row, plan] = top.packages[plan]
+        if top.packages[plan] > 0:
+            for k in range(MAX_PACKAGES):
+                plan_nodes[row, plan, k] = top_nodes[plan, k]
+            for c in range(COSTS):
+                made[M_COSTS + plan * COSTS + c] = top_cost[plan, c]
+    comparable = top.packages[1] > 0 and top.units[1] == top.units[0]
+    made[M_HAS_MARGIN] = comparable
+    if comparable:
+        made[M_MARGIN] = top_cost[1, TOTAL] - top_cost[0, TOTAL]
+    if top.units[0] < total:
+        made[M_SELECTION] = S_MOST
+    elif top.packages[1] == 0:
+        made[M_SELECTION] = S_ONLY
+    else:
+        tied = comparable and made[M_MARGIN] == 0 and top.packages[1] == size
+        made[M_SELECTION] = S_TIE if tied else S_LOWEST
+
+
+@numba.njit(cache=True)
+def _raise_shortfall(heap: Addresses, position: int, order: int, unserved: int, now: int) -> None:
+    """Say why units are unserved, as one exception."""
+    seen = open_seen(heap)
+    top = open_top(heap)
+    code, held = UNROUTABLE, 0
+    for node in range(len(seen)):
+        if seen.excluded[node] in (X_CAPACITY, X_CUTOFF):
+            code = CAPACITY_EXHAUSTED
+        elif seen.excluded[node] == FEASIBLE:
+            held += 1
+    if top.packages[0] > 0 and held > top.packages[0]:
+        code = SPLIT_LIMIT_REACHED
+    raise_exception(heap, position, code, order, -1, -1, unserved, now)
+
+
+@numba.njit(cache=True)
+def decide(
+    heap: Addresses,
+    order: int,
+    row0: int,
+    now: int,
+    position: int,
+    trigger: int,
+    kind: int,
+    only_waiting: bool,
+) -> bool:
+    """Decide an order and write everything that follows from it.
+
+    Args:
+        heap: the network, scores, scratch and outputs.
+        order: its units that are neither reserved nor consumed are decided.
+        row0: first of its score rows.
+        now: log time, us.
+        position: of the record that is the cause.
+        trigger: see ``Trigger``.
+        kind: see ``DecisionKind``.
+        only_waiting: serve the backordered units, all of them or nothing.
+
+    Returns:
+        Whether there was anything to say; a backorder that still cannot be served says nothing.
+    """
+    exclusion_rows = open_exclusion_rows(heap)
+    made_rows = open_made_rows(heap)
+    orders = open_orders(heap)
+    seen = open_seen(heap)
+    top = open_top(heap)
+    wants = open_wants(heap)
+    n, total, shared = gather_lines(heap, order, only_waiting)
+    served = 0
+    top.packages[:] = 0
+    if n > 0:
+        served = choose(heap, order, row0, n, shared, total, now)
+    if only_waiting:
+        if served < total or total == 0:
+            return False
+        unplan(heap, position, order)
+        for i in range(n):
+            stop_waiting(heap, wants.line[i])
+    if served > 0:
+        _place_plan(heap, position, now)
+    units, due = 0, NO_TIME
+    if served < total:
+        units, due = _backorder(heap, position, order, n, served, now)
+    orders.state[order], orders.touched_at[order] = OPEN, now
+    row = write_decision(heap, position, order, kind, trigger, NO_HOLD, now)
+    made = made_rows[row]
+    made[M_SERVED], made[M_BACKORDERED], made[M_DUE] = served, units, due
+    if n > 0:
+        exclusion_rows[row] = seen.excluded
+    if served > 0:
+        _write_plan(heap, row, total, now)
+    if served + units < total:
+        _raise_shortfall(heap, position, order, total - served - units, now)
+    return True

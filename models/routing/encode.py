@@ -1,0 +1,287 @@
+"""A slice's records of one network as numbers: the step from Arrow to the kernels.
+
+Names become codes here. Nodes and a node's own customers are known only through ``node.set``, so they
+are looked up and never added; all other names are added when they are first seen.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.heap import Heap, Slot
+from models.ledger.names import Names, string_buffers
+from models.ledger.window import hash_pairs
+from models.routing.arrays import ITEM, RECORD, Field
+from models.routing.plans import HAZMAT_BIT
+from models.routing.state import NO_TIME
+from schemas.codes import PaymentState, TempClass
+from schemas.kinds import Kind
+from schemas.slices import Slice
+
+_TEMP_CLASSES = pa.array([t.value for t in TempClass])
+_PAYMENTS = pa.array([p.value for p in PaymentState])
+WORK_KINDS = tuple(Kind(k) for k in range(Kind.WORK_ACCEPTED, Kind.WORK_HANDED_OVER + 1))
+ORDER_KINDS = (Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED)
+Ints = npt.NDArray[np.int64]
+
+
+class Encoder:
+    """Fills the columns of a batch, kind by kind."""
+
+    def __init__(self, names: Mapping[str, Names], piece: Slice) -> None:
+        self.names = names
+        self.piece = piece
+        n = len(piece)
+        self.fields = np.full((n, len(Field)), -1, np.int64)
+        self.order = np.full(n, -1, np.int32)
+        self.counts = np.zeros(n, np.int64)
+        self.pending: list[
+            tuple[npt.NDArray[np.intp], Ints, dict[str, npt.NDArray[np.generic]]]
+        ] = []
+
+    def put_into(self, heap: Heap) -> None:
+        """Put the records, their fields and their lines into the heap."""
+        for code in np.unique(self.piece.kinds):
+            kind = Kind(int(code))
+            encode = _ENCODERS.get(kind)
+            if encode is not None:
+                rows, data = self.piece.of_kind(kind)
+                encode(self, rows, data, self._subjects(rows))
+        n, envelope = len(self.piece), self.piece.envelope
+        keys = self.keys_of(self.piece)
+        records = np.zeros(n + 1, RECORD)
+        np.cumsum(self.counts, out=records["first_line"][1:])
+        records["position"][:n] = self.piece.positions
+        records["event_time"][:n] = instants(envelope["time"])
+        records["record_time"][:n] = instants(envelope["recordedtime"])
+        records["key_a"][:n], records["key_b"][:n] = keys[:, 0], keys[:, 1]
+        records["order"][:n], records["kind"][:n] = self.order, self.piece.kinds
+        heap.put(Slot.RECORDS, records)
+        heap.put(Slot.FIELDS, self.fields)
+        heap.put(Slot.ITEMS, self._items(records["first_line"]))
+
+    @staticmethod
+    def keys_of(piece: Slice) -> npt.NDArray[np.uint64]:
+        """(n, 2) keys of (source, id), for telling repeats."""
+        keys = np.empty((len(piece), 2), np.uint64)
+        source, identity = piece.envelope["source"], piece.envelope["id"]
+        hash_pairs(*string_buffers(source), *string_buffers(identity), keys)
+        return keys
+
+    def _subjects(self, rows: npt.NDArray[np.intp]) -> pa.StringArray:
+        subjects = self.piece.envelope["subject"]
+        return subjects if len(rows) == len(self.piece) else subjects.take(pa.array(rows))
+
+    def add_lines(
+        self, rows: npt.NDArray[np.intp], column: pa.ListArray, **parts: npt.NDArray[np.generic]
+    ) -> None:
+        """Keep the child rows of a list column for the batch's lines."""
+        counts = np.diff(column.offsets.to_numpy()).astype(np.int64)
+        self.counts[rows] = counts
+        self.pending.append((rows, counts, parts))
+
+    def _items(self, first: Ints) -> npt.NDArray[Any]:
+        """All lines in record order, whatever kind they came from."""
+        items = np.zeros(int(first[-1]), ITEM)
+        for rows, counts, parts in self.pending:
+            starts = np.cumsum(counts) - counts
+            places = np.repeat(first[rows] - starts, counts) + np.arange(int(counts.sum()))
+            for name, values in parts.items():
+                items[name][places] = values
+        return items
+
+    def put(
+        self, rows: npt.NDArray[np.intp], field: Field, values: npt.NDArray[np.generic]
+    ) -> None:
+        """One field of some records."""
+        self.fields[rows, field] = values
+
+
+def _orders(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    e.put(rows, Field.REGION, e.names["regions"].intern(data["region"]))
+    e.put(rows, Field.REVISION, numbers(data["revision"]))
+    e.put(rows, Field.CHANNEL, e.names["channels"].intern(data["channel"]))
+    e.put(rows, Field.PRIORITY, numbers(data["priority"]))
+    e.put(rows, Field.NO_SPLIT, numbers(data["no_split"]))
+    e.put(rows, Field.PAYMENT, choices(data["payment"], _PAYMENTS))
+    e.put(rows, Field.REQUESTED_BY, instants(data["requested_by"]))
+    e.put(rows, Field.CARRIER, _optional(e.names["carriers"], data["carrier"]))
+    e.put(rows, Field.SERVICE, _optional(e.names["services"], data["service"]))
+    e.put(rows, Field.CUSTOMER, e.names["customers"].find(data["customer"]))
+    items = data["lines"].flatten()
+    hazmat = numbers(items.field("hazmat")) * HAZMAT_BIT
+    e.add_lines(
+        rows,
+        data["lines"],
+        sku=e.names["skus"].intern(items.field("sku")),
+        qty=numbers(items.field("qty")),
+        number=numbers(items.field("line_no")),
+        weight_g=numbers(items.field("weight_g")),
+        needs=(1 << choices(items.field("temp_class"), _TEMP_CLASSES)) | hazmat,
+    )
+
+
+def _cancellations(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    items = data["lines"].flatten()
+    e.put(rows, Field.FLAG, (np.diff(data["lines"].offsets.to_numpy()) == 0).astype(np.int64))
+    e.add_lines(
+        rows,
+        data["lines"],
+        qty=numbers(items.field("qty")),
+        number=numbers(items.field("line_no")),
+    )
+
+
+def _payments(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    e.put(rows, Field.PAYMENT, choices(data["state"], _PAYMENTS))
+
+
+def _returns(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    items = data["items"].flatten()
+    e.put(rows, Field.NODE, e.names["nodes"].find(data["node"]))
+    e.add_lines(
+        rows,
+        data["items"],
+        sku=e.names["skus"].intern(items.field("sku")),
+        qty=numbers(items.field("qty")),
+        safety=numbers(items.field("restock")),
+    )
+
+
+def _counts(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    items = data["items"].flatten()
+    e.put(rows, Field.NODE, e.names["nodes"].find(subjects))
+    e.add_lines(
+        rows,
+        data["items"],
+        sku=e.names["skus"].intern(items.field("sku")),
+        qty=numbers(items.field("on_hand")),
+        safety=numbers(items.field("safety_stock")),
+    )
+
+
+def _adjustments(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    items = data["items"].flatten()
+    e.put(rows, Field.NODE, e.names["nodes"].find(subjects))
+    e.put(rows, Field.NAME, _optional(e.names["supplies"], data["supply_id"]))
+    e.add_lines(
+        rows,
+        data["items"],
+        sku=e.names["skus"].intern(items.field("sku")),
+        qty=numbers(items.field("delta")),
+    )
+
+
+def _supplies(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    items = data["items"].flatten()
+    e.put(rows, Field.NODE, e.names["nodes"].find(data["node"]))
+    e.put(rows, Field.NAME, e.names["supplies"].intern(subjects))
+    e.put(rows, Field.REQUESTED_BY, instants(data["due_at"]))
+    e.add_lines(
+        rows,
+        data["items"],
+        sku=e.names["skus"].intern(items.field("sku")),
+        qty=numbers(items.field("qty")),
+    )
+
+
+def _work(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    items = data["lines"].flatten()
+    e.order[rows] = e.names["orders"].intern(subjects)
+    e.put(rows, Field.NODE, e.names["nodes"].find(data["node"]))
+    e.put(rows, Field.FLAG, numbers(data["blocking"]))
+    e.add_lines(
+        rows,
+        data["lines"],
+        qty=numbers(items.field("qty")),
+        number=numbers(items.field("line_no")),
+    )
+
+
+def _ticks(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.put(rows, Field.NAME, e.names["clocks"].intern(subjects))
+    e.put(rows, Field.REQUESTED_BY, instants(data["at"]))
+    e.put(rows, Field.FLAG, numbers(data["retired"]))
+
+
+_Encode = Callable[[Encoder, npt.NDArray[np.intp], pa.RecordBatch, pa.StringArray], None]
+_ENCODERS: dict[Kind, _Encode] = {
+    **dict.fromkeys(ORDER_KINDS, _orders),
+    Kind.ORDER_CANCELLED: _cancellations,
+    Kind.PAYMENT_UPDATED: _payments,
+    Kind.RETURN_RECEIVED: _returns,
+    Kind.INVENTORY_COUNTED: _counts,
+    Kind.INVENTORY_ADJUSTED: _adjustments,
+    Kind.SUPPLY_PLANNED: _supplies,
+    **dict.fromkeys(WORK_KINDS, _work),
+    Kind.CLOCK_TICKED: _ticks,
+}
+
+
+def instants(column: pa.TimestampArray) -> Ints:
+    """Microseconds since 1970, ``NO_TIME`` for null."""
+    raw: Ints = np.frombuffer(column.buffers()[1], np.int64)[
+        column.offset : column.offset + len(column)
+    ]
+    if column.null_count:
+        return np.where(column.is_null().to_numpy(zero_copy_only=False), NO_TIME, raw)
+    return raw
+
+
+def numbers(column: pa.Array) -> Ints:
+    """A column of integers or booleans without nulls, as int64."""
+    values: npt.NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
+    return values.astype(np.int64, copy=False)
+
+
+def choices(column: pa.StringArray, options: pa.StringArray) -> Ints:
+    """Index of each word among the options; all are members, the codec saw to that."""
+    return numbers(pc.index_in(column, options))
+
+
+def _optional(names: Names, column: pa.StringArray) -> npt.NDArray[np.int32]:
+    """Codes of the names, -1 where the column is empty."""
+    codes = names.intern(column)
+    offsets, _ = string_buffers(column)
+    return np.where(np.diff(offsets) > 0, codes, -1).astype(np.int32)
+
+
+def string_keys(
+    left: pa.StringArray, right: pa.StringArray
+) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
+    """Distinct pairs of two columns in order of appearance, and each row's index among them."""
+    a, b = left.dictionary_encode(), right.dictionary_encode()
+    width = len(b.dictionary)
+    both = numbers(a.indices) * width + numbers(b.indices)
+    distinct, first, codes = np.unique(both, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    names_a, names_b = a.dictionary.to_pylist(), b.dictionary.to_pylist()
+    pairs = [(names_a[k // width], names_b[k % width]) for k in distinct[order].tolist()]
+    return pairs, rank[codes]

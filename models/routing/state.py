@@ -1,0 +1,185 @@
+"""The rows of one network's state: orders, lines, allocations, supplies, lanes and nodes.
+
+Each is a table of records in the heap; a row's number is internal. Growth, compaction and the form in
+a checkpoint follow from the record types, so there is one list of columns per table.
+"""
+
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.heap import Slot, opener
+
+NO_TIME = np.iinfo(np.int64).min
+PRIORITIES = 10
+
+
+class OrderState(IntEnum):
+    """Where an order stands in the router."""
+
+    UNKNOWN = 0  # only its id was mentioned
+    CANCELLED_EARLY = 1  # cancelled before it was received
+    HELD = 2
+    OPEN = 3
+    CLOSED = 4
+
+
+ORDER = np.dtype(
+    [
+        ("first_line", np.int64),
+        ("requested_by", np.int64),
+        ("content", np.uint64),  # hash of the revision's content
+        ("touched_at", np.int64),
+        ("lines", np.int32),
+        ("first_allocation", np.int32),
+        ("revision", np.int32),
+        ("region", np.int32),
+        ("channel", np.int32),
+        ("carrier", np.int32),  # -1: any
+        ("service", np.int32),
+        ("customer", np.int32),  # -1: in no node's list of customers
+        ("state", np.int8),
+        ("outcome", np.int8),
+        ("priority", np.int8),  # 9 is served first
+        ("no_split", np.uint8),
+    ],
+    align=True,
+)
+LINE = np.dtype(
+    [
+        ("number", np.int64),
+        ("weight_g", np.int64),  # of one unit
+        ("order", np.int32),
+        ("sku", np.int32),
+        ("qty", np.int32),  # wanted: ordered - cancelled
+        ("reserved", np.int32),
+        ("consumed", np.int32),  # handed over
+        ("waiting", np.int32),  # backordered
+        ("needs", np.int32),  # capability bits
+        ("previous_waiting", np.int32),
+        ("next_waiting", np.int32),
+    ],
+    align=True,
+)
+"""An order's lines are neighbours."""
+
+ALLOCATION = np.dtype(
+    [
+        ("placed_at", np.int64),
+        ("line", np.int32),  # -1: the row is free
+        ("node", np.int32),
+        ("lane", np.int32),
+        ("qty", np.int32),
+        ("day", np.int32),  # node's day of shipping; -1: planned against a supply
+        ("booked", np.int32),  # of the day's capacity
+        ("supply", np.int32),  # -1: reserved stock
+        ("next", np.int32),  # of the same order, or of the free rows
+    ],
+    align=True,
+)
+SUPPLY = np.dtype(
+    [
+        ("qty", np.int64),
+        ("promised", np.int64),
+        ("due_at", np.int64),
+        ("sku", np.int32),
+        ("node", np.int32),
+        ("name", np.int32),
+        ("next", np.int32),  # of the same SKU, by due time
+    ],
+    align=True,
+)
+SKU = np.dtype(
+    [
+        ("first_supply", np.int32),
+        ("mark", np.int32),  # scratch, zero between uses
+        ("in_agenda", np.uint8),
+    ],
+    align=True,
+)
+QUEUE = np.dtype([("first", np.int32), ("last", np.int32)])
+"""Waiting lines of one SKU and priority, oldest first."""
+
+NODE = np.dtype(
+    [
+        ("per_unit", np.float64),
+        ("per_package", np.float64),
+        ("offers", np.int32),  # capability bits
+        ("wait_log", np.float32),  # feature, of the view
+        ("load", np.float32),  # feature, of the view
+        ("location_type", np.int8),
+        ("is_open", np.uint8),
+        ("restricted", np.uint8),  # serves listed customers only
+    ],
+    align=True,
+)
+LANE = np.dtype(
+    [
+        ("distance_km", np.float64),
+        ("transit_hours", np.float64),
+        ("node", np.int32),
+        ("region", np.int32),
+        ("carrier", np.int32),
+        ("service", np.int32),
+        ("offers", np.int32),
+        ("first_band", np.int32),
+        ("bands", np.int32),
+        ("distance_log", np.float32),
+        ("transit_log", np.float32),
+        ("mode", np.int8),
+        ("is_open", np.uint8),
+    ],
+    align=True,
+)
+
+FILL = {
+    "first_allocation": -1,
+    "line": -1,
+    "supply": -1,
+    "next": -1,
+    "previous_waiting": -1,
+    "next_waiting": -1,
+    "first": -1,
+    "last": -1,
+    "first_supply": -1,
+    "requested_by": NO_TIME,
+}
+"""Columns whose fresh rows are not zero."""
+
+open_orders = opener(Slot.ORDERS, ORDER)
+open_blocked = opener(Slot.BLOCKED, np.uint64, 2)  # (orders, words) a bit per node that rejected
+open_lines = opener(Slot.LINES, LINE)
+open_allocations = opener(Slot.ALLOCATIONS, ALLOCATION)
+open_supplies = opener(Slot.SUPPLIES, SUPPLY)
+open_skus = opener(Slot.SKUS, SKU)
+open_queues = opener(Slot.QUEUES, QUEUE, 2)  # (skus, PRIORITIES)
+open_nodes = opener(Slot.NODES, NODE)
+open_lanes = opener(Slot.LANES, LANE)
+
+Rows = npt.NDArray[Any]
+
+
+def new_rows(dtype: np.dtype[Any], *shape: int) -> Rows:
+    """Fresh rows of a table."""
+    rows = np.zeros(shape, dtype)
+    for name in dtype.names or ():
+        if name in FILL:
+            rows[name] = FILL[name]
+    return rows
+
+
+def grown(rows: Rows, needed: int) -> Rows:
+    """The same rows with room for ``needed``; the table itself if there is room."""
+    have = len(rows)
+    if needed <= have:
+        return rows
+    return np.concatenate(
+        [rows, new_rows(rows.dtype, max(needed, 2 * have) - have, *rows.shape[1:])]
+    )
+
+
+def taken(rows: Rows, kept: npt.NDArray[Any], spare: int) -> Rows:
+    """Only the given rows, in that order, with room for ``spare`` more."""
+    return np.concatenate([rows[kept], new_rows(rows.dtype, spare, *rows.shape[1:])])
