@@ -121,7 +121,7 @@ class Names:
 
     def __init__(self, capacity: int = 64) -> None:
         self.arrays = NameArrays(
-            np.zeros(4 * capacity, np.int32),
+            np.zeros(_slots_for(capacity), np.int32),
             np.zeros(capacity + 1, np.int64),
             np.zeros(16 * capacity, np.uint8),
             np.zeros(1, np.int64),
@@ -165,8 +165,7 @@ class Names:
             arena = _grown(arena, int(offsets[used]) + size)
         grow_table = 2 * (used + names) > len(slots)
         if grow_table:
-            bits = int(4 * (used + names) - 1).bit_length()
-            slots = np.zeros(1 << bits, np.int32)
+            slots = np.zeros(_slots_for(used + names), np.int32)
         self.arrays = NameArrays(slots, offsets, arena, count)
         if grow_table:
             _rehash(self.arrays)
@@ -213,6 +212,11 @@ class Names:
         names.arrays.slots[:] = 0
         _rehash(names.arrays)
         return names
+
+
+def _slots_for(names: int) -> int:
+    """A power of two, as probing needs, at least four times the names."""
+    return 1 << int(4 * max(1, names) - 1).bit_length()
 
 
 def string_buffers(

@@ -1,0 +1,221 @@
+"""Checkpoints: "the state of a partition at position p" as one file, published whole.
+
+::
+
+    STATE/partition=0000/<position>-<sha256>.checkpoint
+
+A file is a zip of NumPy arrays (no pickles) with a JSON header that names its format, the log, the
+policy override and the runtime. It is written off the hot path: taking one copies the arrays, a
+thread does the rest, and a new one is not begun before the last is on disk. At start a partition
+takes the newest checkpoint that the lake is not behind, and reads the log on from there; a damaged or
+foreign file is passed over, and without any the log is read from its beginning. Either way the tables
+come out the same: the lake drops what it has seen.
+"""
+
+import io
+import json
+import re
+import threading
+import time
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from flows.files import digest, publish
+from models.policy.document import Policy
+from models.routing.fold import RouteState
+from models.routing.network import Network
+from schemas.errors import CheckpointError
+from schemas.ids import LogId, NetworkKey
+
+FORMAT = 1
+KEPT = 3
+"""Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
+
+COST_SHARE = 20
+"""A checkpoint is taken no sooner than this many times its own cost after the last one."""
+
+_NAME = re.compile(r"^(\d{20})-([0-9a-f]{16})\.checkpoint$")
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a checkpoint belongs to; one of another log or override is never used."""
+
+    log_id: LogId
+    policy_override_sha256: str
+    runtime: str
+
+
+class Checkpoints:
+    """The checkpoints of one job."""
+
+    def __init__(self, path: Path, origin: Origin, every_seconds: float) -> None:
+        self.path = path
+        self.origin = origin
+        self.every_seconds = every_seconds
+        self._pending: threading.Thread | None = None
+        self._due_at: dict[int, float] = {}
+        self._failure: OSError | None = None
+
+    def load(self, partition: int, at_most: int, override: Policy | None) -> RouteState:
+        """The newest usable state at or before a position; a fresh one if there is none."""
+        for position, file in reversed(self._files(partition)):
+            if position > at_most:
+                continue
+            try:
+                return self._read(file, partition, override)
+            except CheckpointError as error:
+                _log.warning("checkpoint passed over", reason=str(error))
+        return RouteState(partition, override)
+
+    def offer(self, state: RouteState, high_water: int) -> None:
+        """Take a checkpoint if one is due; ``high_water`` is how far the lake is."""
+        now = time.monotonic()
+        due = self._due_at.setdefault(state.partition, now + self.every_seconds)
+        if now < due or (self._pending is not None and self._pending.is_alive()):
+            return
+        self._raise_failure()
+        arrays = to_arrays(state, self.origin)
+        copied = time.monotonic() - now
+        arguments = (state.partition, state.position, arrays, high_water, copied)
+        self._pending = threading.Thread(target=self._publish, args=arguments, daemon=True)
+        self._pending.start()
+
+    def save(self, state: RouteState, high_water: int) -> None:
+        """Take a checkpoint now and wait until it is on disk."""
+        self.wait()
+        position = state.position
+        self._publish(state.partition, position, to_arrays(state, self.origin), high_water, 0.0)
+        self._raise_failure()
+
+    def wait(self) -> None:
+        """Wait for the checkpoint under way, if there is one."""
+        if self._pending is not None:
+            self._pending.join()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise CheckpointError(f"{self.path}: no checkpoint could be written: {self._failure}")
+
+    def _publish(
+        self,
+        partition: int,
+        position: int,
+        arrays: Mapping[str, npt.NDArray[Any]],
+        high_water: int,
+        copied: float,
+    ) -> None:
+        began = time.monotonic()
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays)  # type: ignore[arg-type]  # its stub takes allow_pickle for any name
+        content = buffer.getbuffer()
+        name = f"{position:020d}-{digest(content)}.checkpoint"
+        try:
+            publish(self._folder(partition) / name, content)
+        except OSError as error:
+            self._failure = error
+            return
+        self._prune(partition, high_water)
+        cost = copied + time.monotonic() - began
+        self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
+
+    def _prune(self, partition: int, high_water: int) -> None:
+        files = self._files(partition)
+        behind = [f for f in files if f[0] <= high_water]
+        keep = {file for _, file in files[-KEPT:]} | {file for _, file in behind[-1:]}
+        for _, file in files:
+            if file not in keep:
+                file.unlink(missing_ok=True)
+
+    def _folder(self, partition: int) -> Path:
+        return self.path / f"partition={partition:04d}"
+
+    def _files(self, partition: int) -> list[tuple[int, Path]]:
+        """Published checkpoints by position."""
+        folder = self._folder(partition)
+        found = []
+        for file in folder.iterdir() if folder.is_dir() else ():
+            match = _NAME.match(file.name)
+            if match:
+                found.append((int(match[1]), file))
+        return sorted(found)
+
+    def _read(self, file: Path, partition: int, override: Policy | None) -> RouteState:
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise CheckpointError(f"{file} cannot be read: {error}") from error
+        match = _NAME.match(file.name)
+        if match is None or digest(content) != match[2]:
+            raise CheckpointError(f"{file} is damaged: its sha256 is not the one in its name")
+        try:
+            with np.load(io.BytesIO(content), allow_pickle=False) as kept:
+                arrays = {name: kept[name] for name in kept.files}
+        except (ValueError, OSError, zipfile.BadZipFile) as error:
+            raise CheckpointError(f"{file} is no checkpoint: {error}") from error
+        return from_arrays(arrays, partition, self.origin, override, str(file))
+
+
+def to_arrays(state: RouteState, origin: Origin) -> dict[str, npt.NDArray[Any]]:
+    """A copy of the state, ready to be written by another thread."""
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    networks = []
+    for i, network in enumerate(state.networks.values()):
+        tables, values = network.to_arrays()
+        arrays |= {f"{i}/{name}": table for name, table in tables.items()}
+        networks.append(values)
+    header = {
+        "format": FORMAT,
+        "log_id": origin.log_id,
+        "policy_override_sha256": origin.policy_override_sha256,
+        "runtime": origin.runtime,
+        "partition": state.partition,
+        "position": state.position,
+        "networks": networks,
+    }
+    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+    return arrays
+
+
+def from_arrays(
+    arrays: Mapping[str, npt.NDArray[Any]],
+    partition: int,
+    origin: Origin,
+    override: Policy | None,
+    name: str,
+) -> RouteState:
+    """The state that ``to_arrays`` was called on.
+
+    Raises:
+        CheckpointError: it is of another format, log or override.
+    """
+    header = json.loads(arrays["header"].tobytes())
+    if header["format"] != FORMAT:
+        raise CheckpointError(f"{name} has format {header['format']}, this version reads {FORMAT}")
+    if header["log_id"] != origin.log_id:
+        raise CheckpointError(f"{name} is of log {header['log_id']}, not of {origin.log_id}")
+    if header["policy_override_sha256"] != origin.policy_override_sha256:
+        raise CheckpointError(f"{name} was made under another policy override")
+    if header["runtime"] != origin.runtime:
+        _log.warning(
+            "checkpoint comes from another runtime; the model may differ in the last bit",
+            checkpoint=name,
+            made_on=header["runtime"],
+            here=origin.runtime,
+        )
+    state = RouteState(partition, override, header["position"])
+    for i, values in enumerate(header["networks"]):
+        prefix = f"{i}/"
+        tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        network = Network.from_arrays(tables, values)
+        state.networks[NetworkKey(values["key"])] = network
+    return state

@@ -1,0 +1,104 @@
+"""``crossdock replay``: a recorded log through the route flow into a lake."""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from bytewax.run import cli_main
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from flows.commands.summary import print_summary, summarise
+from flows.lake.connection import CATALOG
+from flows.logs.source import SLICE_RECORDS
+from flows.route import RouteJob, build
+from flows.warmup import warm_up
+from schemas.errors import InputError, LakeError
+
+
+def replay(
+    log: Annotated[Path, typer.Argument(help="A recorded log (a directory).")],
+    lake: Annotated[Path, typer.Option(help="The lake to write; made if it is not there.")],
+    policy: Annotated[
+        Path | None, typer.Option(help="Decide by this policy in place of the log's own.")
+    ] = None,
+    speed: Annotated[
+        str, typer.Option(help="max, or event time over wall time: 1 is live, 60 an hour a minute.")
+    ] = "max",
+    slice_records: Annotated[
+        int, typer.Option(min=1, help="Most records per slice; changes nothing but the speed.")
+    ] = SLICE_RECORDS,
+    partition: Annotated[
+        list[int] | None, typer.Option(help="Only these partitions of the log; repeatable.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="Start anew: remove the lake first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object.")] = False,
+) -> None:
+    """Route every order of a recorded log, and keep all decisions in a lake.
+
+    A replay that was stopped goes on where its lake left off.
+
+    Example: crossdock replay examples/online-retail/log --lake out/lake
+    """
+    pace = _speed(speed)
+    if fresh:
+        _remove(lake)
+    job = RouteJob.open(log, lake, policy_file=policy, partitions=partition)
+    try:
+        _run(job, slice_records, pace)
+    except BaseException:
+        job.abort()
+        raise
+    summary = summarise(lake, log)
+    print_summary(summary, as_json=as_json)
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed <= 1e9:
+        raise InputError(f"--speed {text}: say max, or a number above 0 such as 1 or 60")
+    return speed
+
+
+def _remove(lake: Path) -> None:
+    """Remove a lake, and nothing that is not one."""
+    if not lake.exists():
+        return
+    if lake.is_dir() and not any(lake.iterdir()):
+        return
+    if not (lake / CATALOG).is_file():
+        raise LakeError(f"--fresh: {lake} is no lake (it has no {CATALOG}); remove it yourself")
+    shutil.rmtree(lake)
+
+
+def _run(job: RouteJob, slice_records: int, speed: float | None) -> None:
+    """Run the flow with a bar on standard error."""
+    console = Console(stderr=True)
+    with console.status("compiling the kernels (once per version)…"):
+        warm_up()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    quiet = not sys.stderr.isatty()
+    with Progress(*columns, console=console, disable=quiet) as bar:
+        task = bar.add_task("routing", total=job.remaining())
+        job.progress = lambda records: bar.advance(task, records)
+        cli_main(build(job.source(slice_records, speed), job))

@@ -1,0 +1,225 @@
+"""The route flow: a log's slices through the router into the lake.
+
+::
+
+    read_log ──► advance_partition ──► write_lake
+    slices of      the fold, keyed       one writer, on a
+    each           by log partition      thread of its own
+    partition
+
+Run it by ``crossdock replay``, or as any Bytewax flow:
+``python -m bytewax.run "flows.route:replay('LOG', 'LAKE')"``.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Self
+
+import bytewax.operators as op
+import pyarrow as pa
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import Source
+from bytewax.operators import StatefulBatchLogic
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+
+from flows.checkpoints import Checkpoints, Origin
+from flows.lake.writer import LakeWriter, create_or_open_writer
+from flows.logs.parquet import ParquetLog
+from flows.logs.source import SLICE_RECORDS, LogSource, ReadSlice
+from flows.settings import Settings
+from models.inference import ARTIFACTS, Model, load_model, runtime_fingerprint
+from models.policy.document import Policy, parse_policy
+from models.routing.fold import RouteState, advance
+from schemas.errors import InputError
+from schemas.tables import SCHEMAS, Effects, Table
+
+Progress = Callable[[int], None]
+"""Told how many records were taken each time some were."""
+
+Read = tuple[str, ReadSlice]
+Written = tuple[str, Effects]
+
+
+def build(source: Source[Read], job: "RouteJob") -> Dataflow:
+    """The flow: its steps in order; source and job differ between replay and live."""
+    flow = Dataflow("route")
+    slices = op.input("read_log", flow, source)
+    effects = op.stateful_batch("advance_partition", slices, lambda _resumed: _Fold(job))
+    op.output("write_lake", effects, _LakeSink(job))
+    return flow
+
+
+def replay(log: str, lake: str, policy: str = "") -> Dataflow:
+    """The flow over a recorded log at full speed, for ``python -m bytewax.run``."""
+    job = RouteJob.open(Path(log), Path(lake), policy_file=Path(policy) if policy else None)
+    return build(job.source(), job)
+
+
+class RouteJob:
+    """One run over one log into one lake: what the steps of the flow share."""
+
+    def __init__(
+        self,
+        log: ParquetLog,
+        writer: LakeWriter,
+        checkpoints: Checkpoints,
+        states: Sequence[RouteState],
+        model_dirs: Sequence[Path],
+    ) -> None:
+        self.log = log
+        self.writer = writer
+        self.checkpoints = checkpoints
+        self.states = {state.partition: state for state in states}
+        self.starts = {state.partition: state.position + 1 for state in states}
+        self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
+        self.progress: Progress = lambda _records: None
+        self._sinks = 0
+
+    @classmethod
+    def open(
+        cls,
+        log_path: Path,
+        lake_path: Path,
+        *,
+        policy_file: Path | None = None,
+        partitions: Iterable[int] | None = None,
+        settings: Settings | None = None,
+    ) -> Self:
+        """Open log and lake and take up where the lake left off.
+
+        Args:
+            log_path: a recorded log.
+            lake_path: a lake of this log, or a place for a new one.
+            policy_file: decides in place of the log's own policies.
+            partitions: of the log; all without.
+            settings: of the surroundings; read from the environment without.
+
+        Raises:
+            CrossdockError: log, lake, policy or model cannot be used; the message says why.
+        """
+        chosen = settings or Settings()
+        log = ParquetLog(log_path)
+        override, override_sha256 = _override(policy_file)
+        mine = range(log.partitions) if partitions is None else sorted(set(partitions))
+        for partition in mine:
+            if not 0 <= partition < log.partitions:
+                raise InputError(f"{log_path} has partitions 0 to {log.partitions - 1}, no {partition}")
+        origin = Origin(log.id, override_sha256, runtime_fingerprint())
+        writer = create_or_open_writer(lake_path, log.id, override_sha256)
+        try:
+            store = Checkpoints(lake_path / "state", origin, chosen.checkpoint_seconds)
+            states = [store.load(p, writer.high_water(p), override) for p in mine]
+        except BaseException:
+            writer.abort()
+            raise
+        return cls(log, writer, store, states, [*chosen.model_dirs, ARTIFACTS])
+
+    def source(self, slice_records: int = SLICE_RECORDS, speed: float | None = None) -> LogSource:
+        """The log from where each partition's state stands."""
+        return LogSource(self.log, self.starts, slice_records, speed)
+
+    def remaining(self) -> int:
+        """Records that are still to be read."""
+        return sum(self.log.end(p) - start for p, start in self.starts.items())
+
+    def advance(self, read: ReadSlice) -> Effects:
+        """Take a slice: decide, measure, and take a checkpoint now and then."""
+        state = self.states[read.piece.partition]
+        effects = advance(state, read.piece, self.scorer_of)
+        elapsed_ms = (time.monotonic() - read.read_at) * 1e3
+        self.checkpoints.offer(state, self.writer.high_water(state.partition))
+        self.progress(len(read.piece))
+        measured = _measurement(read, effects, elapsed_ms)
+        return replace(effects, tables={**effects.tables, Table.MEASUREMENTS: measured})
+
+    def sink_opened(self) -> None:
+        """A worker writes to the lake."""
+        self._sinks += 1
+
+    def sink_closed(self) -> None:
+        """A worker is done; the last one closes the job."""
+        self._sinks -= 1
+        if self._sinks == 0:
+            self.close()
+
+    def close(self) -> None:
+        """Commit everything, and keep the states for the next run."""
+        try:
+            self.writer.flush()
+            for state in self.states.values():
+                if state.position >= self.starts[state.partition]:
+                    self.checkpoints.save(state, self.writer.high_water(state.partition))
+        finally:
+            self.writer.close()
+
+    def abort(self) -> None:
+        """Stop as a crash would; what was committed stays."""
+        self.writer.abort()
+
+
+class _Fold(StatefulBatchLogic[ReadSlice, Effects, None]):
+    """Hosts the fold; the state itself lives in the job, since Bytewax's recovery is off."""
+
+    def __init__(self, job: RouteJob) -> None:
+        self.job = job
+
+    def on_batch(self, values: list[ReadSlice]) -> tuple[Iterable[Effects], bool]:
+        return [self.job.advance(read) for read in values], StatefulBatchLogic.RETAIN
+
+    def snapshot(self) -> None:
+        """Nothing: see ``flows.checkpoints``."""
+
+
+class _LakePartition(StatelessSinkPartition[Written]):
+    def __init__(self, job: RouteJob) -> None:
+        self.job = job
+        job.sink_opened()
+
+    def write_batch(self, items: list[Written]) -> None:
+        for _, effects in items:
+            self.job.writer.put(effects)
+
+    def close(self) -> None:
+        self.job.sink_closed()
+
+
+class _LakeSink(DynamicSink[Written]):
+    def __init__(self, job: RouteJob) -> None:
+        self.job = job
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _LakePartition:
+        return _LakePartition(self.job)
+
+
+def _measurement(read: ReadSlice, effects: Effects, elapsed_ms: float) -> pa.Table:
+    decisions = effects.tables.get(Table.DECISIONS)
+    row = {
+        "partition": effects.partition,
+        "first_position": int(read.piece.positions[0]),
+        "position": effects.position,
+        "records": len(read.piece),
+        "decisions": decisions.num_rows if decisions is not None else 0,
+        "advance_ms": elapsed_ms,
+        "committed_at": None,
+    }
+    return pa.Table.from_pylist([row], SCHEMAS[Table.MEASUREMENTS])
+
+
+def _load(model_dirs: Sequence[Path], sha256: str) -> Model:
+    return load_model(model_dirs, sha256)
+
+
+def _override(file: Path | None) -> tuple[Policy | None, str]:
+    """The policy in a file and its sha256; nothing without a file."""
+    if file is None:
+        return None, ""
+    try:
+        content = file.read_bytes()
+        text = content.decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"policy {file} cannot be read: {error}") from error
+    return parse_policy(text, str(file)), hashlib.sha256(content).hexdigest()
