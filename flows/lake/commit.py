@@ -29,6 +29,7 @@ from flows.files import sync_directory
 from flows.lake.batches import Batch, stamped
 from flows.lake.connection import ALIAS, DATA, quoted
 from flows.lake.diagnosis import explain, is_busy
+from flows.lake.durability import roll_back
 from flows.lake.layout import landing
 from schemas.errors import LakeError
 from schemas.tables import SCHEMAS
@@ -78,15 +79,12 @@ class Committer:
                 self._transact(stamped(batch, datetime.now(UTC)))
                 self._crash_point("after_commit")
             except duckdb.Error as error:
-                self._roll_back()
+                roll_back(self._connection)
                 if not is_busy(error) or attempt == COMMIT_ATTEMPTS:
                     raise explain(self._path, error) from error
                 time.sleep(BUSY_SECONDS * 2 ** (attempt - 1))
-            except OSError as error:
-                self._roll_back()
-                raise explain(self._path, error) from error
             except LakeError:
-                self._roll_back()
+                roll_back(self._connection)
                 raise
             else:
                 self._epochs |= dict.fromkeys(batch.positions.keys() - self._epochs.keys(), 1)
@@ -121,9 +119,9 @@ class Committer:
                 stream.flush()
                 os.fsync(stream.fileno())
             sync_directory(folder)
-        except OSError:
+        except (OSError, pl.exceptions.PolarsError) as error:
             file.unlink(missing_ok=True)
-            raise
+            raise explain(self._path, error) from error
         return file
 
     def _insert(self, table: str, rows: pa.Table) -> None:
@@ -166,9 +164,3 @@ class Committer:
         self._connection.execute("UPDATE positions SET owner_epoch = owner_epoch + 1")
         rows = self._connection.execute("SELECT partition, owner_epoch FROM positions").fetchall()
         return dict(rows)
-
-    def _roll_back(self) -> None:
-        try:
-            self._connection.execute("ROLLBACK")
-        except duckdb.TransactionException:
-            return  # the failed statement ended the transaction already

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+from polars.exceptions import PolarsError
 
 from schemas.errors import LakeError
 
@@ -58,7 +59,7 @@ def is_busy(error: duckdb.Error) -> bool:
     return bool(_BUSY.search(str(error)))
 
 
-def explain(path: Path, error: duckdb.Error | OSError) -> LakeError:
+def explain(path: Path, error: duckdb.Error | OSError | PolarsError) -> LakeError:
     """The error as one line that names the lake and the remedy."""
     detail = " ".join(str(error).split())
     for pattern, remedy in _CAUSES:

@@ -1,10 +1,10 @@
 """The lake's tables, whom they belong to, and who owns their partitions.
 
-A fact table with ``order_id`` is a pair: commits go to ``<name>_recent`` (one file a commit),
-maintenance moves them to ``<name>_settled``, bucketed by order so that one order's rows are in one
-file in 64; the view ``<name>`` joins the two. A bucketed table costs 64 files a commit, an
-unbucketed one 433 ms a look-up among 10 million rows instead of 18 (measured). Others are one
-table.
+Every table is a pair: commits go to ``<name>_recent`` (one file a commit), maintenance moves them
+to ``<name>_settled``, and the view ``<name>`` joins the two. Where rows have an ``order_id`` the
+settled half is bucketed by it, so that one order's rows are in one file in 64: a bucketed table
+costs 64 files a commit, an unbucketed one 433 ms a look-up among 10 million rows instead of 18
+(measured).
 
 ``identity`` (one row) says of which log, policy override and version the rows are. ``positions``
 (one row per log partition) says how far the rows go and which owner may add more.
@@ -23,7 +23,6 @@ from schemas.tables import SCHEMAS, VERSION, Table
 
 BUCKETS = 64
 """Files per settled table; 10 million orders make them 16 MB each."""
-PAIRED = tuple(t for t in Table if "order_id" in SCHEMAS[t].names)
 FACTS = tuple(t for t in Table if t is not Table.MEASUREMENTS)
 
 
@@ -36,12 +35,12 @@ class Identity:
 
 
 def landing(table: Table) -> str:
-    """The physical table that commits write."""
-    return f"{table}_recent" if table in PAIRED else str(table)
+    """The half that commits write."""
+    return f"{table}_recent"
 
 
 def settled(table: Table) -> str:
-    """The bucketed half of a paired table."""
+    """The half that look-ups of old orders read."""
     return f"{table}_settled"
 
 
@@ -90,15 +89,15 @@ def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity:
 def _create(connection: duckdb.DuckDBPyConnection, identity: Identity) -> None:
     for table in Table:
         _create_table(connection, landing(table), SCHEMAS[table])
-        if table in PAIRED:
-            _create_table(connection, settled(table), SCHEMAS[table])
+        _create_table(connection, settled(table), SCHEMAS[table])
+        if "order_id" in SCHEMAS[table].names:
             connection.execute(
                 f"ALTER TABLE {settled(table)} SET PARTITIONED BY (bucket({BUCKETS}, order_id))"
             )
-            connection.execute(
-                f"CREATE VIEW {table} AS "
-                f"SELECT * FROM {settled(table)} UNION ALL SELECT * FROM {landing(table)}"
-            )
+        connection.execute(
+            f"CREATE VIEW {table} AS "
+            f"SELECT * FROM {settled(table)} UNION ALL SELECT * FROM {landing(table)}"
+        )
     connection.execute(_CONTROL_TABLES)
     connection.execute(
         "INSERT INTO identity VALUES (?, ?, ?, '')",

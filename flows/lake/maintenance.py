@@ -1,39 +1,45 @@
-"""Keeping a lake quick: settle, merge, expire, clean up. No step changes what any query returns.
+"""Keeping a lake quick: settle, merge, forget, clean up. No step changes what any query returns.
 
-- *Settle*: rows of a paired table move from ``_recent`` to the bucketed ``_settled`` in one
-  transaction, so a reader finds each row in exactly one of them.
-- *Merge*: small neighbouring files become one.
-- *Expire*: snapshots older than an hour are forgotten, and with them the history of ``positions``.
+- *Settle*: rows move from ``<name>_recent`` to ``<name>_settled`` (bucketed by order).
+- *Gather*: the many small files of a slow day in ``_recent`` become one.
+- *Merge*: small files of one bucket in ``_settled`` become one.
+- *Forget*: snapshots older than an hour, and rows in the catalogue that only they could see.
 - *Clean up*: a file that no snapshot needs is deleted an hour after it became so, because an open
   query of another process may still be reading it; a file that no table ever referred to (a crash
   between writing and committing) after a day.
+
+The first three are an INSERT and a DELETE in one transaction, and nothing else. DuckLake's own
+``merge_adjacent_files`` and ``flush_inlined_data`` rewrite the past of the catalogue; on a SQLite
+catalogue, whose reads are no snapshot, a reader in another process then misses rows or counts them
+twice (seen with DuckDB 1.5.5, tests/flows/test_lake_maintenance.py; see also duckdb/ducklake issues
+1305, 1413, 1419). They must not be used on a lake that is being read.
 
 DuckDB does not flush data files to disk before their commit, so every step that writes some does so
 here first. A job maintains its lake by itself (upkeep.py); for one that nobody writes there is
 ``maintain``.
 """
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import duckdb
 
-from flows.lake.connection import ALIAS, DATA, METADATA, open_lake
+from flows.lake import catalogue
+from flows.lake.catalogue import DataFile
+from flows.lake.connection import ALIAS, DATA, open_lake, quoted
 from flows.lake.diagnosis import explained
-from flows.lake.layout import PAIRED, check_version, landing, settled
+from flows.lake.durability import durable_transaction
+from flows.lake.layout import check_version, landing, settled
 from flows.lake.lock import WriterLock
-from schemas.tables import Table
+from schemas.tables import SCHEMAS, Table
 
 SETTLE_ROWS = 500_000
 """Rows moved in one transaction: some seconds, 8,000 rows a file, and bounded memory."""
-MERGED_FILE_BYTES = 32 << 20
-"""Files this large are not merged again, so that a row is rewritten a few times only."""
-MERGES = 64
-"""Merged files written in one transaction: one per bucket."""
+MERGE_FILES = 8
+"""Files of like size that are merged into one, so a row is rewritten once per power of 8."""
+MERGED_ROWS = 200_000
+"""A file of so many rows is large enough for good: 20 MB of decisions, one of 64 at 10 million."""
 SNAPSHOT_AGE = timedelta(hours=1)
 """Time travel and the change feed reach back so far; readers poll every few seconds."""
 FILE_GRACE = timedelta(hours=1)
@@ -57,7 +63,7 @@ class Maintained:
 
     rows_settled: int
     files_merged: int
-    snapshots_expired: int
+    snapshots_forgotten: int
     files_removed: int
 
 
@@ -67,9 +73,7 @@ def maintain(path: Path, retention: Retention | None = None) -> Maintained:
     Raises:
         LakeError: a job is writing it (which maintains it by itself), or it cannot be written.
     """
-    chosen = retention or Retention()
-    connection = open_lake(path, read_only=True, threads=1)  # refuses what is no lake
-    connection.close()
+    open_lake(path, read_only=True, threads=1).close()  # refuses what is no lake
     with explained(path):
         lock = WriterLock(path)
     try:
@@ -77,7 +81,7 @@ def maintain(path: Path, retention: Retention | None = None) -> Maintained:
         try:
             with explained(path):
                 check_version(connection, path)
-                return _maintain(connection, path, chosen)
+                return _maintain(connection, path, retention or Retention())
         finally:
             connection.close()
     finally:
@@ -87,128 +91,114 @@ def maintain(path: Path, retention: Retention | None = None) -> Maintained:
 def _maintain(
     connection: duckdb.DuckDBPyConnection, path: Path, retention: Retention
 ) -> Maintained:
-    flush_inlined(connection, path)
     moved = 0
-    for table in PAIRED:
+    for table in Table:
         while rows := settle(connection, path, table):
             moved += rows
     merged = 0
-    for table in Table:
-        while files := merge(connection, path, settled(table) if table in PAIRED else table):
-            merged += files
-    compact_positions(connection)
-    return Maintained(moved, merged, expire(connection, retention), clean_up(connection, retention))
+    while group := next_to_merge(connection):
+        merged += len(group)
+        merge(connection, path, group)
+    forgotten = forget(connection, retention)
+    return Maintained(moved, merged, forgotten, clean_up(connection, retention))
 
 
 def settle(
     connection: duckdb.DuckDBPyConnection, path: Path, table: Table, rows: int = SETTLE_ROWS
 ) -> int:
-    """Move the oldest commits of a paired table, at most ``rows`` rows but at least one commit.
+    """Move the oldest commits of a table, at most ``rows`` rows but at least one commit.
 
     Returns:
         The rows moved; 0 when there were none.
     """
-    last = _one(connection, _LAST_ROWID.format(recent=landing(table), rows=rows))
+    last = catalogue.number(connection, _LAST_ROWID.format(recent=landing(table), rows=rows))
     if last is None:
         return 0
-    highest = _one(connection, f"SELECT max(position) FROM {landing(table)} WHERE rowid <= {last}")
-    # The position is implied by the rowid; it spares the reading of files that begin later.
-    chosen = f"FROM {landing(table)} WHERE rowid <= {last} AND position <= {highest}"
-    with _durable_transaction(connection, path):
-        moved = _one(connection, f"INSERT INTO {settled(table)} SELECT * {chosen}")
-        deleted = _one(connection, f"DELETE {chosen}")
-        if moved != deleted:
-            raise AssertionError(f"{table}: {moved} rows copied, {deleted} deleted")
-    return int(moved or 0)
+    recent = landing(table)
+    highest = catalogue.number(
+        connection, f"SELECT max(position) FROM {recent} WHERE rowid <= {last}"
+    )
+    # The position follows from the rowid; naming it spares reading files that begin later.
+    chosen = f"FROM {recent} WHERE rowid <= {last} AND position <= {highest}"
+    with durable_transaction(connection, path):
+        moved = connection.execute(f"INSERT INTO {settled(table)} SELECT * {chosen}").fetchone()
+        deleted = connection.execute(f"DELETE {chosen}").fetchone()
+        _check_moved(recent, moved, deleted)
+    return int(moved[0]) if moved else 0
 
 
-def merge(
-    connection: duckdb.DuckDBPyConnection, path: Path, table: str, files: int = MERGES
-) -> int:
-    """Merge small files of one physical table into ``files`` at most; returns how many went in."""
-    with _durable_transaction(connection, path):
-        merged = connection.execute(
-            f"SELECT coalesce(sum(files_processed), 0) FROM ducklake_merge_adjacent_files("
-            f"'{ALIAS}', '{table}', max_file_size => {MERGED_FILE_BYTES}, "
-            f"max_compacted_files => {files})"
-        ).fetchone()
-    return int(merged[0]) if merged else 0
+def gather(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> None:
+    """Write all recent rows of a table, in files or in the catalogue, as one file."""
+    recent = landing(table)
+    with durable_transaction(connection, path):
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE moved AS SELECT * FROM {recent}")
+        deleted = connection.execute(f"DELETE FROM {recent}").fetchone()
+        moved = connection.execute(f"INSERT INTO {recent} SELECT * FROM moved").fetchone()
+        _check_moved(recent, moved, deleted)
+    connection.execute("DROP TABLE temp.moved")
 
 
-def flush_inlined(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write rows that small commits left in the catalogue to files."""
-    for table in Table:
-        for name in (landing(table), settled(table)) if table in PAIRED else (landing(table),):
-            with _durable_transaction(connection, path):
-                connection.execute(
-                    f"CALL ducklake_flush_inlined_data('{ALIAS}', table_name => '{name}')"
-                )
+def next_to_merge(
+    connection: duckdb.DuckDBPyConnection, files: int = MERGE_FILES
+) -> list[DataFile]:
+    """Settled files of one bucket and of like size, once there are so many; else none."""
+    groups: dict[tuple[str, str | None, int], list[DataFile]] = {}
+    for file in catalogue.data_files(connection):
+        if file.table.endswith("_settled") and file.rows < MERGED_ROWS:
+            group = groups.setdefault((file.table, file.bucket, _tier(file.rows)), [])
+            group.append(file)
+            if len(group) == files:
+                return group
+    return []
 
 
-def compact_positions(connection: duckdb.DuckDBPyConnection) -> None:
-    """Forget the history of ``positions``: each commit leaves a dead row in the catalogue."""
-    connection.execute("BEGIN")
-    rows = connection.execute("SELECT * FROM positions").to_arrow_table()
-    connection.register("current", rows)
-    connection.execute("CREATE OR REPLACE TABLE positions AS SELECT * FROM current")
-    connection.execute("COMMIT")
-    connection.unregister("current")
+def merge(connection: duckdb.DuckDBPyConnection, path: Path, group: list[DataFile]) -> None:
+    """Write these files of one table as one."""
+    name = group[0].table
+    columns = ", ".join(f'"{c}"' for c in SCHEMAS[Table(name.removesuffix("_settled"))].names)
+    folder = path.resolve() / DATA
+    files = ", ".join(quoted(str(folder / file.path)) for file in group)
+    with durable_transaction(connection, path):
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE moved AS SELECT {columns} FROM read_parquet([{files}])"
+        )
+        deleted = connection.execute(f"DELETE FROM {name} WHERE filename IN ({files})").fetchone()
+        moved = connection.execute(f"INSERT INTO {name} SELECT * FROM moved").fetchone()
+        _check_moved(name, moved, deleted)
+    connection.execute("DROP TABLE temp.moved")
 
 
-def expire(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
-    """Forget old snapshots; returns how many."""
-    return _count(connection, "ducklake_expire_snapshots", retention.snapshots)
+def forget(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
+    """Forget old snapshots; returns how many.
+
+    Each commit leaves a dead row of ``positions`` in the catalogue, which every later one reads
+    past (10 ms after 3,000 of them). DuckLake keeps those for ever; here they go with the
+    snapshots.
+    """
+    forgotten = _call(connection, "ducklake_expire_snapshots", retention.snapshots)
+    catalogue.purge(connection)
+    return forgotten
 
 
 def clean_up(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
     """Delete files that nothing needs any more; returns how many."""
-    unneeded = _count(connection, "ducklake_cleanup_old_files", retention.files)
-    return unneeded + _count(connection, "ducklake_delete_orphaned_files", retention.orphans)
+    unneeded = _call(connection, "ducklake_cleanup_old_files", retention.files)
+    return unneeded + _call(connection, "ducklake_delete_orphaned_files", retention.orphans)
 
 
-def live_files(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Data files that a scan of this physical table opens."""
-    return int(_one(connection, _LIVE_FILES.format(table=table)) or 0)
+def _tier(rows: int) -> int:
+    return (max(rows, 1).bit_length() - 1) // 3  # powers of 8
 
 
-def count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Rows of this physical table."""
-    return int(_one(connection, f"SELECT count(*) FROM {table}") or 0)
+def _check_moved(name: str, moved: tuple[int] | None, deleted: tuple[int] | None) -> None:
+    if moved != deleted:
+        raise AssertionError(f"{name}: {moved} rows written, {deleted} deleted")
 
 
-@contextmanager
-def _durable_transaction(connection: duckdb.DuckDBPyConnection, path: Path) -> Iterator[None]:
-    """A transaction whose new files are on disk before it commits."""
-    data = path / DATA
-    before = set(data.rglob("*.parquet"))
-    connection.execute("BEGIN")
-    try:
-        yield
-        new = set(data.rglob("*.parquet")) - before
-        for place in sorted(new | {file.parent for file in new}):
-            handle = os.open(place, os.O_RDONLY)
-            try:
-                os.fsync(handle)
-            finally:
-                os.close(handle)
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
-
-
-def _count(connection: duckdb.DuckDBPyConnection, function: str, age: timedelta) -> int:
-    seconds = f"INTERVAL '{age.total_seconds()} seconds'"
-    count = _one(
-        connection,
-        f"SELECT count(*) FROM {function}('{ALIAS}', older_than => now() - {seconds})",
-    )
-    return int(count or 0)
-
-
-def _one(connection: duckdb.DuckDBPyConnection, statement: str) -> int | None:
-    row = connection.execute(statement).fetchone()
-    return None if row is None else row[0]
+def _call(connection: duckdb.DuckDBPyConnection, function: str, age: timedelta) -> int:
+    older = f"now() - INTERVAL '{age.total_seconds()} seconds'"
+    count = f"SELECT count(*) FROM {function}('{ALIAS}', older_than => {older})"
+    return catalogue.number(connection, count) or 0
 
 
 _LAST_ROWID = """
@@ -217,9 +207,4 @@ FROM (
     SELECT max(rowid) AS last, sum(count(*)) OVER (ORDER BY max(rowid)) AS upto
     FROM {recent} GROUP BY snapshot_id
 )
-"""
-_LIVE_FILES = f"""
-SELECT count(*)
-FROM {METADATA}.ducklake_data_file AS f INNER JOIN {METADATA}.ducklake_table AS t USING (table_id)
-WHERE t.table_name = '{{table}}' AND t.end_snapshot IS NULL AND f.end_snapshot IS NULL
 """

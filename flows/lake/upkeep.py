@@ -5,32 +5,28 @@ its large recent files are scanned quickly enough; only a long backlog is worked
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from flows.lake import maintenance
+from flows.lake import catalogue, maintenance
 from flows.lake.commit import INLINED_ROWS
-from flows.lake.layout import BUCKETS, PAIRED, landing, settled
-from flows.lake.maintenance import Retention
+from flows.lake.layout import landing
+from flows.lake.maintenance import MERGE_FILES, Retention
 from schemas.tables import Table
 
 SETTLE_AT_ROWS = 100_000
-"""Recent rows that make a settling worth its 64 files; also the most that one step moves (0.6
-s)."""
+"""Recent rows that make a settling worth its 64 files; also the most that one step moves (1 s)."""
 BACKLOG = 20
 """Times that amount (2 million rows, 90 ms a look-up) at which load is no excuse any more."""
 CALM_ROWS = 15_000
 """A commit of fewer rows, at most one a second, leaves time for a step."""
-MERGE_AT_FILES = 64
-"""Small recent files that are merged into one; each costs a reader some 0.3 ms."""
-MERGE_SETTLED_AT_FILES = 8 * BUCKETS
-"""Eight files in a bucket: what a look-up of one order opens at most."""
-MERGES_A_STEP = 8
-"""Merged files written in one step: at most 8 x 32 MB, some seconds when buckets are full."""
+GATHER_AT_COMMITS = 64
+"""Commits of a table in small files or in the catalogue that are gathered into one file."""
 HOUSEKEEPING_COMMITS = 500
-"""Dead rows of ``positions`` that a commit reads past; 3,000 of them cost it 10 ms."""
+"""Commits between two rounds of forgetting and cleaning up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +34,8 @@ class UpkeepSettings:
     """When which step is due."""
 
     settle_at_rows: int = SETTLE_AT_ROWS
-    merge_at_files: int = MERGE_AT_FILES
-    merge_settled_at_files: int = MERGE_SETTLED_AT_FILES
+    gather_at_commits: int = GATHER_AT_COMMITS
+    merge_files: int = MERGE_FILES
     housekeeping_commits: int = HOUSEKEEPING_COMMITS
     retention: Retention = field(default_factory=Retention)
 
@@ -53,27 +49,32 @@ class Upkeep:
         self._connection = connection
         self._path = path
         self._settings = settings
-        self._rows: Counter[Table] = Counter()
-        self._files: Counter[str] = Counter()
+        files = catalogue.live_files(connection)
+        self._rows = Counter({t: catalogue.count_rows(connection, landing(t)) for t in Table})
+        self._commits = Counter({t: files[landing(t)] for t in Table})
+        for table in Table:  # of what was inlined only the rows are known
+            if self._rows[table] and not self._commits[table]:
+                self._commits[table] = -(-self._rows[table] // INLINED_ROWS)
+        self._may_merge = True
         self._is_calm = False
-        self._commits = settings.housekeeping_commits  # what an earlier process left is unknown
-        for table in Table:
-            self._files[landing(table)] = maintenance.live_files(connection, landing(table))
-            if table in PAIRED:
-                self._files[settled(table)] = maintenance.live_files(connection, settled(table))
-                self._rows[table] = maintenance.count_rows(connection, landing(table))
+        self._since_housekeeping = settings.housekeeping_commits
 
-    def note(self, written: dict[Table, int]) -> None:
+    def note(self, written: Mapping[Table, int]) -> None:
         """Account for one commit: rows written per table."""
-        self._commits += 1
+        self._since_housekeeping += 1
         self._is_calm = sum(written.values()) < CALM_ROWS
         for table, rows in written.items():
             self._rows[table] += rows
-            self._files[landing(table)] += rows > INLINED_ROWS
+            self._commits[table] += 1
 
     def is_due(self) -> bool:
         """Whether ``step`` would do something."""
-        return bool(self._to_settle() or self._to_merge()) or self._is_housekeeping_due()
+        return (
+            self._to_settle() is not None
+            or self._to_gather() is not None
+            or self._may_merge
+            or self._since_housekeeping >= self._settings.housekeeping_commits
+        )
 
     def is_due_under_load(self) -> bool:
         """Whether to do it right after a commit, and not only once nothing comes any more."""
@@ -84,15 +85,14 @@ class Upkeep:
         """Do the most pressing piece of work that is due, if any."""
         if table := self._to_settle():
             self._settle(table)
-        elif name := self._to_merge():
-            merged = maintenance.merge(self._connection, self._path, name, MERGES_A_STEP)
-            left = maintenance.live_files(self._connection, name)
-            # Files too large to merge must not make the step due for ever.
-            self._files[name] = left if merged else 0
-        elif self._is_housekeeping_due():
-            self._commits = 0
-            maintenance.compact_positions(self._connection)
-            maintenance.expire(self._connection, self._settings.retention)
+        elif table := self._to_gather():
+            maintenance.gather(self._connection, self._path, table)
+            self._commits[table] = 1
+        elif self._may_merge:
+            self._merge()
+        elif self._since_housekeeping >= self._settings.housekeeping_commits:
+            self._since_housekeeping = 0
+            maintenance.forget(self._connection, self._settings.retention)
             maintenance.clean_up(self._connection, self._settings.retention)
 
     def _settle(self, table: Table) -> None:
@@ -100,22 +100,20 @@ class Upkeep:
             self._connection, self._path, table, self._settings.settle_at_rows
         )
         self._rows[table] -= moved
-        for name in (landing(table), settled(table)):
-            self._files[name] = maintenance.live_files(self._connection, name)
+        self._commits[table] = catalogue.live_files(self._connection)[landing(table)]
+        self._may_merge = True
+
+    def _merge(self) -> None:
+        group = maintenance.next_to_merge(self._connection, self._settings.merge_files)
+        if group:
+            maintenance.merge(self._connection, self._path, group)
+        else:
+            self._may_merge = False  # until something is settled again
 
     def _to_settle(self) -> Table | None:
         limit = self._settings.settle_at_rows
-        return next((t for t in PAIRED if self._rows[t] >= limit), None)
+        return next((t for t in Table if self._rows[t] >= limit), None)
 
-    def _to_merge(self) -> str | None:
-        for table in Table:
-            if self._files[landing(table)] >= self._settings.merge_at_files:
-                return landing(table)
-            if table in PAIRED and (
-                self._files[settled(table)] >= self._settings.merge_settled_at_files
-            ):
-                return settled(table)
-        return None
-
-    def _is_housekeeping_due(self) -> bool:
-        return self._commits >= self._settings.housekeeping_commits
+    def _to_gather(self) -> Table | None:
+        limit = self._settings.gather_at_commits
+        return next((t for t in Table if self._commits[t] >= limit), None)

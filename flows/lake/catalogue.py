@@ -1,0 +1,73 @@
+"""What DuckLake's catalogue says of files and rows, read (and purged) in its own tables.
+
+These tables are DuckLake's specification 1.0 (ducklake.select, "Specification"), not private.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import duckdb
+
+from flows.lake.connection import METADATA
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A Parquet file of the newest snapshot.
+
+    Attributes:
+        table: physical table.
+        path: relative to the lake's data directory.
+        bucket: its partition's value; None where the table is not bucketed.
+        rows: how many it holds.
+    """
+
+    table: str
+    path: str
+    bucket: str | None
+    rows: int
+
+
+def data_files(connection: duckdb.DuckDBPyConnection) -> list[DataFile]:
+    """All files of the newest snapshot, oldest first."""
+    return [DataFile(*row) for row in connection.execute(_DATA_FILES).fetchall()]
+
+
+def live_files(connection: duckdb.DuckDBPyConnection) -> Counter[str]:
+    """How many data files a scan of each physical table opens."""
+    return Counter(file.table for file in data_files(connection))
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of this physical table."""
+    return number(connection, f"SELECT count(*) FROM {table}") or 0
+
+
+def purge(connection: duckdb.DuckDBPyConnection) -> None:
+    """Delete rows inlined in the catalogue that no remembered snapshot can see.
+
+    A row is visible in snapshots from its ``begin_snapshot`` to before its ``end_snapshot``.
+    """
+    oldest = number(connection, f"SELECT min(snapshot_id) FROM {METADATA}.ducklake_snapshot")
+    tables = connection.execute(
+        f"SELECT DISTINCT table_name FROM {METADATA}.ducklake_inlined_data_tables"
+    ).fetchall()
+    for (name,) in tables:
+        connection.execute(f"DELETE FROM {METADATA}.{name} WHERE end_snapshot <= {oldest}")
+
+
+def number(connection: duckdb.DuckDBPyConnection, statement: str) -> int | None:
+    """The one number that the statement yields; None for SQL's null."""
+    row = connection.execute(statement).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+_DATA_FILES = f"""
+SELECT t.table_name, concat(s.path, t.path, f.path), v.partition_value, f.record_count
+FROM {METADATA}.ducklake_data_file AS f
+INNER JOIN {METADATA}.ducklake_table AS t USING (table_id)
+INNER JOIN {METADATA}.ducklake_schema AS s USING (schema_id)
+LEFT JOIN {METADATA}.ducklake_file_partition_value AS v USING (data_file_id)
+WHERE f.end_snapshot IS NULL AND t.end_snapshot IS NULL
+ORDER BY f.data_file_id
+"""
