@@ -1,0 +1,44 @@
+"""The command line ``crossdock``: the tree of commands, each from its module in ``commands``."""
+
+import typer
+
+from flows.commands import lake, log, policy
+from flows.commands.explain import explain
+from flows.commands.group import CrossdockGroup
+from flows.commands.importing import import_files
+from flows.commands.replay import replay
+from flows.commands.schemas import schemas
+from flows.commands.sql import sql
+
+app = typer.Typer(
+    cls=CrossdockGroup,
+    help="Order routing and order visibility on one replayable log.",
+    epilog="Start with: crossdock replay examples/online-retail/log --lake out/lake",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("import")(import_files)
+app.command("replay")(replay)
+app.command("explain")(explain)
+app.command("sql")(sql)
+app.command("schemas")(schemas)
+app.add_typer(log.app, name="log")
+app.add_typer(lake.app, name="lake")
+app.add_typer(policy.app, name="policy")
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    """Order routing and order visibility on one replayable log."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(prog_name="crossdock")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""``crossdock explain``: why an order was decided as it was."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from flows.commands.output import console, print_json, table
+from flows.commands.plans import cost_table, hours, plan_table
+from flows.explain import explain_order, latest_only
+from flows.explain_texts import Language, Texts, texts_in
+from flows.explanation import Explanation
+from flows.lake.diagnosis import explained
+from flows.lake.query import connect_reader
+from schemas.ids import OrderId
+
+
+def explain(
+    order_id: Annotated[str, typer.Argument(help="The order.")],
+    lake: Annotated[Path, typer.Option(help="A lake; a job may be writing it.")],
+    lang: Annotated[Language, typer.Option(help="Language of the texts.")] = Language.EN,
+    every: Annotated[bool, typer.Option("--all", help="Every decision, as a history.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object, in codes.")] = False,
+) -> None:
+    """Say where an order ships from and why: plan, costs, margin, model, candidates refused.
+
+    Example: crossdock explain 536365 --lake out/lake --lang en
+    """
+    with connect_reader(lake) as connection, explained(lake):
+        found = explain_order(connection, OrderId(order_id))
+    if as_json:
+        decisions = found if every else latest_only(found)
+        print_json({"order_id": order_id, "decisions": decisions})
+        return
+    texts = texts_in(lang)
+    if every:
+        console().print(_history(found, texts))
+    for explanation in latest_only(found):
+        _print(explanation, texts)
+
+
+def _print(explanation: Explanation, texts: Texts) -> None:
+    out = console()
+    title = f"{texts.label('order')} {explanation.order_id}"
+    out.print(table(title, ("", ""), list(_facts(explanation, texts))))
+    out.print(plan_table(explanation, texts))
+    if explanation.plans:
+        out.print(cost_table(explanation, texts))
+        out.print(Text(_verdict(explanation, texts)))
+    out.print(_candidates(explanation, texts))
+    if explanation.exceptions:
+        out.print(_exceptions(explanation, texts))
+
+
+def _facts(e: Explanation, texts: Texts) -> Iterator[tuple[str, Any]]:
+    label = texts.label
+    yield label("network"), f"{e.tenant}/{e.network}"
+    yield label("decided"), e.decided_at
+    yield label("kind"), f"{e.kind}: {texts.code('DecisionKind', e.kind)}"
+    yield label("because"), f"{e.trigger}: {texts.code('Trigger', e.trigger)}"
+    yield label("outcome"), f"{e.outcome}: {texts.code('Outcome', e.outcome)}"
+    if e.hold_reason not in ("", "NONE"):
+        yield label("hold"), f"{e.hold_reason}: {texts.code('HoldReason', e.hold_reason)}"
+    yield (
+        label("units"),
+        label("units_text").format(
+            ordered=e.units_ordered,
+            served=e.units_served,
+            backordered=e.units_backordered,
+            unserved=e.units_unserved,
+        ),
+    )
+    if e.plans:
+        yield label("chosen"), f"{e.selection}: {texts.code('Selection', e.selection)}"
+        yield label("promise"), e.promise_at or "-"
+        yield label("carbon_g"), f"{e.carbon_g or 0:,} g CO2e"
+        yield from _said(e, texts)
+    if e.backorder_due_at is not None:
+        yield label("due"), e.backorder_due_at
+    yield label("policy"), e.policy_version
+    yield label("position"), f"{e.partition}/{e.position}/{e.index}"
+
+
+def _said(e: Explanation, texts: Texts) -> Iterator[tuple[str, str]]:
+    """What the model, or the rules in its place, foresaw."""
+    said = texts.label("model_said" if e.model_sha256 else "rules_said").format(
+        p50=hours(e.transit_p50_hours),
+        p90=hours(e.transit_p90_hours),
+        handling=hours(e.handling_hours),
+        late="-" if e.late_probability is None else f"{e.late_probability:.1%}",
+    )
+    name = f"{e.model_sha256[:12]}: " if e.model_sha256 else ""
+    yield texts.label("model"), f"{name}{said}"
+    if e.model_sha256:
+        yield "", texts.label("out_of_range" if e.out_of_range else "in_range")
+
+
+def _verdict(e: Explanation, texts: Texts) -> str:
+    """Whether the sums are right."""
+    wrong = [
+        f"{', '.join(p.nodes)} {p.sum_minor} / {p.total_minor}" for p in e.plans if not p.adds_up
+    ]
+    if wrong:
+        return texts.label("does_not_add_up").format(plans="; ".join(wrong))
+    return texts.label("adds_up")
+
+
+def _candidates(e: Explanation, texts: Texts) -> Any:
+    if not e.candidates:
+        return Text(texts.label("no_candidates"))
+    ordered = sorted(e.candidates, key=lambda c: (not c.chosen, c.exclusion != "FEASIBLE"))
+    rows = [
+        (c.node, "-", texts.label("is_chosen"))
+        if c.chosen
+        else (c.node, c.exclusion, texts.code("Exclusion", c.exclusion))
+        for c in ordered
+    ]
+    columns = (texts.label("node"), texts.label("code"), texts.label("why"))
+    return table(texts.label("candidates"), columns, rows)
+
+
+def _exceptions(e: Explanation, texts: Texts) -> Any:
+    columns = tuple(texts.label(n) for n in ("at", "code", "why", "severity", "node", "units"))
+    rows = [
+        (x.raised_at, x.code, texts.code("ExceptionCode", x.code), x.severity, x.node, x.qty)
+        for x in e.exceptions
+    ]
+    return table(texts.label("exceptions"), columns, rows)
+
+
+def _history(found: list[Explanation], texts: Texts) -> Any:
+    columns = tuple(texts.label(n) for n in ("decided", "kind", "because", "outcome", "plan"))
+    rows = [
+        (
+            e.decided_at,
+            texts.code("DecisionKind", e.kind),
+            texts.code("Trigger", e.trigger),
+            texts.code("Outcome", e.outcome),
+            ", ".join(e.plans[0].nodes) if e.plans else "-",
+        )
+        for e in found
+    ]
+    return table(texts.label("history"), columns, rows)
