@@ -534,7 +534,10 @@ def _greedy_cover(heap: Addresses, n: int, kept: int, limit: int, banned: int) -
         best, most = -1, 0
         for c in range(kept):
             node, adds = candidates[c], 0
-            if node == banned:
+            picked = node == banned
+            for k in range(size):
+                picked |= pick[k] == node
+            if picked:
                 continue
             for i in range(n):
                 if wants.left[i] > 0 and not wants.need[i] & ~seen.offers[node]:
