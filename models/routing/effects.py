@@ -74,6 +74,8 @@ _SEVERITIES = pa.array(
     ]
 )
 _TAGS = pa.array([k.tag for k in Kind])
+_PLAIN = ("order_id", "subject", "detail")
+"""Strings that hardly repeat; all others are dictionary-encoded."""
 
 
 class Dictionaries:
@@ -276,7 +278,11 @@ class Effects:
             "network": name,
             **values,
         }
-        columns = [pa.array([row[f.name]], f.type) for f in SCHEMAS[table]]
+        columns = []
+        for column in SCHEMAS[table]:
+            value = pa.array([row[column.name]], column.type)
+            coded_elsewhere = column.type == pa.string() and column.name not in _PLAIN
+            columns.append(value.dictionary_encode() if coded_elsewhere else value)
         self._add(table, columns)
 
     def add_stock(self, position: int, first_index: int, at: int) -> int:
