@@ -123,7 +123,8 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
     """
     tables: dict[Table, list[pa.Table]] = {}
     taken_by_tick: dict[int, int] = {}
-    for key, part in _by_network(state, piece):
+    parts = list(_by_network(state, piece))
+    for key, part in parts:
         network = state.networks.get(key)
         if network is None:
             network = state.networks[key] = Network(key)
@@ -131,7 +132,10 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
                 network.set_policy(state.policy_override)
         run = _Run(network, state, part, scorer_of)
         run.advance()
-        for table, chunks in _renumbered(run.effects.tables, part, taken_by_tick, state).items():
+        held = run.effects.tables
+        if len(parts) > 1:
+            _renumber(held, part, taken_by_tick)
+        for table, chunks in held.items():
             tables.setdefault(table, []).extend(chunks)
     if len(piece):
         state.position = int(piece.positions[-1])
@@ -140,15 +144,20 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
 
 
 def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, Slice]]:
-    """Each network's records; clock ticks go to every network that the log has named before."""
+    """Each network's records; clock ticks go to every network that the log has named before.
+
+    The network that a tick itself names is of no account: ticks belong to the partition.
+    """
     keys, codes = string_keys(piece.envelope["tenant"], piece.envelope["network"])
     names = [network_key(tenant, network) for tenant, network in keys]
-    if len(names) == 1 and set(state.networks) <= set(names):
-        yield names[0], piece
-        return
     ticks = piece.kinds == Kind.CLOCK_TICKED
-    firsts: dict[NetworkKey, int] = dict.fromkeys(state.networks, -1)
     own = np.flatnonzero(~ticks)
+    if len(state.networks) == 1 and {names[c] for c in np.unique(codes[own])} <= set(
+        state.networks
+    ):
+        yield next(iter(state.networks)), piece
+        return
+    firsts: dict[NetworkKey, int] = dict.fromkeys(state.networks, -1)
     for row in own[np.sort(np.unique(codes[own], return_index=True)[1])]:
         firsts.setdefault(names[codes[row]], int(row))
     for key, first in firsts.items():
@@ -159,15 +168,8 @@ def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, S
             yield key, piece.take(rows)
 
 
-def _renumbered(
-    tables: Mapping[Table, list[pa.Table]],
-    piece: Slice,
-    taken: dict[int, int],
-    state: RouteState,
-) -> Mapping[Table, list[pa.Table]]:
+def _renumber(tables: Mapping[Table, list[pa.Table]], piece: Slice, taken: dict[int, int]) -> None:
     """Effects of a tick that several networks heard are numbered on from network to network."""
-    if len(state.networks) == 1:
-        return tables
     ticks = piece.positions[piece.kinds == Kind.CLOCK_TICKED]
     shifts = np.array([taken.get(int(p), 0) for p in ticks], np.int64)
     used = np.zeros(len(ticks), np.int64)
@@ -185,7 +187,6 @@ def _renumbered(
                 chunks[k] = chunk.set_column(place, "index", pa.array(moved))
     for position, count in zip(ticks.tolist(), used.tolist(), strict=True):
         taken[position] = taken.get(position, 0) + count
-    return tables
 
 
 class _Run:
