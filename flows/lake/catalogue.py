@@ -4,7 +4,9 @@ These tables are DuckLake's specification 1.0 (ducklake.select, "Specification")
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import duckdb
 
@@ -43,6 +45,26 @@ def count_rows(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return number(connection, f"SELECT count(*) FROM {table}") or 0
 
 
+def old_snapshots(connection: duckdb.DuckDBPyConnection, age: timedelta) -> list[int]:
+    """Snapshots taken longer ago than this; never the newest one."""
+    rows = connection.execute(_OLD_SNAPSHOTS.format(age=_interval(age))).fetchall()
+    return [snapshot for (snapshot,) in rows]
+
+
+def unneeded_files(connection: duckdb.DuckDBPyConnection, age: timedelta) -> dict[int, str]:
+    """Files that no snapshot has needed for so long: id, and path below the data directory."""
+    return dict(connection.execute(_UNNEEDED_FILES.format(age=_interval(age))).fetchall())
+
+
+def forget_files(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> None:
+    """Say that these unneeded files have been deleted."""
+    if ids:
+        connection.execute(
+            f"DELETE FROM {METADATA}.ducklake_files_scheduled_for_deletion "
+            f"WHERE data_file_id IN ({', '.join(map(str, ids))})"
+        )
+
+
 def purge(connection: duckdb.DuckDBPyConnection) -> None:
     """Delete rows inlined in the catalogue that no remembered snapshot can see.
 
@@ -62,6 +84,20 @@ def number(connection: duckdb.DuckDBPyConnection, statement: str) -> int | None:
     return None if row is None or row[0] is None else int(row[0])
 
 
+def _interval(age: timedelta) -> str:
+    return f"INTERVAL '{age.total_seconds()} seconds'"
+
+
+# Instants are text in a SQLite catalogue: without the cast they are compared as such.
+_OLD_SNAPSHOTS = f"""
+SELECT snapshot_id FROM {METADATA}.ducklake_snapshot
+WHERE snapshot_time::TIMESTAMPTZ <= now() - {{age}}
+    AND snapshot_id < (SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot)
+"""
+_UNNEEDED_FILES = f"""
+SELECT data_file_id, path FROM {METADATA}.ducklake_files_scheduled_for_deletion
+WHERE path_is_relative AND schedule_start::TIMESTAMPTZ <= now() - {{age}}
+"""
 _DATA_FILES = f"""
 SELECT t.table_name, concat(s.path, t.path, f.path), v.partition_value, f.record_count
 FROM {METADATA}.ducklake_data_file AS f

@@ -12,7 +12,8 @@ The first three are an INSERT and a DELETE in one transaction, and nothing else.
 ``merge_adjacent_files`` and ``flush_inlined_data`` rewrite the past of the catalogue; on a SQLite
 catalogue, whose reads are no snapshot, a reader in another process then misses rows or counts them
 twice (seen with DuckDB 1.5.5, tests/flows/test_lake_maintenance.py; see also duckdb/ducklake issues
-1305, 1413, 1419). They must not be used on a lake that is being read.
+1305, 1413, 1419). They must not be used on a lake that is being read. Nor must its ``older_than``:
+a SQLite catalogue keeps instants as text, and compared as text everything of the same day is old.
 
 DuckDB does not flush data files to disk before their commit, so every step that writes some does so
 here first. A job maintains its lake by itself (upkeep.py); for one that nobody writes there is
@@ -40,6 +41,8 @@ MERGE_FILES = 8
 """Files of like size that are merged into one, so a row is rewritten once per power of 8."""
 MERGED_ROWS = 200_000
 """A file of so many rows is large enough for good: 20 MB of decisions, one of 64 at 10 million."""
+MERGE_ROWS = 100_000
+"""Rows merged in one transaction, about; its fixed cost of 0.1 s is that of 10,000 rows."""
 SNAPSHOT_AGE = timedelta(hours=1)
 """Time travel and the change feed reach back so far; readers poll every few seconds."""
 FILE_GRACE = timedelta(hours=1)
@@ -100,7 +103,7 @@ def _maintain(
         merged += len(group)
         merge(connection, path, group)
     forgotten = forget(connection, retention)
-    return Maintained(moved, merged, forgotten, clean_up(connection, retention))
+    return Maintained(moved, merged, forgotten, clean_up(connection, path, retention))
 
 
 def settle(
@@ -141,19 +144,27 @@ def gather(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> N
 def next_to_merge(
     connection: duckdb.DuckDBPyConnection, files: int = MERGE_FILES
 ) -> list[DataFile]:
-    """Settled files of one bucket and of like size, once there are so many; else none."""
+    """Settled files of one table worth merging: ``files`` or more of one bucket and of like size.
+
+    Returns:
+        Files of several buckets, up to ``MERGE_ROWS`` rows or one bucket; none where none is worth
+        it.
+    """
     groups: dict[tuple[str, str | None, int], list[DataFile]] = {}
     for file in catalogue.data_files(connection):
         if file.table.endswith("_settled") and file.rows < MERGED_ROWS:
-            group = groups.setdefault((file.table, file.bucket, _tier(file.rows)), [])
-            group.append(file)
-            if len(group) == files:
-                return group
-    return []
+            groups.setdefault((file.table, file.bucket, _tier(file.rows)), []).append(file)
+    chosen: list[DataFile] = []
+    for group in groups.values():
+        if len(group) >= files and (not chosen or group[0].table == chosen[0].table):
+            chosen += group
+        if sum(file.rows for file in chosen) >= MERGE_ROWS:
+            break
+    return chosen
 
 
 def merge(connection: duckdb.DuckDBPyConnection, path: Path, group: list[DataFile]) -> None:
-    """Write these files of one table as one."""
+    """Write these files of one table as one for each bucket."""
     name = group[0].table
     columns = ", ".join(f'"{c}"' for c in SCHEMAS[Table(name.removesuffix("_settled"))].names)
     folder = path.resolve() / DATA
@@ -175,15 +186,27 @@ def forget(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
     past (10 ms after 3,000 of them). DuckLake keeps those for ever; here they go with the
     snapshots.
     """
-    forgotten = _call(connection, "ducklake_expire_snapshots", retention.snapshots)
+    old = catalogue.old_snapshots(connection, retention.snapshots)
+    if old:
+        versions = ", ".join(map(str, old))
+        call = f"ducklake_expire_snapshots('{ALIAS}', versions => [{versions}])"
+        catalogue.number(connection, f"SELECT count(*) FROM {call}")  # runs as it is fetched
     catalogue.purge(connection)
-    return forgotten
+    return len(old)
 
 
-def clean_up(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
+def clean_up(connection: duckdb.DuckDBPyConnection, path: Path, retention: Retention) -> int:
     """Delete files that nothing needs any more; returns how many."""
-    unneeded = _call(connection, "ducklake_cleanup_old_files", retention.files)
-    return unneeded + _call(connection, "ducklake_delete_orphaned_files", retention.orphans)
+    unneeded = catalogue.unneeded_files(connection, retention.files)
+    for file in unneeded.values():
+        (path / DATA / file).unlink(missing_ok=True)
+    catalogue.forget_files(connection, list(unneeded))
+    older = f"now() - INTERVAL '{retention.orphans.total_seconds()} seconds'"
+    orphans = catalogue.number(
+        connection,
+        f"SELECT count(*) FROM ducklake_delete_orphaned_files('{ALIAS}', older_than => {older})",
+    )
+    return len(unneeded) + (orphans or 0)
 
 
 def _tier(rows: int) -> int:
@@ -193,12 +216,6 @@ def _tier(rows: int) -> int:
 def _check_moved(name: str, moved: tuple[int] | None, deleted: tuple[int] | None) -> None:
     if moved != deleted:
         raise AssertionError(f"{name}: {moved} rows written, {deleted} deleted")
-
-
-def _call(connection: duckdb.DuckDBPyConnection, function: str, age: timedelta) -> int:
-    older = f"now() - INTERVAL '{age.total_seconds()} seconds'"
-    count = f"SELECT count(*) FROM {function}('{ALIAS}', older_than => {older})"
-    return catalogue.number(connection, count) or 0
 
 
 _LAST_ROWID = """

@@ -93,7 +93,7 @@ class Upkeep:
         elif self._since_housekeeping >= self._settings.housekeeping_commits:
             self._since_housekeeping = 0
             maintenance.forget(self._connection, self._settings.retention)
-            maintenance.clean_up(self._connection, self._settings.retention)
+            maintenance.clean_up(self._connection, self._path, self._settings.retention)
 
     def _settle(self, table: Table) -> None:
         moved = maintenance.settle(

@@ -51,7 +51,11 @@ def rows(lake: Path, statement: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize(
     "statement",
-    ["INSERT INTO identity SELECT * FROM identity", "DELETE FROM stock", "CREATE TABLE t (a INT)"],
+    [
+        "INSERT INTO identity SELECT * FROM identity",
+        "DELETE FROM stock_recent",
+        "CREATE TABLE t (a INT)",
+    ],
 )
 def test_a_reader_cannot_write(tmp_path: Path, statement: str) -> None:
     connection = connect_reader(lake_of(tmp_path, 0, decisions=[decision(0, 0)]))
