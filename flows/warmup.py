@@ -5,40 +5,62 @@ is cached on disk, so this takes a minute once and a moment ever after.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from models.routing.fold import RULES, RouteState, advance
 from schemas.codec import to_slice
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event
-from schemas.inventory import Count, CountedItem, InventoryCounted
+from schemas.inventory import (
+    AdjustedItem,
+    Adjustment,
+    Count,
+    CountedItem,
+    InventoryAdjusted,
+    InventoryCounted,
+    Supply,
+    SupplyItem,
+    SupplyPlanned,
+)
 from schemas.network import Lane, LaneSet, Node, NodeSet, TariffBand
 from schemas.orders import Order, OrderLine, OrderReceived
 
-_AT = datetime(2000, 1, 1, tzinfo=UTC)
+_AT = datetime(2000, 1, 2, tzinfo=UTC)
 
 
 def warm_up() -> None:
     """Route a few made-up records, and throw the decisions away."""
-    advance(RouteState(0), to_slice(_records(), 0, 0), lambda _sha256: RULES)
+    state = RouteState(0)
+    advance(state, to_slice(_records(), 0, 0), lambda _sha256: RULES)
+    for network in state.networks.values():
+        network.refresh_view()
+        network.forget_closed()
 
 
 def _records() -> list[Event]:
-    def about(subject: str) -> dict[str, object]:
-        return {
-            "id": subject,
-            "source": "warm-up",
-            "subject": subject,
-            "time": _AT,
-            "tenant": "warm-up",
-            "network": "warm-up",
-        }
-
-    line = OrderLine(line_no=1, sku="sku", qty=1)
     lane = Lane(node="node", region="region", bands=[TariffBand()])
+    order = Order(region="region", lines=[OrderLine(line_no=1, sku="sku", qty=1)])
+    supply = Supply(node="node", due_at=_AT, items=[SupplyItem(sku="sku", qty=1)])
     return [
-        NodeSet(**about("node"), data=Node()),  # type: ignore[arg-type]
-        LaneSet(**about("lane"), data=lane),  # type: ignore[arg-type]
-        InventoryCounted(**about("node "), data=Count(items=[CountedItem(sku="sku", on_hand=1)])),  # type: ignore[arg-type]
-        OrderReceived(**about("order"), data=Order(region="region", lines=[line])),  # type: ignore[arg-type]
-        ClockTicked(**about("clock"), data=Tick(at=_AT)),  # type: ignore[arg-type]
+        NodeSet(**_about("1", "node"), data=Node()),
+        LaneSet(**_about("2", "lane"), data=lane),
+        InventoryCounted(**_about("3", "node"), data=Count(items=[CountedItem(sku="sku", on_hand=1)])),
+        SupplyPlanned(**_about("4", "supply"), data=supply),
+        OrderReceived(**_about("5", "served"), data=order),
+        OrderReceived(**_about("6", "waiting"), data=order),
+        InventoryAdjusted(
+            **_about("7", "node"), data=Adjustment(items=[AdjustedItem(sku="sku", delta=1)])
+        ),
+        ClockTicked(**_about("8", "clock"), data=Tick(at=_AT)),
     ]
+
+
+def _about(identity: str, subject: str) -> dict[str, Any]:
+    return {
+        "id": identity,
+        "source": "warm-up",
+        "subject": subject,
+        "time": _AT,
+        "tenant": "warm-up",
+        "network": "warm-up",
+    }

@@ -103,6 +103,20 @@ def _python_opener(slot: int, kind: np.dtype[Any], dimensions: int) -> Opener:
     return open_table
 
 
+@numba.njit(cache=True)
+def fill(row: Any, value: Any) -> None:
+    """Set every element of a row; a slice assignment would take a second longer to compile."""
+    for i in range(len(row)):
+        row[i] = value
+
+
+@numba.njit(cache=True)
+def copy(source: Any, into: Any) -> None:
+    """Copy a row into another of at least its length."""
+    for i in range(len(source)):
+        into[i] = source[i]
+
+
 class Slot(IntEnum):
     """Every table that kernels open, and where it lives in the heap."""
 

@@ -9,7 +9,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.heap import Addresses, Heap, Slot, opener
+from models.heap import Addresses, Heap, Slot, fill, opener
 from models.ledger.names import hash_bytes
 
 _EMPTY = np.uint64(0)
@@ -90,7 +90,9 @@ def is_repeated(
         state[3] = now
     if now - state[3] >= span or state[young] >= max_records:
         young = 1 - young
-        open_keys(heap)[young] = _EMPTY
+        keys = open_keys(heap)[young]
+        for i in range(len(keys)):
+            fill(keys[i], _EMPTY)
         state[young], state[2], state[3] = 0, young, now
     if _find(heap, young, a, b) >= 0 or _find(heap, 1 - young, a, b) >= 0:
         return True

@@ -9,7 +9,7 @@ not passed and that has room for it whole.
 import numba
 import numpy as np
 
-from models.heap import Addresses, Heap, Slot, opener
+from models.heap import Addresses, Heap, Slot, fill, opener
 
 RING_DAYS = 400
 """Days that can be booked or ruled ahead: a little over a year."""
@@ -80,8 +80,8 @@ def roll(heap: Addresses, now: int) -> None:
         return
     for day in range(known, min(first, known + RING_DAYS)):
         place = day % RING_DAYS
-        days.capacity[:, place] = NOT_SET
-        days.booked[:, place] = 0
+        fill(days.capacity[:, place], NOT_SET)
+        fill(days.booked[:, place], 0)
     first_day[0] = max(first, known)
 
 

@@ -7,7 +7,7 @@ unserved, and the order stays open for an amendment or a person.
 import numba
 import numpy as np
 
-from models.heap import Addresses
+from models.heap import Addresses, copy, fill
 from models.ledger.stock import available
 from models.promising.calendar import open_places, starts_at
 from models.routing.arrays import (
@@ -297,7 +297,7 @@ def write_decision(
     row = out_lengths[0]
     out_lengths[0] += 1
     made, first = made_rows[row], orders.first_line[order]
-    made[:] = 0
+    fill(made, 0)
     made[M_POSITION], made[M_INDEX], made[M_ORDER] = position, next_effect(heap), order
     made[M_REVISION], made[M_KIND], made[M_TRIGGER] = orders.revision[order], kind, trigger
     made[M_SELECTION], made[M_HOLD], made[M_AT] = S_NONE, hold, now
@@ -310,10 +310,12 @@ def write_decision(
     made[M_REGION], made[M_CHANNEL] = orders.region[order], orders.channel[order]
     made[M_OUTCOME] = HELD_FOR_REVIEW if hold != NO_HOLD else outcome_of(heap, order)
     orders.outcome[order] = made[M_OUTCOME]
-    plan_sizes[row] = 0
-    plan_nodes[row], plan_lanes[row] = -1, -1
-    said_rows[row] = 0.0
-    exclusion_rows[row] = 0
+    fill(plan_sizes[row], 0)
+    for plan in range(PLANS):
+        fill(plan_nodes[row, plan], -1)
+    fill(plan_lanes[row], -1)
+    fill(said_rows[row], 0.0)
+    fill(exclusion_rows[row], 0)
     return row
 
 
@@ -422,7 +424,7 @@ def decide(
     wants = open_wants(heap)
     n, total, shared = gather_lines(heap, order, only_waiting)
     served = 0
-    top.packages[:] = 0
+    fill(top.packages, 0)
     if n > 0:
         served = choose(heap, order, row0, n, shared, total, now)
     if only_waiting:
@@ -441,7 +443,7 @@ def decide(
     made = made_rows[row]
     made[M_SERVED], made[M_BACKORDERED], made[M_DUE] = served, units, due
     if n > 0:
-        exclusion_rows[row] = seen.excluded
+        copy(seen.excluded, exclusion_rows[row])
     if served > 0:
         _write_plan(heap, row, total, now)
     if served + units < total:

@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.heap import Addresses
+from models.heap import Addresses, copy, fill
 from models.ledger.stock import available, open_cells
 from models.promising.calendar import find_day, starts_at
 from models.routing.arrays import (
@@ -176,7 +176,7 @@ def screen(heap: Addresses, order: int, n: int) -> int:
     for i in range(n):
         needs |= wants.need[i]
         some &= wants.need[i]
-    seen.excluded[:] = X_LANE_UNSERVED
+    fill(seen.excluded, X_LANE_UNSERVED)
     region, found = orders.region[order], 0
     if region < 0:
         return 0
@@ -295,7 +295,7 @@ def _best_lane(
         total = _price_package(heap, row0 + j, lane, day, now, units, weight_g, shadow)
         if total != NO_PLAN and (best == NO_PLAN or total < lowest):
             best, lowest = j, total
-            package_cost[1] = package_cost[0]
+            copy(package_cost[0], package_cost[1])
     return best
 
 
@@ -363,8 +363,8 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
     weights = open_weights(heap)
     for i in range(n):
         wants.left[i] = wants.qty[i]
-    cost[:] = 0
-    grams[:] = 0.0
+    fill(cost, 0)
+    fill(grams, 0.0)
     pieces, packages, served = 0, 0, 0
     for k in range(size):
         node = pick[k]
@@ -423,17 +423,17 @@ def _offer(heap: Addresses, units: int) -> None:
             if not ahead:
                 break
             if place < PLANS:
-                top_nodes[place] = top_nodes[other]
+                copy(top_nodes[other], top_nodes[place])
                 top.packages[place] = top.packages[other]
                 top.units[place] = top.units[other]
-                top_cost[place] = top_cost[other]
+                copy(top_cost[other], top_cost[place])
         place -= 1
     if place == PLANS or size == 0:
         return
     for k in range(MAX_PACKAGES):
         top_nodes[place, k] = package[k, 0] if k < size else -1
     top.packages[place], top.units[place] = size, units
-    top_cost[place] = cost
+    copy(cost, top_cost[place])
 
 
 @numba.njit(cache=True)
@@ -612,7 +612,7 @@ def choose(
     terms = open_terms(heap)
     top = open_top(heap)
     top_nodes = open_top_nodes(heap)
-    top.packages[:] = 0
+    fill(top.packages, 0)
     found = screen(heap, order, n)
     _single(heap, order, row0, n, shared, total, found, now)
     if top.packages[0] == 0:
@@ -624,10 +624,10 @@ def choose(
             _greedy(heap, order, row0, n, shared, kept, limit, now)
     whole = orders.no_split[order] or not terms.allow_partial[0]
     if top.packages[0] == 0 or (whole and top.units[0] < total):
-        top.packages[:] = 0
+        fill(top.packages, 0)
         return 0
     size = top.packages[0]
-    pick[:size] = top_nodes[0, :size]
+    copy(top_nodes[0, :size], pick)
     return weigh(heap, order, row0, n, shared, size, now)
 
 

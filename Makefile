@@ -1,0 +1,47 @@
+PYTHON ?= $(firstword $(shell command -v python3.12 python3.11 python3))
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help demo test check fmt bench golden train lock clean
+
+help: ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.venv/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in ((3, 11), (3, 12)) else f"Crossdock needs Python 3.11 or 3.12, not {v[0]}.{v[1]}: make PYTHON=/path/to/python3.12")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: .venv/ready ## Route ten months of real orders, and show what came of it
+	@$(BIN)/crossdock replay examples/online-retail/log --lake out/online-retail --fresh
+
+test: .venv/ready ## Run every test
+	$(BIN)/python -m pytest
+
+check: .venv/ready ## Lint, types, architecture
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: .venv/ready ## Format and fix
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: .venv/ready ## Measure, with a ratio against baselines in the same call
+	$(BIN)/python -m bench
+
+train: .venv/ready ## Rebuild the shipped model, bit for bit
+	$(BIN)/python -m models.training.train
+
+golden: .venv/ready ## Rewrite generated files (JSON Schemas); read the diff
+	$(BIN)/crossdock schemas --out schemas/json
+
+lock: .venv/ready ## Resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+
+clean: ## Remove what was built
+	rm -rf .venv out bench/out .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
