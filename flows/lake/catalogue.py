@@ -62,7 +62,7 @@ def forget_files(connection: duckdb.DuckDBPyConnection, ids: Sequence[int]) -> N
         connection.execute(
             f"DELETE FROM {METADATA}.ducklake_files_scheduled_for_deletion "
             f"WHERE data_file_id IN ({', '.join(map(str, ids))})"
-        )
+        ).fetchall()
 
 
 def purge(connection: duckdb.DuckDBPyConnection) -> None:
@@ -75,13 +75,15 @@ def purge(connection: duckdb.DuckDBPyConnection) -> None:
         f"SELECT DISTINCT table_name FROM {METADATA}.ducklake_inlined_data_tables"
     ).fetchall()
     for (name,) in tables:
-        connection.execute(f"DELETE FROM {METADATA}.{name} WHERE end_snapshot <= {oldest}")
+        connection.execute(
+            f"DELETE FROM {METADATA}.{name} WHERE end_snapshot <= {oldest}"
+        ).fetchall()
 
 
 def number(connection: duckdb.DuckDBPyConnection, statement: str) -> int | None:
     """The one number that the statement yields; None for SQL's null."""
-    row = connection.execute(statement).fetchone()
-    return None if row is None or row[0] is None else int(row[0])
+    rows = connection.execute(statement).fetchall()  # all: a half-read result is not committed
+    return None if not rows or rows[0][0] is None else int(rows[0][0])
 
 
 def _interval(age: timedelta) -> str:

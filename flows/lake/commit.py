@@ -161,6 +161,6 @@ class Committer:
 
     def _claim(self) -> dict[int, int]:
         """Take over every partition; whoever owned them can commit no more."""
-        self._connection.execute("UPDATE positions SET owner_epoch = owner_epoch + 1")
+        self._connection.execute("UPDATE positions SET owner_epoch = owner_epoch + 1").fetchall()
         rows = self._connection.execute("SELECT partition, owner_epoch FROM positions").fetchall()
         return dict(rows)

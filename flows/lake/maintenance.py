@@ -190,7 +190,7 @@ def forget(connection: duckdb.DuckDBPyConnection, retention: Retention) -> int:
     if old:
         versions = ", ".join(map(str, old))
         call = f"ducklake_expire_snapshots('{ALIAS}', versions => [{versions}])"
-        catalogue.number(connection, f"SELECT count(*) FROM {call}")  # runs as it is fetched
+        catalogue.number(connection, f"SELECT count(*) FROM {call}")
     catalogue.purge(connection)
     return len(old)
 
