@@ -48,6 +48,7 @@ _CONTROL[list(CONTROL_KINDS)] = True
 _SCORED = np.zeros(len(Kind), bool)
 _SCORED[[Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED]] = True
 _NOBODY = np.empty((0, 2), np.int64)
+_NONE_AHEAD = np.empty(0, np.int32)
 
 
 class Scorer(Protocol):
@@ -222,7 +223,7 @@ class _Run:
                     values = dict(row.values)
                     self.effects.add_row(row.table, row.position, index, values)
             network.records += 1
-            self._cross_tile(piece.envelope["subject"])
+            self._cross_tile(piece.envelope["subject"], _NONE_AHEAD)
         link_lanes(network)
 
     def _walk(self, piece: Slice) -> None:
@@ -238,16 +239,16 @@ class _Run:
             network.records += stop - start
             network.log_time = max(network.log_time, int(network.cursor[Cursor.NOW]))
             start = stop
-            self._cross_tile(subjects)
+            self._cross_tile(subjects, network.heap[Slot.RECORDS]["order"][start:end])
         self.effects.drain(subjects)
 
-    def _cross_tile(self, subjects: pa.StringArray) -> None:
+    def _cross_tile(self, subjects: pa.StringArray, ahead: npt.NDArray[np.int32]) -> None:
         network = self.network
         if network.records % TILE == 0:
             network.refresh_view()
             if network.forgetting_is_due():
                 self.effects.drain(subjects)
-                network.forget_closed()
+                network.forget_closed(ahead)
 
     def _part(self, start: int, stop: int, subjects: pa.StringArray) -> None:
         """Records of one tile: score what is foreseen, then walk."""

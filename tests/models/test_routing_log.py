@@ -2,17 +2,23 @@
 
 import pytest
 
+from models.routing.fold import TILE
 from schemas.envelope import Event
 from tests.support.builders import (
     HOUR,
     Rows,
     When,
+    at,
+    cancelled,
     capacity,
     cause_of,
     counted,
+    handed_over,
     instant,
     lane,
     node,
+    order,
+    policy,
     route,
     tick,
 )
@@ -68,3 +74,29 @@ def test_a_network_hears_the_ticks_after_its_first_record_only(ticking: str) -> 
     }
     for cut in (1, 2, 4):
         assert route(*log, cut=cut).tables == rows.tables
+
+
+def test_an_order_first_named_after_the_closed_ones_were_forgotten_is_itself() -> None:
+    forgetful = policy("version: p\nwindows: {closed_order_retention_hours: 1}\n")
+    closed = [
+        event
+        for i in range(TILE // 2)
+        for event in (order(f"o-{i}", when=at(i)), cancelled(f"o-{i}", when=at(i)))
+    ]
+    log = [
+        *ONE_NODE,
+        forgetful,
+        *closed[: TILE - 6],
+        tick(9 * HOUR),
+        order("new-1", ("S1", 2), when=at(9 * HOUR)),
+        order("new-2", ("S1", 3), when=at(9 * HOUR)),
+        cancelled("new-1", when=at(9 * HOUR)),
+        handed_over("new-2", when=at(9 * HOUR)),
+    ]
+
+    rows = route(*log)
+
+    assert [d["order_id"] for d in rows.decisions[-3:]] == ["new-1", "new-2", "new-1"]
+    assert rows.held() == {}
+    assert rows.reasons() == []
+    assert route(*log, cut=1).tables == rows.tables
