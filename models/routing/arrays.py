@@ -165,6 +165,7 @@ class Cursor(IntEnum):
     REROUTE = 12  # the order to decide again for the record at hand; -1: none
     TRIGGER = 13
     NOW = 14  # log time of the record, fixed when it was begun
+    LATEST = 15  # greatest log time of any record
 
 
 class Made(IntEnum):

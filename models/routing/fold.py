@@ -235,9 +235,10 @@ class _Run:
         network.cursor[Cursor.RECORD] = 0
         while start < end:
             stop = min(end, start + TILE - network.records % TILE)
+            network.cursor[Cursor.LATEST] = network.log_time
             self._part(start, stop, subjects)
             network.records += stop - start
-            network.log_time = max(network.log_time, int(network.cursor[Cursor.NOW]))
+            network.log_time = int(network.cursor[Cursor.LATEST])
             start = stop
             self._cross_tile(subjects, network.heap[Slot.RECORDS]["order"][start:end])
         self.effects.drain(subjects)

@@ -104,7 +104,7 @@ PENDING, AUTHORISED, FAILED = (
 ) = (int(f) for f in Field)  # fmt: skip
 (
     C_RECORD, C_EFFECTS, C_STARTED, C_AGENDA_NEXT, C_AGENDA_END, C_PRIORITY, C_WAITING, C_WANTED,
-    _, _, _, C_SWEEP, C_REROUTE, C_TRIGGER, C_NOW,
+    _, _, _, C_SWEEP, C_REROUTE, C_TRIGGER, C_NOW, C_LATEST,
 ) = (int(c) for c in Cursor)  # fmt: skip
 N_LINES, N_ALLOCATIONS, _, N_SUPPLIES, N_CLOCK, N_PUBLISHED, N_ASSUMED, _ = (int(c) for c in Count)
 DONE, WANTS_SCORES, OUT_OF_ROOM, PUBLISH = (int(s) for s in Stop)
@@ -601,6 +601,17 @@ def _row_of(heap: Addresses, order: int) -> int:
 
 
 @numba.njit(cache=True)
+def _forget_scores(heap: Addresses) -> None:
+    """Scores on demand hold for the record that wanted them: a later one asks again."""
+    asked = open_asked(heap)
+    cursor = open_cursor(heap)
+    if cursor[C_WANTED] >= 0:
+        for k in range(len(asked)):
+            asked[k, 0] = -1
+        cursor[C_WANTED] = -1
+
+
+@numba.njit(cache=True)
 def _work_agenda(heap: Addresses, position: int, now: int) -> int:
     """Try the orders that wait for SKUs on the agenda."""
     agenda = open_agenda(heap)
@@ -736,6 +747,7 @@ def walk(heap: Addresses, stop: int) -> int:
             ):  # fmt: skip
                 _apply(heap, i, now)
             cursor[C_STARTED] = 1
+            cursor[C_LATEST] = max(cursor[C_LATEST], now)
         stopped = _reroute(heap, position, now)
         if stopped == DONE:
             stopped = _work_agenda(heap, position, now)
@@ -743,6 +755,7 @@ def walk(heap: Addresses, stop: int) -> int:
             stopped = _deadlines(heap, position, now)
         if stopped != DONE:
             return stopped
+        _forget_scores(heap)
         cursor[C_STARTED], cursor[C_EFFECTS] = 0, 0
         cursor[C_RECORD] += 1
     return DONE

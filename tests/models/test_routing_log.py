@@ -8,6 +8,7 @@ from tests.support.builders import (
     HOUR,
     Rows,
     When,
+    adjusted,
     at,
     cancelled,
     capacity,
@@ -19,7 +20,9 @@ from tests.support.builders import (
     node,
     order,
     policy,
+    rejected,
     route,
+    supply,
     tick,
 )
 
@@ -74,6 +77,55 @@ def test_a_network_hears_the_ticks_after_its_first_record_only(ticking: str) -> 
     }
     for cut in (1, 2, 4):
         assert route(*log, cut=cut).tables == rows.tables
+
+
+def test_an_order_decided_twice_in_a_slice_is_scored_anew_each_time() -> None:
+    log = [
+        *ONE_NODE,
+        order(requested_by=instant(40 * HOUR)),
+        rejected(when=at(1 * HOUR), blocking=False),
+        rejected(when=at(9 * HOUR), blocking=False),
+    ]
+
+    rows = route(*log)
+
+    first, second, third = (d["late_probability"] for d in rows.decisions)
+    assert first < second < third
+    assert route(*log, cut=1).tables == rows.tables
+
+
+def test_a_backorder_that_was_looked_at_in_vain_is_scored_anew_when_stock_comes() -> None:
+    log = [
+        *ONE_NODE[:2],
+        counted("A", {"S1": 0}),
+        supply(items={"S1": 5}),
+        order("o-1", ("S1", 5), requested_by=instant(50 * HOUR)),
+        adjusted("A", {"S1": 2}, when=at(HOUR)),
+        adjusted("A", {"S1": 3}, when=at(9 * HOUR)),
+    ]
+
+    rows = route(*log)
+
+    assert rows.outcomes() == ["BACKORDERED", "FULLY_ROUTED"]
+    assert route(*log, cut=1).tables == rows.tables
+
+
+def test_the_view_is_refreshed_at_the_latest_time_that_was_seen() -> None:
+    late_cut_off = capacity("A", cut_off_minute=12 * 60)
+    early = [cancelled(f"x-{i}", {1: 1}, at(i)) for i in range(TILE - 5)]
+    log = [
+        *ONE_NODE,
+        late_cut_off,
+        *early[:-1],
+        cancelled("x-2", {1: 1}, at(4 * HOUR)),
+        cancelled("x-3", {1: 1}, at(0)),
+        order(requested_by=instant(50 * HOUR), when=at(1)),
+    ]
+
+    rows = route(*log)
+
+    assert route(*log, cut=1).tables == rows.tables
+    assert route(*log, cut=254).tables == rows.tables
 
 
 def test_an_order_first_named_after_the_closed_ones_were_forgotten_is_itself() -> None:
