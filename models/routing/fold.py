@@ -48,7 +48,6 @@ _CONTROL[list(CONTROL_KINDS)] = True
 _SCORED = np.zeros(len(Kind), bool)
 _SCORED[[Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED]] = True
 _NOBODY = np.empty((0, 2), np.int64)
-_NONE_AHEAD = np.empty(0, np.int32)
 
 
 class Scorer(Protocol):
@@ -223,33 +222,42 @@ class _Run:
                     values = dict(row.values)
                     self.effects.add_row(row.table, row.position, index, values)
             network.records += 1
-            self._cross_tile(piece.envelope["subject"], _NONE_AHEAD)
+            self._cross_tile(piece.envelope["subject"])
         link_lanes(network)
 
     def _walk(self, piece: Slice) -> None:
+        while len(piece):
+            piece = piece.cut(self._walk_until_forgotten(piece), len(piece))
+
+    def _walk_until_forgotten(self, piece: Slice) -> int:
+        """Take records up to the next forgetting, which renumbers the orders; returns how many."""
         network = self.network
         Encoder(network.names, piece).put_into(network.heap)
         network.make_room()
         subjects = piece.envelope["subject"]
-        start, end = 0, len(piece)
+        start, end, forgotten = 0, len(piece), False
         network.cursor[Cursor.RECORD] = 0
-        while start < end:
+        while start < end and not forgotten:
             stop = min(end, start + TILE - network.records % TILE)
-            network.cursor[Cursor.LATEST] = network.log_time
             self._part(start, stop, subjects)
             network.records += stop - start
-            network.log_time = int(network.cursor[Cursor.LATEST])
+            network.log_time = max(network.log_time, int(network.cursor[Cursor.NOW]))
             start = stop
-            self._cross_tile(subjects, network.heap[Slot.RECORDS]["order"][start:end])
+            forgotten = self._cross_tile(subjects)
         self.effects.drain(subjects)
+        return start
 
-    def _cross_tile(self, subjects: pa.StringArray, ahead: npt.NDArray[np.int32]) -> None:
+    def _cross_tile(self, subjects: pa.StringArray) -> bool:
+        """What is due between two tiles; returns whether orders were forgotten."""
         network = self.network
-        if network.records % TILE == 0:
-            network.refresh_view()
-            if network.forgetting_is_due():
-                self.effects.drain(subjects)
-                network.forget_closed(ahead)
+        if network.records % TILE:
+            return False
+        network.refresh_view()
+        if not network.forgetting_is_due():
+            return False
+        self.effects.drain(subjects)
+        network.forget_closed()
+        return True
 
     def _part(self, start: int, stop: int, subjects: pa.StringArray) -> None:
         """Records of one tile: score what is foreseen, then walk."""

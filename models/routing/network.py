@@ -258,14 +258,11 @@ class Network:
             return False
         return self.swept_at == NO_TIME or clock - self.swept_at > span // 4
 
-    def forget_closed(self, ahead: npt.NDArray[np.int32]) -> None:
+    def forget_closed(self) -> None:
         """Drop orders that have been closed for the policy's retention, and compact the tables.
 
-        Called at tile borders only, so that when an order is forgotten does not depend on slices.
-
-        Args:
-            ahead: the order of each record that is encoded but not taken yet; renumbered in place.
-                An order that one of them names keeps its name and is as if it was never heard of.
+        Orders are numbered anew, so nothing may be encoded that is not taken yet. Called at tile
+        borders only, so that when an order is forgotten does not depend on slices.
         """
         self.swept_at = clock = int(self.counts[Count.CLOCK])
         span = round(self.policy.windows.closed_order_retention_hours * HOUR_US)
@@ -273,26 +270,14 @@ class Network:
         state = orders["state"]
         finished = (state == OrderState.CLOSED) | (state == OrderState.CANCELLED_EARLY)
         gone = (finished & (orders["touched_at"] + span <= clock)) | (state == OrderState.UNKNOWN)
-        named = np.zeros(len(orders), bool)
-        named[ahead[ahead >= 0]] = True
-        self._forget_content(np.flatnonzero(gone & named))
-        gone &= ~named
         if gone.any():
-            self._keep_orders(np.flatnonzero(~gone).astype(np.int32), ahead)
+            self._keep_orders(np.flatnonzero(~gone).astype(np.int32))
         self._drop_supplies()
 
-    def _forget_content(self, gone: npt.NDArray[np.intp]) -> None:
-        heap = self.heap
-        owner = heap[Slot.LINES]["order"][: int(self.counts[Count.LINES])]
-        owner[np.isin(owner, gone)] = -1
-        heap[Slot.ORDERS][gone] = new_rows(ORDER, len(gone))
-        heap[Slot.BLOCKED][gone] = 0
-
-    def _keep_orders(self, kept: npt.NDArray[np.int32], ahead: npt.NDArray[np.int32]) -> None:
+    def _keep_orders(self, kept: npt.NDArray[np.int32]) -> None:
         heap, counts = self.heap, self.counts
         renumbered = np.full(len(self.names["orders"]) + 1, -1, np.int32)
         renumbered[kept] = np.arange(len(kept), dtype=np.int32)
-        ahead[:] = renumbered[ahead]
         owner = heap[Slot.LINES]["order"][: int(counts[Count.LINES])]
         kept_lines = np.flatnonzero((owner >= 0) & (renumbered[owner] >= 0))
         moved = np.full(len(owner) + 1, -1, np.int32)
