@@ -239,9 +239,10 @@ class _Run:
         network.cursor[Cursor.RECORD] = 0
         while start < end and not forgotten:
             stop = min(end, start + TILE - network.records % TILE)
+            network.cursor[Cursor.LATEST] = network.log_time
             self._part(start, stop, subjects)
             network.records += stop - start
-            network.log_time = max(network.log_time, int(network.cursor[Cursor.NOW]))
+            network.log_time = int(network.cursor[Cursor.LATEST])
             start = stop
             forgotten = self._cross_tile(subjects)
         self.effects.drain(subjects)
