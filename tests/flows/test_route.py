@@ -1,0 +1,222 @@
+"""The real flow on recorded logs: however it is run, the lake holds the same rows."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from bytewax.run import cli_main
+
+from flows.checkpoints import Checkpoints, Origin
+from flows.lake.digest import digest
+from flows.lake.query import connect_reader
+from flows.logs.parquet import ParquetLog, write_log
+from flows.route import RouteJob, build
+from models.inference import load_model, runtime_fingerprint
+from models.routing.fold import RouteState, advance
+from schemas.errors import LakeError, LogError, ModelError, PolicyError
+from schemas.tables import SCHEMAS, Table
+from tests.support.builders import model, order
+from tests.support.runs import recorded_world, route
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> ParquetLog:
+    return recorded_world(tmp_path_factory.mktemp("recorded") / "log", seed=7)
+
+
+@pytest.fixture(scope="module")
+def lake(log: ParquetLog, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("whole") / "lake"
+    route(log, path)
+    return path
+
+
+@pytest.mark.parametrize("slice_records", [1, 7, 256])
+def test_slices_of_any_size_leave_the_same_lake(
+    log: ParquetLog, lake: Path, tmp_path: Path, slice_records: int
+) -> None:
+    route(log, tmp_path / "lake", slice_records=slice_records)
+
+    assert digest([tmp_path / "lake"]) == digest([lake])
+
+
+def test_the_lake_holds_what_the_plain_fold_says(log: ParquetLog, lake: Path) -> None:
+    expected = dict.fromkeys(Table, 0)
+    for partition in range(log.partitions):
+        state = RouteState(partition)
+        for piece in log.read(partition):
+            effects = advance(state, piece, lambda sha256: load_model(None, sha256))
+            for table, rows in effects.tables.items():
+                expected[table] += rows.num_rows
+
+    found = digest([lake])
+
+    assert {table: rows for table, (rows, _) in found.items()} == {t: expected[t] for t in found}
+    assert expected[Table.DECISIONS] > 500
+
+
+def test_partitions_routed_one_after_the_other_leave_the_same_lake(
+    log: ParquetLog, lake: Path, tmp_path: Path
+) -> None:
+    for partition in range(log.partitions):
+        route(log, tmp_path / "lake", partitions=[partition])
+
+    assert digest([tmp_path / "lake"]) == digest([lake])
+
+
+def test_partitions_routed_into_lakes_of_their_own_hold_the_same_together(
+    log: ParquetLog, lake: Path, tmp_path: Path
+) -> None:
+    for partition in range(log.partitions):
+        route(log, tmp_path / str(partition), partitions=[partition])
+
+    assert digest([tmp_path / str(p) for p in range(log.partitions)]) == digest([lake])
+
+
+def test_a_second_run_finds_nothing_to_do(log: ParquetLog, tmp_path: Path) -> None:
+    route(log, tmp_path / "lake")
+    once = digest([tmp_path / "lake"])
+
+    job = RouteJob.open(log.path, tmp_path / "lake")
+    left = job.remaining()
+    job.abort()
+
+    assert left == 0
+    assert digest([tmp_path / "lake"]) == once
+
+
+def test_a_damaged_checkpoint_is_passed_over(log: ParquetLog, lake: Path, tmp_path: Path) -> None:
+    route(log, tmp_path / "lake", partitions=[0])
+    for file in (tmp_path / "lake" / "state").rglob("*.checkpoint"):
+        file.write_bytes(file.read_bytes()[:-7])
+
+    route(log, tmp_path / "lake")
+
+    assert digest([tmp_path / "lake"]) == digest([lake])
+
+
+def test_a_checkpoint_of_another_log_is_passed_over(log: ParquetLog, tmp_path: Path) -> None:
+    state = RouteState(0)
+    for piece in log.read(0):
+        advance(state, piece, lambda sha256: load_model(None, sha256))
+    mine = Origin(log.id, "", runtime_fingerprint())
+    Checkpoints(tmp_path, mine, 1.0).save(state, state.position)
+
+    other = Checkpoints(tmp_path, Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0)
+
+    assert Checkpoints(tmp_path, mine, 1.0).load(0, state.position, None).position == state.position
+    assert other.load(0, state.position, None).position == -1
+
+
+def test_no_checkpoint_ahead_of_the_lake_is_taken(log: ParquetLog, tmp_path: Path) -> None:
+    store = Checkpoints(tmp_path, Origin(log.id, "", "here"), 1.0)
+    state = RouteState(0)
+    positions = []
+    piece = next(log.read(0))
+    for start in range(0, 300, 100):
+        advance(state, piece.cut(start, start + 100), lambda sha256: load_model(None, sha256))
+        store.save(state, -1)
+        positions.append(state.position)
+
+    assert store.load(0, positions[1] + 5, None).position == positions[1]
+    assert store.load(0, positions[0] - 1, None).position == -1
+
+
+def test_bytewax_runs_the_flow_as_any_other(log: ParquetLog, lake: Path, tmp_path: Path) -> None:
+    flow = f"flows.route:replay('{log.path}', '{tmp_path / 'lake'}')"
+
+    done = subprocess.run(
+        [sys.executable, "-m", "bytewax.run", flow], capture_output=True, text=True, env=os.environ
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert digest([tmp_path / "lake"]) == digest([lake])
+
+
+def test_a_lake_of_another_log_is_refused(log: ParquetLog, lake: Path, tmp_path: Path) -> None:
+    other = write_log(tmp_path / "other", [order()])
+
+    with pytest.raises(LakeError, match="another log"):
+        RouteJob.open(other.path, lake)
+
+
+def test_another_policy_override_is_refused(lake: Path, log: ParquetLog, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: mine\n")
+
+    with pytest.raises(LakeError, match="policy"):
+        RouteJob.open(log.path, lake, policy_file=policy)
+
+
+def test_a_policy_with_a_fault_names_its_line_and_leaves_no_lake(
+    log: ParquetLog, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: mine\nweights:\n  freight: -1\n")
+
+    with pytest.raises(PolicyError, match=r"policy\.yaml:3"):
+        RouteJob.open(log.path, tmp_path / "lake", policy_file=policy)
+
+    assert not (tmp_path / "lake").exists()
+
+
+def test_a_policy_override_decides_in_place_of_the_logs_own(
+    log: ParquetLog, tmp_path: Path
+) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("version: mine\n")
+    job = RouteJob.open(log.path, tmp_path / "lake", policy_file=policy)
+    _run(job)
+
+    with connect_reader(tmp_path / "lake") as reader:
+        versions = reader.execute("SELECT DISTINCT policy_version FROM decisions").fetchall()
+
+    assert versions == [("mine",)]
+
+
+def test_an_activated_model_that_is_absent_stops_the_job_by_name(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log", [model("ab" * 32), order()])
+    job = RouteJob.open(log.path, tmp_path / "lake")
+
+    with pytest.raises(ModelError, match="abab"):
+        _run(job)
+    job.abort()
+
+
+def test_a_damaged_segment_stops_the_job_by_name(log: ParquetLog, tmp_path: Path) -> None:
+    copied = recorded_world(tmp_path / "log", seed=8, records=60, partitions=1)
+    (segment,) = copied.segments(0)
+    content = bytearray(segment.path.read_bytes())
+    content[len(content) // 2] ^= 1
+    segment.path.write_bytes(content)
+    job = RouteJob.open(copied.path, tmp_path / "lake")
+
+    with pytest.raises(LogError, match=segment.path.name):
+        _run(job)
+    job.abort()
+
+
+def test_every_table_has_the_columns_that_were_promised(lake: Path) -> None:
+    with connect_reader(lake) as reader:
+        for table in (Table.DECISIONS, Table.ALLOCATIONS, Table.EXCEPTIONS, Table.STOCK):
+            columns = [c[0] for c in reader.execute(f"FROM {table} LIMIT 0").description]
+            assert columns == SCHEMAS[table].names
+
+
+def test_no_effect_is_numbered_twice(lake: Path) -> None:
+    facts: Sequence[str] = [t for t in Table if t is not Table.MEASUREMENTS]
+    union = " UNION ALL ".join(f'SELECT partition, position, "index" FROM {t}' for t in facts)
+
+    with connect_reader(lake) as reader:
+        twice = reader.execute(
+            f"FROM ({union}) GROUP BY ALL HAVING count(*) > 1 SELECT *"
+        ).fetchall()
+
+    assert twice == []
+
+
+def _run(job: RouteJob) -> None:
+    cli_main(build(job.source(), job))

@@ -1,0 +1,57 @@
+"""Runs of the route flow for tests: in this process, or as the command a user would type."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bytewax.run import cli_main
+
+from flows.logs.parquet import ParquetLog, write_log
+from flows.route import RouteJob, build
+from flows.settings import Settings
+from models.inference import shipped_model_sha256
+from schemas.envelope import Event
+from tests.support.builders import at, model
+from tests.support.worlds import Shape, with_networks, world
+
+NETWORKS = ("eu", "us", "cn", "in")
+
+
+def recorded_world(path: Path, seed: int, records: int = 1200, partitions: int = 2) -> ParquetLog:
+    """A hostile world of four networks, scored by the shipped model from half-way on."""
+    shape = with_networks(Shape(records=records, nodes=4, forgetful=True), *NETWORKS)
+    events = list(world(seed, shape))
+    half = len(events) // 2
+    return write_log(
+        path, [*events[:half], *_activations(half), *events[half:]], partitions=partitions
+    )
+
+
+def _activations(seconds: int) -> list[Event]:
+    sha256 = shipped_model_sha256()
+    return [model(sha256, at(float(seconds), network=name)) for name in NETWORKS]
+
+
+def route(
+    log: ParquetLog,
+    lake: Path,
+    *,
+    slice_records: int = 4096,
+    partitions: list[int] | None = None,
+    checkpoint_seconds: float = 3600.0,
+) -> None:
+    """Route a log in this process."""
+    settings = Settings(checkpoint_seconds=checkpoint_seconds)
+    job = RouteJob.open(log.path, lake, partitions=partitions, settings=settings)
+    cli_main(build(job.source(slice_records), job))
+
+
+def start_replay(log: Path, lake: Path, *options: str) -> "subprocess.Popen[bytes]":
+    """Start ``crossdock replay`` in a process of its own, with frequent checkpoints."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "replay", str(log), "--lake", str(lake), *options],
+        env={**os.environ, "CROSSDOCK_CHECKPOINT_SECONDS": "0.05"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
