@@ -96,7 +96,9 @@ def table(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], numbers: Sequence[str] = ()
 ) -> Table:
     """A table of plain text; columns named in ``numbers`` are set to the right."""
-    made = Table(title=Text(title) if title else None, title_justify="left")
+    made = Table(
+        title=Text(title) if title else None, title_justify="left", show_header=any(columns)
+    )
     for name in columns:
         made.add_column(Text(name), justify="right" if name in numbers else "left", overflow="fold")
     for row in rows:
