@@ -107,7 +107,9 @@ class RouteJob:
         mine = range(log.partitions) if partitions is None else sorted(set(partitions))
         for partition in mine:
             if not 0 <= partition < log.partitions:
-                raise InputError(f"{log_path} has partitions 0 to {log.partitions - 1}, no {partition}")
+                raise InputError(
+                    f"{log_path} has partitions 0 to {log.partitions - 1}, no {partition}"
+                )
         origin = Origin(log.id, override_sha256, runtime_fingerprint())
         writer = create_or_open_writer(lake_path, log.id, override_sha256)
         try:

@@ -44,7 +44,9 @@ def _records() -> list[Event]:
     return [
         NodeSet(**_about("1", "node"), data=Node()),
         LaneSet(**_about("2", "lane"), data=lane),
-        InventoryCounted(**_about("3", "node"), data=Count(items=[CountedItem(sku="sku", on_hand=1)])),
+        InventoryCounted(
+            **_about("3", "node"), data=Count(items=[CountedItem(sku="sku", on_hand=1)])
+        ),
         SupplyPlanned(**_about("4", "supply"), data=supply),
         OrderReceived(**_about("5", "served"), data=order),
         OrderReceived(**_about("6", "waiting"), data=order),

@@ -47,7 +47,7 @@ class Heap:
         return self._tables[slot]
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _pointer(typing_context: Any, address: Any) -> Any:
     """An integer as a pointer."""
 
@@ -87,7 +87,7 @@ def opener(slot: int, dtype: npt.DTypeLike, dimensions: int = 1) -> Opener:
             shape = (heap[slot, 1], heap[slot, 2], heap[slot, 3])
             return carray(_pointer(heap[slot, 0]), shape, kind)
 
-    return open_table  # type: ignore[no-any-return]
+    return open_table
 
 
 def _python_opener(slot: int, kind: np.dtype[Any], dimensions: int) -> Opener:
@@ -97,7 +97,7 @@ def _python_opener(slot: int, kind: np.dtype[Any], dimensions: int) -> Opener:
         if size == 0:
             return np.zeros(shape, kind).view(np.recarray)
         memory = (ctypes.c_char * size).from_address(int(heap[slot, 0]))
-        table = np.frombuffer(memory, kind).reshape(shape)
+        table: npt.NDArray[Any] = np.frombuffer(memoryview(memory), kind).reshape(shape)
         return table.view(np.recarray) if kind.names else table
 
     return open_table

@@ -32,7 +32,13 @@ MAX_LINE_BYTES = 4 * 1024 * 1024
 """Longer lines are refused before they are parsed; the largest real record is a full stock count."""
 
 _DECODER = msgspec.json.Decoder(Union[tuple(EVENT_CLASSES.values())])  # noqa: UP007 (built at run time)
-_TYPE_DECODER = msgspec.json.Decoder(msgspec.defstruct("TypeOnly", [("type", str)]))
+
+
+class _TypeOnly(msgspec.Struct):
+    type: str
+
+
+_TYPE_DECODER = msgspec.json.Decoder(_TypeOnly)
 _ENCODER = msgspec.json.Encoder()
 
 
@@ -92,7 +98,7 @@ def to_slice(events: Sequence[Event], partition: int, first_position: int) -> Sl
     for code in np.unique(kinds):
         kind, rows = Kind(int(code)), np.flatnonzero(kinds == code)
         offsets[rows] = np.arange(len(rows), dtype=np.int32)
-        column = _column(data_type(kind), [events[i].data for i in rows])  # type: ignore[attr-defined]
+        column = _column(data_type(kind), [events[i].data for i in rows.tolist()])  # type: ignore[attr-defined]
         data[kind] = pa.RecordBatch.from_struct_array(column)
     envelope = pa.record_batch(
         [

@@ -143,4 +143,3 @@ def _arrow_type(info: Any) -> pa.DataType:
         case msgspec.inspect.DateType():
             return pa.date32()
     raise TypeError(f"no Arrow type for {info!r}")
-

@@ -18,7 +18,7 @@ from rich.progress import (
 )
 
 from flows.commands.summary import print_summary, summarise
-from flows.lake.connection import CATALOG
+from flows.lake.diagnosis import CATALOG
 from flows.logs.source import SLICE_RECORDS
 from flows.route import RouteJob, build
 from flows.warmup import warm_up
@@ -41,7 +41,9 @@ def replay(
         list[int] | None, typer.Option(help="Only these partitions of the log; repeatable.")
     ] = None,
     fresh: Annotated[bool, typer.Option(help="Start anew: remove the lake first.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The summary as one JSON object.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="The summary as one JSON object.")
+    ] = False,
 ) -> None:
     """Route every order of a recorded log, and keep all decisions in a lake.
 

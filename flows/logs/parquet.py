@@ -165,11 +165,16 @@ def _from_table(table: pa.Table, partition: int, first: int) -> Slice:
 def _conform(column: pa.StructArray, expected: pa.StructType) -> pa.RecordBatch:
     """Data of an older segment as today's columns: fields added since read as null."""
     children = [
-        column.field(f.name) if column.type.get_field_index(f.name) >= 0 else pa.nulls(len(column), f.type)
+        column.field(f.name)
+        if column.type.get_field_index(f.name) >= 0
+        else pa.nulls(len(column), f.type)
         for f in expected
     ]
     return pa.RecordBatch.from_arrays(
-        [c.cast(f.type) if c.type != f.type else c for c, f in zip(children, expected, strict=True)],
+        [
+            c.cast(f.type) if c.type != f.type else c
+            for c, f in zip(children, expected, strict=True)
+        ],
         schema=pa.schema(list(expected)),
     )
 
@@ -265,7 +270,10 @@ class LogWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         if error is None:
             self.close()

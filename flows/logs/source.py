@@ -104,9 +104,11 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
         self._pace: Pace | None = None
 
     def list_parts(self) -> list[str]:
+        """Names of the log partitions to read."""
         return [f"{partition:04d}" for partition in self.starts]
 
     def build_part(self, step_id: str, for_part: str, resume_state: None) -> _LogPartition:
+        """Open one of them where it is to be taken up."""
         partition = int(for_part)
         pieces = self.log.read(partition, self.starts[partition])
         if self.speed is not None and self._pace is None:

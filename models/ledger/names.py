@@ -205,7 +205,7 @@ class Names:
         """The set that ``to_arrays`` was called on."""
         names = cls()
         used = len(kept["offsets"]) - 1
-        names._reserve(used, len(kept["arena"]))  # noqa: SLF001
+        names._reserve(used, len(kept["arena"]))
         names.arrays.offsets[: used + 1] = kept["offsets"]
         names.arrays.arena[: len(kept["arena"])] = kept["arena"]
         names.arrays.count[0] = used

@@ -194,8 +194,11 @@ def _unlink(heap: Addresses, row: int) -> None:
 
 @numba.njit(cache=True)
 def _free_capacity(heap: Addresses, row: int, qty: int) -> None:
-    """Give back the capacity of ``qty`` units; a package counted as one order keeps its booking
-    as long as another allocation of it is left."""
+    """Give back the capacity of ``qty`` units.
+
+    A package counted as one order keeps its booking as long as another allocation of it is left.
+
+    """
     allocations = open_allocations(heap)
     lines = open_lines(heap)
     orders = open_orders(heap)

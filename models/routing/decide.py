@@ -201,10 +201,10 @@ def _node_that_will_cover(heap: Addresses, n: int) -> int:
     for node in range(len(seen)):
         covers = True
         for i in range(n):
-            free = _free_units(heap, wants.sku[i], node)
-            if not _may_supply(heap, i, node):
-                covers = False
-            elif free < wants.qty[i] and free + _plannable(heap, i, node) < wants.qty[i]:
+            have = _free_units(heap, wants.sku[i], node)
+            if have < wants.qty[i]:
+                have += _plannable(heap, i, node)
+            if have < wants.qty[i] or not _may_supply(heap, i, node):
                 covers = False
         if covers:
             return node

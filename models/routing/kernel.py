@@ -189,7 +189,7 @@ def _stop_all_waiting(heap: Addresses, order: int) -> None:
 
 
 @numba.njit(cache=True)
-def _close(heap: Addresses, position: int, order: int, trigger: int, now: int):
+def _close(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
     """Cancel everything that has not been handed over."""
     lines = open_lines(heap)
     orders = open_orders(heap)
@@ -298,7 +298,7 @@ def _cancel(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, position, kind = records.order[i], records.position[i], records.kind[i]
     state, whole = orders.state[order], fields[i, F_FLAG]
-    if state == UNKNOWN or state == CANCELLED_EARLY:
+    if state in (UNKNOWN, CANCELLED_EARLY):
         if whole:
             orders.state[order], orders.touched_at[order] = CANCELLED_EARLY, now
         else:

@@ -4,6 +4,7 @@ Times are seconds after ``START``. Ids of events are given by ``journal`` unless
 that records are repeats only where a test says so. Every record passes through the codec.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -448,9 +449,7 @@ def effects_of(
     state = RouteState(piece.partition) if state is None else state
     cuts = [0, *borders, len(piece)]
     return [
-        advance(state, piece.cut(a, b), rules_only)
-        for a, b in zip(cuts, cuts[1:], strict=False)
-        if a < b
+        advance(state, piece.cut(a, b), rules_only) for a, b in itertools.pairwise(cuts) if a < b
     ]
 
 
