@@ -195,7 +195,7 @@ def test_each_refused_node_is_told_with_its_reason(tmp_path: Path) -> None:
     text = explained(lake, order_id(8))
 
     assert "DC-1 - chosen" in text
-    assert "DC-2 X_NO_STOCK has none of the goods in stock" in text
+    assert "DC-2 X_NO_STOCK has too little free stock to serve every unit" in text
     assert "ST-1 X_CLOSED is closed" in text
 
 
