@@ -181,3 +181,4 @@ class Slot(IntEnum):
     RAISED_ROWS = 58
     DEAD_ROWS = 59
     OUT_LENGTHS = 60
+    HOLDS = 61

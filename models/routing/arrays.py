@@ -16,6 +16,7 @@ from models.routing.features import N_FEATURES, N_QUANTITIES
 
 MAX_PACKAGES = 4
 PLANS = 3  # the winner and two runners-up
+EXACT_LINES = 4  # orders of more lines are covered greedily
 MAX_PIECES = 8  # planned supplies that one line may draw on
 COSTS = TOTAL + 1
 
@@ -134,6 +135,7 @@ open_wants = opener(Slot.WANTS, WANT)
 open_seen = opener(Slot.SEEN, SEEN)
 open_candidates = opener(Slot.CANDIDATES, np.int32)
 open_usable = opener(Slot.USABLE, np.uint8)  # (lanes of the region,)
+open_holds = opener(Slot.HOLDS, np.int64, 2)  # (candidates, EXACT_LINES) units a node could give
 open_pick = opener(Slot.PICK, np.int32)  # (MAX_PACKAGES,) nodes of the plan being weighed
 open_top = opener(Slot.TOP, TOP)  # (PLANS,) best plans so far; packages 0: none
 open_top_nodes = opener(Slot.TOP_NODES, np.int32, 2)  # (PLANS, MAX_PACKAGES)
@@ -277,6 +279,7 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
         Slot.SEEN: np.zeros(nodes, SEEN),
         Slot.CANDIDATES: np.zeros(nodes, np.int32),
         Slot.USABLE: np.zeros(lanes, np.uint8),
+        Slot.HOLDS: np.zeros((nodes, EXACT_LINES), np.int64),
         Slot.PICK: np.zeros(MAX_PACKAGES, np.int32),
         Slot.TOP: np.zeros(PLANS, TOP),
         Slot.TOP_NODES: np.zeros((PLANS, MAX_PACKAGES), np.int32),

@@ -13,9 +13,10 @@ import numpy.typing as npt
 
 from models.heap import Addresses, copy, fill
 from models.ledger.stock import available, open_cells
-from models.promising.calendar import find_day, starts_at
+from models.promising.calendar import NO_DAY, find_day, starts_at
 from models.routing.arrays import (
     COSTS,
+    EXACT_LINES,
     MAX_PACKAGES,
     PLANS,
     Cursor,
@@ -25,6 +26,7 @@ from models.routing.arrays import (
     open_cursor,
     open_customer_keys,
     open_grams,
+    open_holds,
     open_package,
     open_package_cost,
     open_pick,
@@ -67,7 +69,6 @@ from models.routing.state import (
 from schemas.codes import Exclusion, TempClass
 
 HAZMAT_BIT = 1 << len(TempClass)
-EXACT_LINES = 4
 EXACT_NODES = 20
 NO_PLAN = -1
 
@@ -375,7 +376,7 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
             continue
         day = find_day(heap, node, now, units, terms.horizon_days[0])
         if day < 0:
-            seen.excluded[node] = X_CAPACITY if day == -1 else X_CUTOFF
+            seen.excluded[node] = X_CAPACITY if day == NO_DAY else X_CUTOFF
             return NO_PLAN
         j = _best_lane(heap, order, row0, node, needs, day, now, units, weight, shadow)
         if j == NO_PLAN:
@@ -440,18 +441,45 @@ def _offer(heap: Addresses, units: int) -> None:
 def _single(
     heap: Addresses, order: int, row0: int, n: int, shared: int, total: int, found: int, now: int
 ) -> None:
-    """Weigh every node that serves all units alone."""
+    """Price every node that serves all units alone.
+
+    This is most of the work of most orders, so it does no more than that: the plan that wins is
+    weighed once, at the end.
+    """
     candidates = open_candidates(heap)
-    pick = open_pick(heap)
+    cells = open_cells(heap)
+    cost = open_cost(heap)
+    cursor = open_cursor(heap)
+    package = open_package(heap)
+    package_cost = open_package_cost(heap)
     seen = open_seen(heap)
+    top = open_top(heap)
+    top_cost = open_top_cost(heap)
+    wants = open_wants(heap)
+    horizon = open_terms(heap).horizon_days[0]
+    weight, needs = 0, 0
+    for i in range(n):
+        weight += wants.qty[i] * wants.weight[i]
+        needs |= wants.need[i]
     for c in range(found):
         node = candidates[c]
         seen.units[node] = _count_units(heap, n, shared, node, total)
-        if seen.units[node] == total:
-            pick[0] = node
-            served = weigh(heap, order, row0, n, shared, 1, now)
-            if served == total:
-                _offer(heap, served)
+        if seen.units[node] != total:
+            continue
+        day = find_day(heap, node, now, total, horizon)
+        if day < 0:
+            seen.excluded[node] = X_CAPACITY if day == NO_DAY else X_CUTOFF
+            continue
+        shadow = 0
+        for i in range(n):
+            shadow += wants.qty[i] * np.int64(cells.price[wants.sku[i], node])
+        j = _best_lane(heap, order, row0, node, needs, day, now, total, weight, shadow)
+        if j == NO_PLAN:
+            seen.excluded[node] = X_WEIGHT_BAND
+        elif top.packages[PLANS - 1] == 0 or package_cost[1, TOTAL] < top_cost[PLANS - 1, TOTAL]:
+            copy(package_cost[1], cost)
+            package[0, 0], cursor[_PACKAGES] = node, 1
+            _offer(heap, total)
 
 
 @numba.njit(cache=True)
@@ -483,6 +511,71 @@ def _rank_partial(
 
 
 @numba.njit(cache=True)
+def _next_set(chosen: npt.NDArray[np.int64], size: int, kept: int) -> bool:
+    """The next ``size`` of ``kept`` candidates in dictionary order; False after the last."""
+    at = size - 1
+    while at >= 0 and chosen[at] == kept - size + at:
+        at -= 1
+    if at < 0:
+        return False
+    chosen[at] += 1
+    for k in range(at + 1, size):
+        chosen[k] = chosen[k - 1] + 1
+    return True
+
+
+@numba.njit(cache=True)
+def _units_of_set(heap: Addresses, chosen: npt.NDArray[np.int64], size: int, n: int) -> int:
+    """Units that a set of candidates could serve, by what each holds."""
+    holds = open_holds(heap)
+    wants = open_wants(heap)
+    served = 0
+    for i in range(n):
+        have = 0
+        for k in range(size):
+            have += holds[chosen[k], i]
+        served += min(have, wants.qty[i])
+    return served
+
+
+@numba.njit(cache=True)
+def _most_units(heap: Addresses, n: int, kept: int, size: int, total: int) -> int:
+    """Most units that any set of this size could serve."""
+    chosen = np.arange(MAX_PACKAGES)
+    most = _units_of_set(heap, chosen, size, n)
+    while most < total and _next_set(chosen, size, kept):
+        most = max(most, _units_of_set(heap, chosen, size, n))
+    return most
+
+
+@numba.njit(cache=True)
+def _weigh_sets(
+    heap: Addresses,
+    order: int,
+    row0: int,
+    n: int,
+    shared: int,
+    kept: int,
+    size: int,
+    least: int,
+    now: int,
+) -> None:
+    """Weigh every set of this size that could serve at least so many units."""
+    candidates = open_candidates(heap)
+    pick = open_pick(heap)
+    chosen = np.arange(MAX_PACKAGES)
+    while True:
+        if _units_of_set(heap, chosen, size, n) >= least:
+            for k in range(size):
+                pick[k] = candidates[chosen[k]]
+            served = weigh(heap, order, row0, n, shared, size, now)
+            if served > 0:
+                _offer(heap, served)
+        if not _next_set(chosen, size, kept):
+            return
+
+
+@numba.njit(cache=True)
 def _every_set(
     heap: Addresses,
     order: int,
@@ -494,30 +587,34 @@ def _every_set(
     total: int,
     now: int,
 ) -> None:
-    """Weigh every set of nodes, small ones first, until a size serves everything."""
+    """Weigh the sets of nodes that serve the most units, of the smallest size that does.
+
+    What a set could serve is a sum of minima, cheap to compute for all; only the sets that serve the
+    most are worked out. If every one of those fails for want of a day or a tariff, or two lines share a
+    SKU so that the sum is only a bound, all sets are.
+    """
     candidates = open_candidates(heap)
-    pick = open_pick(heap)
+    holds = open_holds(heap)
+    seen = open_seen(heap)
     top = open_top(heap)
-    chosen = np.zeros(MAX_PACKAGES, np.int64)
+    wants = open_wants(heap)
+    for c in range(kept):
+        for i in range(n):
+            able = not wants.need[i] & ~seen.offers[candidates[c]]
+            free = available(heap, wants.sku[i], candidates[c]) if able else 0
+            holds[c, i] = max(0, min(wants.qty[i], free))
+    best, most = 0, 0
     for size in range(1, min(limit, kept) + 1):
-        for k in range(size):
-            chosen[k] = k
-        while True:
-            for k in range(size):
-                pick[k] = candidates[chosen[k]]
-            served = weigh(heap, order, row0, n, shared, size, now)
-            if served > 0:
-                _offer(heap, served)
-            at = size - 1
-            while at >= 0 and chosen[at] == kept - size + at:
-                at -= 1
-            if at < 0:
-                break
-            chosen[at] += 1
-            for k in range(at + 1, size):
-                chosen[k] = chosen[k - 1] + 1
-        if top.packages[0] > 0 and top.units[0] == total:
-            return
+        units = _most_units(heap, n, kept, size, total)
+        if units > most:
+            best, most = size, units
+    if best > 0 and not shared:
+        _weigh_sets(heap, order, row0, n, shared, kept, best, most, now)
+    if top.packages[0] == 0:
+        for size in range(1, min(limit, kept) + 1):
+            _weigh_sets(heap, order, row0, n, shared, kept, size, 0, now)
+            if top.packages[0] > 0 and top.units[0] == total:
+                return
 
 
 @numba.njit(cache=True)
