@@ -562,6 +562,7 @@ def _weigh_sets(
 ) -> None:
     """Weigh every set of this size that could serve at least so many units."""
     candidates = open_candidates(heap)
+    cursor = open_cursor(heap)
     pick = open_pick(heap)
     chosen = np.arange(MAX_PACKAGES)
     while True:
@@ -569,7 +570,8 @@ def _weigh_sets(
             for k in range(size):
                 pick[k] = candidates[chosen[k]]
             served = weigh(heap, order, row0, n, shared, size, now)
-            if served > 0:
+            # With an idle node the plan is that of a smaller set, which was offered before.
+            if served > 0 and cursor[_PACKAGES] == size:
                 _offer(heap, served)
         if not _next_set(chosen, size, kept):
             return
