@@ -53,8 +53,10 @@ from models.routing.plans import (
     FEASIBLE,
     X_CAPACITY,
     X_CUTOFF,
+    X_HAZMAT,
     X_NO_STOCK,
     X_SAFETY_STOCK,
+    X_TEMP_CLASS,
     choose,
     gather_lines,
 )
@@ -144,6 +146,8 @@ def _may_supply(heap: Addresses, i: int, node: int) -> bool:
     wants = open_wants(heap)
     why = seen.excluded[node]
     able = why in (FEASIBLE, X_NO_STOCK, X_SAFETY_STOCK, X_CAPACITY, X_CUTOFF)
+    # A node that lacks what another line needs may serve this one; no candidate offers nothing.
+    able |= why in (X_TEMP_CLASS, X_HAZMAT)
     return able and not wants.need[i] & ~seen.offers[node]
 
 

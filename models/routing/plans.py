@@ -199,7 +199,7 @@ def screen(heap: Addresses, order: int, n: int) -> int:
                 seen.offers[node] |= offers
             seen.reach_to[node] = j + 1
         elif seen.excluded[node] == X_LANE_UNSERVED:
-            seen.excluded[node] = verdict
+            seen.excluded[node], seen.offers[node] = verdict, 0
     return found
 
 
