@@ -59,6 +59,8 @@ def create_or_check(connection: duckdb.DuckDBPyConnection, path: Path, identity:
         _check_identity(connection, path, identity)
     _refresh_views(connection)
     connection.execute("COMMIT")
+    if not names:
+        _start_statistics(connection)
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -109,6 +111,20 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.S
     connection.register("shape", schema.empty_table())
     connection.execute(f"CREATE TABLE {name} AS SELECT * FROM shape")
     connection.unregister("shape")
+
+
+def _start_statistics(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let every table have had a row, deleted again in the same transaction.
+
+    DuckLake asks the catalogue for the statistics of a table that never had one at every query,
+    column by column: 90 ms for ``decisions``.
+    """
+    connection.execute("BEGIN")
+    for table in Table:
+        for name in (landing(table), settled(table)):
+            connection.execute(f"INSERT INTO {name} (partition) VALUES (NULL)")
+            connection.execute(f"DELETE FROM {name}")
+    connection.execute("COMMIT")
 
 
 def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:

@@ -19,8 +19,8 @@ from schemas.tables import Table
 
 SETTLE_AT_ROWS = 100_000
 """Recent rows that make a settling worth its 64 files; also the most that one step moves (1 s)."""
-BACKLOG = 20
-"""Times that amount (2 million rows, 90 ms a look-up) at which load is no excuse any more."""
+BACKLOG = 100
+"""Times that amount (10 million rows, 0.4 s a look-up) at which load is no excuse any more."""
 CALM_ROWS = 15_000
 """A commit of fewer rows, at most one a second, leaves time for a step."""
 GATHER_AT_COMMITS = 64

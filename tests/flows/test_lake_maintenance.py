@@ -150,7 +150,7 @@ def test_files_are_kept_for_the_grace_period(lake: Path) -> None:
     assert not before & set(lake.glob("data/**/*.parquet"))
 
 
-def test_snapshots_are_kept_for_an_hour(lake: Path) -> None:
+def test_snapshots_are_kept_for_a_while(lake: Path) -> None:
     write(lake, 0, 2, 1)
     count = "SELECT count(*) FROM __ducklake_metadata_lake.ducklake_snapshot"
 
