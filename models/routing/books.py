@@ -248,11 +248,29 @@ def withdraw(heap: Addresses, position: int, row: int, qty: int) -> None:
 
 
 @numba.njit(cache=True)
+def _use_capacity(heap: Addresses, row: int) -> None:
+    """A package counted as one order is used up once a part of it has left: no part gives it back."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    places = open_places(heap)
+    node, day = allocations.node[row], allocations.day[row]
+    if not places.counts_orders[node]:
+        return
+    other = orders.first_allocation[lines.order[allocations.line[row]]]
+    while other >= 0:
+        if allocations.node[other] == node and allocations.day[other] == day:
+            allocations.booked[other] = 0
+        other = allocations.next[other]
+
+
+@numba.njit(cache=True)
 def hand_over(heap: Addresses, position: int, row: int, qty: int) -> int:
     """Units of an allocation leave the node for good; see ``stock.consume`` for the result."""
     allocations = open_allocations(heap)
     lines = open_lines(heap)
     line = allocations.line[row]
+    _use_capacity(heap, row)
     result = consume(heap, lines.sku[line], allocations.node[row], qty)
     lines.reserved[line] -= qty
     lines.consumed[line] += qty
