@@ -36,6 +36,8 @@ class Shape:
         clock: whether ingest processes tick.
         dates: whether customers ask for dates, so that lateness depends on the time of the decision.
         changes: whether the network itself changes on the way.
+        gaps: whether weights may fall between two bands of a tariff.
+        most_lines: lines of the longest order.
         step: mean seconds between two records.
     """
 
@@ -46,6 +48,8 @@ class Shape:
     clock: bool = True
     dates: bool = True
     changes: bool = True
+    gaps: bool = True
+    most_lines: int = 6
     step: float = 900.0
 
 
@@ -177,7 +181,7 @@ class _World:
     def lane(self, name: str, region: str, now: float) -> Event:
         random = self.random
         bands = [b.band(to_kg=2.0, base_minor=random.randint(200, 900), per_kg_minor=50.0)]
-        if random.random() < 0.85:
+        if not self.shape.gaps or random.random() < 0.85:
             bands.append(b.band(from_kg=2.001, base_minor=random.randint(300, 1500)))
         carrier = random.choice(("default", "default", "fast"))
         return b.lane(
@@ -270,7 +274,7 @@ class _World:
                 temp_class=TempClass.FROZEN if self.chance(0.15) else TempClass.AMBIENT,
                 hazmat=self.chance(0.1),
             )
-            for _ in range(random.choice((1, 1, 2, 2, 3, 4, 6)))
+            for _ in range(min(self.shape.most_lines, random.choice((1, 1, 2, 2, 3, 4, 6))))
         ]
 
     def order(self, now: float) -> Event:
