@@ -7,9 +7,9 @@ from typing import Any
 
 import duckdb
 import msgspec
-from rich.console import Console
 from rich.table import Table as RichTable
 
+from flows.commands.output import console
 from flows.lake.query import connect_reader
 
 
@@ -74,19 +74,19 @@ def print_summary(summary: Summary, *, as_json: bool) -> None:
     if as_json:
         sys.stdout.buffer.write(msgspec.json.encode(asdict(summary)) + b"\n")
         return
-    console = Console()
+    screen = console()
     for network in summary.networks:
-        console.print(_network(network))
-    console.print(_nodes(summary.nodes))
-    console.print(_speed(summary))
-    console.print("Try next:")
+        screen.print(_network(network))
+    screen.print(_nodes(summary.nodes))
+    screen.print(_speed(summary))
+    screen.print("Try next:")
     order = summary.order_example or "ORDER_ID"
     for command in (
         f"crossdock explain {order} --lake {summary.lake}",
         f'crossdock sql "SELECT * FROM exceptions_by_code" --lake {summary.lake}',
         f"crossdock log show {summary.log} --kind order.received --limit 3",
     ):
-        console.print(f"  {command}", style="bold", highlight=False, soft_wrap=True)
+        screen.print(f"  {command}", style="bold", highlight=False, soft_wrap=True)
 
 
 _FIGURES = (

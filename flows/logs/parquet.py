@@ -142,11 +142,16 @@ def read_segment(segment: Segment, partition: int) -> Slice:
             f"{segment.sha256} ({len(content)} bytes); restore it from a copy"
         )
     table = pq.read_table(pa.BufferReader(content), use_threads=False).combine_chunks()
-    return _from_table(table, partition, segment.first)
+    return _from_table(table, partition, segment.first, segment.path)
 
 
-def _from_table(table: pa.Table, partition: int, first: int) -> Slice:
+def _from_table(table: pa.Table, partition: int, first: int, path: Path) -> Slice:
     tags = table["kind"].combine_chunks()
+    unknown = sorted(set(tags.dictionary.to_pylist()) - set(KIND_OF_TAG))
+    if unknown:
+        raise LogError(
+            f"{path} holds records of kind {unknown[0]}, which this version does not know"
+        )
     codes = np.array([KIND_OF_TAG[t] for t in tags.dictionary.to_pylist()], np.int8)
     kinds = codes[tags.indices.to_numpy()]
     offsets = np.zeros(len(kinds), np.int32)

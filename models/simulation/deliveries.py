@@ -97,6 +97,11 @@ def parcel_transit_hours(distance_km: Floats) -> Floats:
     )
 
 
+def _grown(logs: Floats, most: float) -> Floats:
+    """How far ln(1 + count) is above that of one, no farther than the published data reach."""
+    return np.minimum(logs, np.log1p(most)) - np.log(2)
+
+
 def median_handling_hours(features: Floats) -> Floats:
     """Median hours from decision to hand-over: (n,) for ``features: (n, 16)``."""
     wave_sine, wave_cosine = known.HOUR_HANDLING_WAVE
@@ -105,8 +110,10 @@ def median_handling_hours(features: Floats) -> Floats:
     scarce = np.maximum(1 - features[:, Feature.STOCK_COVER] / known.SCARCE_BELOW_COVER, 0)
     log_median = (
         np.log(known.HANDLING_HOURS)
-        + known.UNITS_HANDLING_POWER * (features[:, Feature.UNITS_LOG] - np.log(2))
-        + known.LINES_HANDLING_POWER * (features[:, Feature.LINES_LOG] - np.log(2))
+        + known.UNITS_HANDLING_POWER
+        * _grown(features[:, Feature.UNITS_LOG], known.MOST_UNITS_KNOWN)
+        + known.LINES_HANDLING_POWER
+        * _grown(features[:, Feature.LINES_LOG], known.MOST_LINES_KNOWN)
         + known.HEAVY_HANDLING_POWER * heavy
         + wave_sine * features[:, Feature.HOUR_SIN]
         + wave_cosine * features[:, Feature.HOUR_COS]

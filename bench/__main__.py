@@ -1,0 +1,94 @@
+"""``make bench``: the figures of the route flow, each with its baseline from the same call."""
+
+import json
+import resource
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from bytewax.run import cli_main
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from bench import loops
+from bench.latency import decision_ms
+from bench.profile import profile_log
+from flows.logs.parquet import ParquetLog
+from flows.route import RouteJob, build
+from flows.warmup import warm_up
+
+OUT = Path(__file__).parent / "out"
+ORDERS, PLAIN_ORDERS, PACED_ORDERS = 300_000, 5_000, 10_000
+RUNS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the results; ``ratio`` is value over baseline."""
+
+    name: str
+    value: float
+    unit: str
+    baseline: float | None = None
+    ratio: float | None = None
+
+
+def log_to_lake(log: ParquetLog, lake: Path) -> float:
+    """Seconds from log to lake through the flow."""
+    began = time.perf_counter()
+    job = RouteJob.open(log.path, lake)
+    cli_main(build(job.source(), job))
+    return time.perf_counter() - began
+
+
+def measure(scratch: Path) -> list[Figure]:
+    """Run everything; the flow and its baselines in turn, the best of some runs each."""
+    log = profile_log(OUT / f"log-{ORDERS}", ORDERS, per_second=1_000)
+    paced = profile_log(OUT / f"paced-{PACED_ORDERS}", PACED_ORDERS, per_second=1_000)
+    warm_up()
+    fold = min(loops.fold_alone(log) for _ in range(RUNS))
+    flow, tuned = [], []
+    for run in range(RUNS):
+        flow.append(log_to_lake(log, scratch / f"flow-{run}"))
+        tuned.append(loops.hand_tuned(log, scratch / f"tuned-{run}"))
+    plain = PLAIN_ORDERS / loops.plain(log, scratch / "plain.duckdb", PLAIN_ORDERS)
+    p50, p99 = decision_ms(paced, scratch / "paced")
+    rate, best = ORDERS / min(flow), ORDERS / min(tuned)
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return [
+        Figure("fold_orders_per_s", ORDERS / fold, "orders/s"),
+        Figure("log_to_lake_orders_per_s", rate, "orders/s"),
+        Figure("log_to_lake_vs_hand_tuned", rate, "orders/s", best, rate / best),
+        Figure("log_to_lake_vs_plain_loop", rate, "orders/s", plain, rate / plain),
+        Figure("decision_ms_p50", p50, "ms"),
+        Figure("decision_ms_p99", p99, "ms"),
+        Figure("peak_rss_mb", peak_mb, "MiB"),
+    ]
+
+
+def main() -> int:
+    """Measure, print, keep."""
+    OUT.mkdir(exist_ok=True)
+    scratch = OUT / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    figures = measure(scratch)
+    shutil.rmtree(scratch)
+    with (OUT / "results.jsonl").open("w") as file:
+        file.writelines(json.dumps(asdict(figure)) + "\n" for figure in figures)
+    table = RichTable(
+        title=f"Route flow, {ORDERS:,} orders, 20 candidates each", title_justify="left"
+    )
+    for name in ("name", "value", "unit", "baseline", "ratio"):
+        table.add_column(name, justify="left" if name in ("name", "unit") else "right")
+    for f in figures:
+        cells = [f"{v:,.2f}" if v is not None else "" for v in (f.value, f.baseline, f.ratio)]
+        table.add_row(f.name, cells[0], f.unit, cells[1], cells[2])
+    Console().print(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
