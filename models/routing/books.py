@@ -106,7 +106,7 @@ def has_room(heap: Addresses, lines: int) -> bool:
         and out_lengths[0] + 2 <= len(made_rows)
         and out_lengths[1] + 2 * pieces <= len(move_rows)
         and out_lengths[2] + pieces <= len(raised_rows)
-        and out_lengths[3] + 2 <= len(dead_rows)
+        and out_lengths[3] + pieces <= len(dead_rows)
     )
 
 

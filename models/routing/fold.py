@@ -280,12 +280,15 @@ class _Run:
                 self._make_room(subjects)
 
     def _make_room(self, subjects: pa.StringArray) -> None:
-        network = self.network
-        if network.heap[Slot.OUT_LENGTHS].any():
+        """Empty the outputs; if they are empty, a single record needs more room of one sort."""
+        network, heap = self.network, self.network.heap
+        unused = len(heap[Slot.ALLOCATIONS]) - int(network.counts[Count.ALLOCATIONS])
+        if heap[Slot.OUT_LENGTHS].any():
             self.effects.drain(subjects)
+        elif unused < len(heap[Slot.MOVE_ROWS]) // 2:  # a piece takes two moves
+            network.grow_allocations()
         else:
             network.grow_outputs()
-        network.grow_allocations()
 
     def _publish(self) -> None:
         counts, cursor = self.network.counts, self.network.cursor

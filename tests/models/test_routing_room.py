@@ -1,0 +1,31 @@
+"""Tables grow with what they must hold, and with nothing else."""
+
+from models.heap import Slot
+from models.routing.fold import RouteState
+from tests.support.builders import (
+    adjusted,
+    effects_of,
+    journal,
+    node,
+    order,
+    route,
+)
+
+
+def test_room_for_allocations_is_not_made_when_only_decisions_need_room() -> None:
+    state = RouteState(0)
+    orders = [order(f"o-{i}") for i in range(2_100)]
+
+    effects_of(journal(node("A"), *orders), state=state)
+
+    (network,) = state.networks.values()
+    assert len(network.heap[Slot.ALLOCATIONS]) == 16_384
+
+
+def test_there_is_room_for_a_dead_letter_per_item() -> None:
+    full = {f"S{i}": 1_000_000_000 for i in range(600)}
+    log = [node("A"), *(adjusted("A", full) for _ in range(30))]
+
+    rows = route(*log)
+
+    assert rows.reasons() == ["QUANTITY_OVERFLOW"] * 600 * 28
