@@ -8,7 +8,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bytewax.run import cli_main
 from rich.console import Console
 from rich.table import Table as RichTable
 
@@ -16,7 +15,7 @@ from bench import loops
 from bench.latency import decision_ms
 from bench.profile import profile_log
 from flows.logs.parquet import ParquetLog
-from flows.route import RouteJob, build
+from flows.route import RouteJob, build, run
 from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"
@@ -39,7 +38,7 @@ def log_to_lake(log: ParquetLog, lake: Path) -> float:
     """Seconds from log to lake through the flow."""
     began = time.perf_counter()
     job = RouteJob.open(log.path, lake)
-    cli_main(build(job.source(), job))
+    run(build(job.source(), job))
     return time.perf_counter() - began
 
 
@@ -50,9 +49,9 @@ def measure(scratch: Path) -> list[Figure]:
     warm_up()
     fold = min(loops.fold_alone(log) for _ in range(RUNS))
     flow, tuned = [], []
-    for run in range(RUNS):
-        flow.append(log_to_lake(log, scratch / f"flow-{run}"))
-        tuned.append(loops.hand_tuned(log, scratch / f"tuned-{run}"))
+    for turn in range(RUNS):
+        flow.append(log_to_lake(log, scratch / f"flow-{turn}"))
+        tuned.append(loops.hand_tuned(log, scratch / f"tuned-{turn}"))
     plain = PLAIN_ORDERS / loops.plain(log, scratch / "plain.duckdb", PLAIN_ORDERS)
     p50, p99 = decision_ms(paced, scratch / "paced")
     rate, best = ORDERS / min(flow), ORDERS / min(tuned)

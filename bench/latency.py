@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-from bytewax.run import cli_main
-
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog
-from flows.route import RouteJob, build
+from flows.route import RouteJob, build, run
 
 
 def decision_ms(log: ParquetLog, lake: Path) -> tuple[float, float]:
@@ -15,7 +13,7 @@ def decision_ms(log: ParquetLog, lake: Path) -> tuple[float, float]:
     The slices that set the network up come before any order and are not counted, as they hold none.
     """
     job = RouteJob.open(log.path, lake)
-    cli_main(build(job.source(speed=1.0), job))
+    run(build(job.source(speed=1.0), job))
     query = "SELECT p50_ms, p99_ms FROM decision_latency WHERE partition IS NULL"
     with connect_reader(lake) as reader:
         p50, p99 = reader.execute(query).fetchall()[0]

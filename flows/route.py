@@ -22,9 +22,11 @@ from typing import Self
 import bytewax.operators as op
 import pyarrow as pa
 from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from bytewax.run import cli_main
 
 from flows.checkpoints import Checkpoints, Origin
 from flows.lake.writer import LakeWriter, create_or_open_writer
@@ -57,6 +59,17 @@ def replay(log: str, lake: str, policy: str = "") -> Dataflow:
     """The flow over a recorded log at full speed, for ``python -m bytewax.run``."""
     job = RouteJob.open(Path(log), Path(lake), policy_file=Path(policy) if policy else None)
     return build(job.source(), job)
+
+
+def run(flow: Dataflow) -> None:
+    """Run a flow on one worker; what went wrong in a step is raised as it was raised there."""
+    try:
+        cli_main(flow)
+    except BytewaxRuntimeError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, BytewaxRuntimeError):
+            cause = cause.__cause__
+        raise (error if cause is None else cause) from None
 
 
 class RouteJob:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from bytewax.run import cli_main
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,7 +19,7 @@ from rich.progress import (
 from flows.commands.summary import print_summary, summarise
 from flows.lake.diagnosis import CATALOG
 from flows.logs.source import SLICE_RECORDS
-from flows.route import RouteJob, build
+from flows.route import RouteJob, build, run
 from flows.warmup import warm_up
 from schemas.errors import InputError, LakeError
 
@@ -103,4 +102,4 @@ def _run(job: RouteJob, slice_records: int, speed: float | None) -> None:
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task("routing", total=job.remaining())
         job.progress = lambda records: bar.advance(task, records)
-        cli_main(build(job.source(slice_records, speed), job))
+        run(build(job.source(slice_records, speed), job))

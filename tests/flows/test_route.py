@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from bytewax.run import cli_main
 
 from flows.checkpoints import Checkpoints, Origin
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
-from flows.route import RouteJob, build
+from flows.route import RouteJob, build, run
 from models.inference import load_model, runtime_fingerprint
 from models.routing.fold import RouteState, advance
 from schemas.errors import LakeError, LogError, ModelError, PolicyError
@@ -55,7 +54,7 @@ def test_the_lake_holds_what_the_plain_fold_says(log: ParquetLog, lake: Path) ->
     found = digest([lake])
 
     assert {table: rows for table, (rows, _) in found.items()} == {t: expected[t] for t in found}
-    assert expected[Table.DECISIONS] > 500
+    assert expected[Table.DECISIONS] > 300
 
 
 def test_partitions_routed_one_after_the_other_leave_the_same_lake(
@@ -139,7 +138,7 @@ def test_bytewax_runs_the_flow_as_any_other(log: ParquetLog, lake: Path, tmp_pat
 def test_a_lake_of_another_log_is_refused(log: ParquetLog, lake: Path, tmp_path: Path) -> None:
     other = write_log(tmp_path / "other", [order()])
 
-    with pytest.raises(LakeError, match="another log"):
+    with pytest.raises(LakeError, match="of log"):
         RouteJob.open(other.path, lake)
 
 
@@ -212,11 +211,11 @@ def test_no_effect_is_numbered_twice(lake: Path) -> None:
 
     with connect_reader(lake) as reader:
         twice = reader.execute(
-            f"FROM ({union}) GROUP BY ALL HAVING count(*) > 1 SELECT *"
+            f"SELECT * FROM ({union}) GROUP BY ALL HAVING count(*) > 1"
         ).fetchall()
 
     assert twice == []
 
 
 def _run(job: RouteJob) -> None:
-    cli_main(build(job.source(), job))
+    run(build(job.source(), job))

@@ -545,7 +545,7 @@ class Reference:
         self, book: Book, want: Want, nodes: tuple[str, ...], reach: dict[str, set[str]]
     ) -> list[Package] | None:
         """Packages from these nodes in order, or None if one of them cannot leave."""
-        left = {line: qty for line, qty in want}
+        left = dict(want)
         plan = []
         for node in nodes:
             taken: dict[str, int] = defaultdict(int)
@@ -609,9 +609,9 @@ class Reference:
                 return day
             past = ahead == 0 and local.hour * 60 + local.minute >= rule.data.cut_off_minute
             most = rule.data.capacity
-            if rule.data.open and not past:
-                if most is None or self.booked[node, day] + need <= most:
-                    return day
+            free = most is None or self.booked[node, day] + need <= most
+            if rule.data.open and not past and free:
+                return day
         return None
 
     # Backorders -----------------------------------------------------------------------------------

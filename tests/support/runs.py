@@ -5,10 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bytewax.run import cli_main
-
 from flows.logs.parquet import ParquetLog, write_log
-from flows.route import RouteJob, build
+from flows.route import RouteJob, build, run
 from flows.settings import Settings
 from models.inference import shipped_model_sha256
 from schemas.envelope import Event
@@ -44,7 +42,7 @@ def route(
     """Route a log in this process."""
     settings = Settings(checkpoint_seconds=checkpoint_seconds)
     job = RouteJob.open(log.path, lake, partitions=partitions, settings=settings)
-    cli_main(build(job.source(slice_records), job))
+    run(build(job.source(slice_records), job))
 
 
 def start_replay(log: Path, lake: Path, *options: str) -> "subprocess.Popen[bytes]":
