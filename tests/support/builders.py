@@ -349,14 +349,19 @@ def model(sha256: str = "0" * 64, when: When = NOW) -> control.ModelActivated:
 # The journal and the fold -------------------------------------------------------------------------
 
 
+def named(*events: Event, first: int = 0) -> list[Event]:
+    """The events, each with an id of its own if it has none yet."""
+    return [
+        msgspec.structs.replace(event, id=f"e-{position}") if event.id == UNNAMED else event
+        for position, event in enumerate(events, start=first)
+    ]
+
+
 def journal(*events: Event, first: int = 0, partition: int = 0) -> Slice:
     """Records in log order, each through the codec, from position ``first`` on."""
     decoded = []
-    for position, event in enumerate(events, start=first):
-        named = event
-        if event.id == UNNAMED:
-            named = msgspec.structs.replace(event, id=f"e-{position}")
-        result = decode_line(encode_event(named), position)
+    for position, event in enumerate(named(*events, first=first), start=first):
+        result = decode_line(encode_event(event), position)
         assert not isinstance(result, Refusal), result
         decoded.append(result)
     return to_slice(decoded, partition, first)

@@ -69,10 +69,7 @@ def world(seed: int, shape: Shape = PLAIN) -> list[Event]:
     for _ in range(shape.records):
         now += random.expovariate(1 / shape.step)
         events += random.choice(parts).step(now)
-    return [
-        msgspec.structs.replace(e, id=f"e-{i}") if e.id == b.UNNAMED else e
-        for i, e in enumerate(events)
-    ]
+    return b.named(*events)
 
 
 class _World:
