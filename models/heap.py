@@ -26,6 +26,14 @@ Addresses = npt.NDArray[np.int64]
 
 Opener = Callable[[Addresses], Any]
 
+_LAYOUTS: dict[int, tuple[np.dtype[Any], int]] = {}
+"""Element type and dimensions of each slot, as its opener takes them."""
+
+
+def layout_of(slot: int) -> np.dtype[Any]:
+    """Element type of a slot."""
+    return _LAYOUTS[slot][0]
+
 
 class Heap:
     """The tables of one network by slot."""
@@ -35,9 +43,14 @@ class Heap:
         self._tables: dict[int, npt.NDArray[Any]] = {}
 
     def put(self, slot: int, table: npt.NDArray[Any]) -> None:
-        """Set a table; it must be contiguous, and is kept alive until it is replaced."""
-        if not table.flags.c_contiguous:
-            raise ValueError(f"table {slot} is not contiguous")
+        """Set a table; it is kept alive until it is replaced.
+
+        Raises:
+            ValueError: its layout is not the one that kernels would read (a broken invariant).
+        """
+        layout = _LAYOUTS[slot]
+        if not table.flags.c_contiguous or (table.dtype, table.ndim) != layout:
+            raise ValueError(f"table {slot} is {table.dtype}, {table.ndim}-d; kernels read {layout}")
         self._tables[slot] = table
         self.addresses[slot, 0] = table.ctypes.data
         self.addresses[slot, 1:] = 1
@@ -66,6 +79,7 @@ def opener(slot: int, dtype: npt.DTypeLike, dimensions: int = 1) -> Opener:
         dimensions: 1 to 3.
     """
     kind = np.dtype(dtype)
+    _LAYOUTS[slot] = (kind, dimensions)
     if numba.config.DISABLE_JIT:
         return _python_opener(slot, kind, dimensions)
     if dimensions == 1:

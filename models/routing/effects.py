@@ -181,7 +181,7 @@ class Effects:
         lanes = network.names["lanes"].all()
         excluded = heap[Slot.EXCLUSION_ROWS][:n]
         count, sizes = excluded.shape[1], heap[Slot.PLAN_SIZES][:n]
-        offsets = pa.array(np.arange(0, count * n + 1, max(count, 1))[: n + 1].astype(np.int32))
+        offsets = pa.array((np.arange(n + 1) * count).astype(np.int32))
         plans = [
             (
                 _lists(heap[Slot.PLAN_NODES][:n, p], sizes[:, p], nodes),

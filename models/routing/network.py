@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from models.heap import Heap, Slot
+from models.heap import Heap, Slot, layout_of
 from models.ledger import window
 from models.ledger.names import Names
 from models.ledger.stock import new_stock, refresh_view, resize_stock
@@ -381,9 +381,9 @@ class Network:
         )
         heap = network.heap
         for slot in _WHOLE:
-            heap.put(slot, np.ascontiguousarray(arrays[slot.name]).copy())
+            heap.put(slot, arrays[slot.name].astype(layout_of(slot)))
         for slot in network._used():
-            rows = arrays[slot.name]
+            rows = arrays[slot.name].astype(layout_of(slot))
             heap.put(slot, taken(rows, np.arange(len(rows)), _SPARE))
         network.fit_scratch(0)
         return network

@@ -175,11 +175,13 @@ def grown(rows: Rows, needed: int) -> Rows:
     have = len(rows)
     if needed <= have:
         return rows
-    return np.concatenate(
-        [rows, new_rows(rows.dtype, max(needed, 2 * have) - have, *rows.shape[1:])]
-    )
+    fresh = new_rows(rows.dtype, max(needed, 2 * have), *rows.shape[1:])
+    fresh[:have] = rows
+    return fresh
 
 
 def taken(rows: Rows, kept: npt.NDArray[Any], spare: int) -> Rows:
     """Only the given rows, in that order, with room for ``spare`` more."""
-    return np.concatenate([rows[kept], new_rows(rows.dtype, spare, *rows.shape[1:])])
+    fresh = new_rows(rows.dtype, len(kept) + spare, *rows.shape[1:])
+    fresh[: len(kept)] = rows[kept]
+    return fresh
