@@ -139,8 +139,16 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
             tables.setdefault(table, []).extend(chunks)
     if len(piece):
         state.position = int(piece.positions[-1])
-    merged = {table: pa.concat_tables(chunks) for table, chunks in tables.items()}
+    merged = {table: _ordered(pa.concat_tables(chunks)) for table, chunks in tables.items()}
     return Effects(state.partition, state.position, merged)
+
+
+def _ordered(rows: pa.Table) -> pa.Table:
+    """Rows by (position, index): several networks take turns on one partition."""
+    positions = rows["position"].to_numpy()
+    if (positions[1:] >= positions[:-1]).all():
+        return rows
+    return rows.take(pa.array(np.lexsort((rows["index"].to_numpy(), positions))))
 
 
 def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, Slice]]:
