@@ -1,10 +1,18 @@
 """What holds of a log as a whole: its records' places, its networks, its time, its repeats."""
 
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 
-from models.routing.fold import TILE
+from models.policy.document import Policy
+from models.routing.features import N_FEATURES, N_QUANTITIES
+from models.routing.fold import TILE, RouteState, advance
 from schemas.envelope import Event
+from schemas.tables import Table
 from tests.support.builders import (
+    DAY,
     HOUR,
     Rows,
     When,
@@ -14,14 +22,18 @@ from tests.support.builders import (
     capacity,
     cause_of,
     counted,
+    effects_of,
     handed_over,
     instant,
+    journal,
     lane,
+    model,
     node,
     order,
     policy,
     rejected,
     route,
+    rules_only,
     supply,
     tick,
 )
@@ -152,3 +164,186 @@ def test_an_order_first_named_after_the_closed_ones_were_forgotten_is_itself() -
     assert rows.held() == {}
     assert rows.reasons() == []
     assert route(*log, cut=1).tables == rows.tables
+
+
+# The clock ----------------------------------------------------------------------------------------
+
+
+def decided(log: list[Event], learnt: float) -> datetime:
+    """When an order that was learnt of at this second is decided."""
+    rows = route(node("A"), *log, order("probe", when=at(learnt)))
+    return rows.decision("probe")["decided_at"]
+
+
+def test_an_order_is_decided_when_it_was_learnt_of() -> None:
+    assert decided([], 50) == instant(50)
+
+
+def test_no_order_is_decided_before_the_clock() -> None:
+    assert decided([tick(100)], 50) == instant(100)
+
+
+def test_no_order_is_decided_more_than_a_day_after_the_clock() -> None:
+    assert decided([tick(0)], 3 * DAY) == instant(DAY)
+
+
+def test_the_clock_is_that_of_the_slowest_ingest_process() -> None:
+    assert decided([tick(10, "a"), tick(500, "b"), tick(300, "a")], 0) == instant(300)
+
+
+def test_the_clock_never_goes_back() -> None:
+    log = [tick(500, "a"), tick(100, "a"), tick(10, "late joiner")]
+
+    assert decided(log, 0) == instant(500)
+
+
+def test_a_retired_process_holds_the_clock_no_longer() -> None:
+    log = [tick(10, "a"), tick(500, "b"), tick(10, "a", retired=True), tick(600, "b")]
+
+    assert decided(log, 0) == instant(600)
+
+
+def test_the_clock_stands_when_every_process_retired() -> None:
+    log = [tick(500, "a"), tick(900, "a", retired=True)]
+
+    assert decided(log, 0) == instant(500)
+
+
+def test_record_time_counts_and_event_time_does_not() -> None:
+    rows = route(*ONE_NODE, order(when=at(10, learnt=700)))
+
+    assert rows.decision()["decided_at"] == instant(700)
+
+
+# Policy and model ---------------------------------------------------------------------------------
+
+
+def test_a_policy_decides_from_its_record_on() -> None:
+    rows = route(
+        *ONE_NODE,
+        order("o-1"),
+        policy("version: half\nweights: {freight: 0.5}\n"),
+        order("o-2"),
+    )
+
+    before, after = rows.decision("o-1"), rows.decision("o-2")
+    assert (before["policy_version"], before["freight_minor"]) == ("default", 500)
+    assert (after["policy_version"], after["freight_minor"]) == ("half", 250)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ("version: x\nlimits: {max_packages: 9}\n", "max_packages"),
+        ("version: x\nwaits: 3\n", "waits"),
+        ("version: [x\n", "policy"),
+        ("just words", "version"),
+    ],
+)
+def test_a_policy_that_does_not_validate_is_a_dead_letter_and_the_old_one_stays(
+    document: str, said: str
+) -> None:
+    rows = route(*ONE_NODE, policy("version: good\n"), policy(document), order())
+
+    assert rows.reasons() == ["SCHEMA_INVALID"]
+    assert said in rows.dead_letters[0]["detail"]
+    assert rows.decision()["policy_version"] == "good"
+
+
+def test_a_policy_override_ignores_the_policies_of_the_log() -> None:
+    state = RouteState(0, policy_override=Policy(version="what-if"))
+    piece = journal(*ONE_NODE, policy("version: logged\n"), order())
+
+    rows = Rows(effects_of(piece, state=state))
+
+    assert rows.decision()["policy_version"] == "what-if"
+
+
+class Oracle:
+    """A model that knows."""
+
+    low = np.zeros(N_FEATURES, np.float32)
+    high = np.full(N_FEATURES, 0.5, np.float32)
+
+    def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        return np.full((len(features), N_QUANTITIES), 0.30078125, np.float32)
+
+
+def test_a_model_scores_from_its_record_on() -> None:
+    oracle = "ab" * 32
+    asked: list[str] = []
+
+    def scorer_of(sha256: str) -> Oracle:
+        asked.append(sha256)
+        return Oracle()
+
+    piece = journal(*ONE_NODE, order("o-1"), model(oracle), order("o-2"))
+    rows = Rows([advance(RouteState(0), piece, scorer_of)])
+
+    before, after = rows.decision("o-1"), rows.decision("o-2")
+    assert (before["model_sha256"], before["out_of_range"]) == ("", False)
+    assert (after["model_sha256"], after["out_of_range"]) == (oracle, True)
+    assert after["transit_p50_hours"] == 0.296875  # on the grid of 1/64
+    assert after["late_probability"] == 0.30078125  # and of 1/4096
+    assert set(asked) == {oracle}
+
+
+# Nodes and lanes ----------------------------------------------------------------------------------
+
+
+def test_nodes_and_lanes_are_facts_for_the_lake() -> None:
+    rows = route(node("A"), node("B", open=False), lane("B", "R2"), node("A", open=False))
+
+    nodes = [(n["node_no"], n["node"], n["open"]) for n in rows.tables[Table.NODES]]
+    assert nodes == [(0, "A", True), (1, "B", False), (0, "A", False)]
+    (fact,) = rows.tables[Table.LANES]
+    assert (fact["lane_id"], fact["node"], fact["region"]) == ("B>R2", "B", "R2")
+
+
+def test_a_lane_from_an_unknown_node_is_a_dead_letter() -> None:
+    rows = route(lane("A"), node("A"), counted("A"), order())
+
+    assert rows.reasons() == ["UNKNOWN_NODE"]
+    assert rows.outcomes() == ["UNROUTABLE"]
+
+
+def test_a_lane_may_change_its_tariff_its_region_and_its_node() -> None:
+    rows = route(
+        node("A"),
+        node("B"),
+        counted("A"),
+        counted("B"),
+        lane("A", lane_id="L", cost=100),
+        order("o-1"),
+        lane("B", "R2", lane_id="L", cost=200),
+        order("o-2"),
+        order("o-3", region="R2"),
+    )
+
+    assert rows.decision("o-1")["freight_minor"] == 100
+    assert rows.outcomes("o-2") == ["UNROUTABLE"]
+    assert rows.decision("o-3")["nodes"] == ["B"]
+    assert rows.decision("o-3")["freight_minor"] == 200
+
+
+def test_networks_of_one_partition_share_nothing_but_ticks() -> None:
+    us = When(network="us")
+    log = [
+        *in_networks("eu", "us"),
+        order("o-1", ("S1", 9)),
+        order("o-1", ("S1", 9), when=us),
+        cancelled("o-1", when=us),
+    ]
+
+    rows = route(*log)
+
+    outcomes = [(d["network"], d["outcome"]) for d in rows.decisions]
+    assert outcomes == [("eu", "FULLY_ROUTED"), ("us", "FULLY_ROUTED"), ("us", "CANCELLED")]
+
+
+def test_no_records_cause_nothing() -> None:
+    state = RouteState(3)
+
+    effects = advance(state, journal(partition=3), rules_only)
+
+    assert (effects.partition, effects.position, dict(effects.tables)) == (3, -1, {})
