@@ -1,5 +1,6 @@
 """What holds of a log as a whole: its records' places, its networks, its time, its repeats."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -169,10 +170,12 @@ def test_an_order_first_named_after_the_closed_ones_were_forgotten_is_itself() -
 # The clock ----------------------------------------------------------------------------------------
 
 
-def decided(log: list[Event], learnt: float) -> datetime:
+def decided(log: Sequence[Event], learnt: float) -> datetime:
     """When an order that was learnt of at this second is decided."""
     rows = route(node("A"), *log, order("probe", when=at(learnt)))
-    return rows.decision("probe")["decided_at"]
+    moment = rows.decision("probe")["decided_at"]
+    assert isinstance(moment, datetime)
+    return moment
 
 
 def test_an_order_is_decided_when_it_was_learnt_of() -> None:

@@ -1,5 +1,7 @@
 """The life of an order in the router: received, amended, cancelled, paid, worked on, forgotten."""
 
+from typing import Any
+
 import pytest
 
 from models.routing.fold import TILE
@@ -99,7 +101,7 @@ def test_the_same_revision_with_other_content_is_a_dead_letter_and_the_first_sta
         {"payment": PaymentState.PENDING},
     ],
 )
-def test_any_other_field_makes_other_content(change: dict[str, object]) -> None:
+def test_any_other_field_makes_other_content(change: dict[str, Any]) -> None:
     rows = route(*one_node(), order("o-1"), order("o-1", **change))
 
     assert rows.reasons() == ["CONFLICTING_ORDER"]

@@ -19,9 +19,9 @@ from tests.support.builders import (
 )
 
 
-def one_node(stock: int = 9, **fields: object) -> list[Event]:
+def one_node(stock: int = 9) -> list[Event]:
     """A node whose stock was counted an hour before anything else happened."""
-    return [node("A", **fields), lane("A"), counted("A", {"S1": stock}, when=at(-HOUR))]
+    return [node("A"), lane("A"), counted("A", {"S1": stock}, when=at(-HOUR))]
 
 
 def published(rows: Rows, sku: str = "S1") -> list[tuple[int, int, int, int]]:

@@ -113,10 +113,10 @@ class _Auditor:
         elif isinstance(event, SupplyPlanned):
             if event.data.node in self.nodes:
                 for plan in event.data.items:
-                    cell = event.data.node, plan.sku
-                    if plan.qty < self.supply[cell].get(event.subject, 0):
-                        self.shrunk.add(cell)
-                    self.supply[cell][event.subject] = plan.qty
+                    place = event.data.node, plan.sku
+                    if plan.qty < self.supply[place].get(event.subject, 0):
+                        self.shrunk.add(place)
+                    self.supply[place][event.subject] = plan.qty
         elif isinstance(event, OrderReceived | OrderAmended):
             self.receive(position, event)
         elif isinstance(event, OrderCancelled):
