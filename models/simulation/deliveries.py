@@ -99,7 +99,8 @@ def parcel_transit_hours(distance_km: Floats) -> Floats:
 
 def _grown(logs: Floats, most: float) -> Floats:
     """How far ln(1 + count) is above that of one, no farther than the published data reach."""
-    return np.minimum(logs, np.log1p(most)) - np.log(2)
+    grown: Floats = np.minimum(logs, np.log1p(most)) - np.log(2)
+    return grown
 
 
 def median_handling_hours(features: Floats) -> Floats:
