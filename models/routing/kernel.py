@@ -524,6 +524,8 @@ def _work(heap: Addresses, i: int, now: int) -> None:
         raise_exception(heap, position, code, order, node, -1, moved, now)
         if kind != WORK_SHORT_PICKED and fields[i, F_FLAG]:
             blocked[order, node >> 6] |= np.uint64(1) << np.uint64(node & 63)
+        if orders.no_split[order]:
+            withdraw_all(heap, position, order, -1)
         cursor[C_REROUTE], cursor[C_TRIGGER] = order, trigger
 
 

@@ -10,6 +10,7 @@ from schemas.envelope import Event
 from tests.support.builders import (
     HOUR,
     When,
+    adjusted,
     amended,
     at,
     cancelled,
@@ -349,6 +350,23 @@ def test_rejecting_some_lines_moves_those_only() -> None:
     rows = route(*two_nodes(), order("o-1", ("S1", 2), ("S2", 2)), rejected("o-1", "A", {2: 2}))
 
     assert rows.held() == {("o-1", 1, "A"): 2, ("o-1", 2, "B"): 2}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [short_picked("o-1", "A", {1: 1}), rejected("o-1", "A", {2: 1}, blocking=False)],
+)
+def test_an_order_that_must_not_be_split_moves_as_a_whole(answer: Event) -> None:
+    rows = route(
+        *two_nodes(stock=3),
+        order("o-1", ("S1", 3), ("S2", 1), no_split=True),
+        order("o-2", ("S2", 2)),
+        adjusted("A", {"S2": -3}),
+        answer,
+    )
+
+    assert {node for (name, _, node) in rows.held() if name == "o-1"} == {"B"}
+    assert rows.outcomes("o-1") == ["FULLY_ROUTED", "FULLY_ROUTED"]
 
 
 def test_an_answer_that_never_came_is_like_a_rejection() -> None:

@@ -67,6 +67,7 @@ class _Auditor:
         self.consumed: dict[tuple[str, int], int] = defaultdict(int)
         self.planned: dict[tuple[str, int, str, str], int] = defaultdict(int)
         self.wanted: dict[str, dict[int, int]] = {}
+        self.whole: set[str] = set()  # orders that must not be split
         self.booked: dict[tuple[str, date], int] = defaultdict(int)
         self.supply: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # node, sku: by id
         self.shrunk: set[tuple[str, str]] = set()  # a supply was cut after it was promised
@@ -166,6 +167,7 @@ class _Auditor:
         mine = [d for d in self.decisions[position] if d["order_id"] == event.subject]
         if not mine or position in self.refused:
             return
+        (self.whole.add if event.data.no_split else self.whole.discard)(event.subject)
         wanted: dict[int, int] = defaultdict(int)
         for line in event.data.lines:
             wanted[line.line_no] += line.qty
@@ -280,6 +282,10 @@ class _Auditor:
         parts = row["units_served"], row["units_backordered"], row["units_unserved"]
         if min(parts) < 0:
             self.fail("negative units", row)
+        if row["order_id"] in self.whole:
+            places = {k[3] for k, units in self.held.items() if k[0] == row["order_id"] and units}
+            if len(places) > 1:
+                self.fail(f"an order not to be split is held at {sorted(places)}", row)
         self.outcome(row)
 
     def servable(self, event: OrderReceived | OrderAmended, row: Row) -> None:

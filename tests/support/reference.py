@@ -358,6 +358,8 @@ class Reference:
             if event.data.blocking and not isinstance(event, WorkShortPicked):
                 book.blocked.add(node)
             self.stop_all(book)
+            if book.said.no_split:
+                self.withdraw_all(book)
             self.decide(book)
 
     def move(self, event: Event, held: Held, qty: int) -> None:
