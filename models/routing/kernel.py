@@ -327,6 +327,9 @@ def _cancel(heap: Addresses, i: int, now: int) -> None:
     if not found:
         dead_letter(heap, position, NO_LINE, kind, i, now)
         return
+    for line in range(first, first + orders.lines[order]):
+        if lines.waiting[line] > 0:  # what waits is less now, so there may be enough of it
+            add_to_agenda(heap, lines.sku[line])
     _settle(heap, order, now)
     hold = AWAITING_PAYMENT if orders.state[order] == HELD else NO_HOLD
     write_decision(heap, position, order, CANCEL, T_CUSTOMER, hold, now)

@@ -284,3 +284,15 @@ def test_a_receipt_uses_up_the_supply_it_names() -> None:
 
     assert rows.outcomes("o-1") == ["FULLY_ROUTED"]
     assert rows.decision("o-2")["units_backordered"] == 1
+
+
+def test_an_order_that_waits_for_less_is_tried_again() -> None:
+    rows = route(
+        *one_node(3),
+        supply("p-1", "A", {"S1": 2}),
+        order("o-1", ("S1", 5), no_split=True),
+        cancelled("o-1", {1: 2}),
+    )
+
+    assert rows.outcomes() == ["BACKORDERED", "BACKORDERED", "FULLY_ROUTED"]
+    assert rows.held() == {("o-1", 1, "A"): 3}

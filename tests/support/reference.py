@@ -306,6 +306,9 @@ class Reference:
             for line, qty in found:
                 self.cancel_units(line, min(qty, line.qty - line.consumed))
             if found:
+                for line in book.lines:
+                    if line.waiting:
+                        self.look_at(line.said.sku)
                 self.settle(book)
                 self.say(book, [], 0, 0, hold=book.state == "held")
 
