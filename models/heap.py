@@ -50,7 +50,9 @@ class Heap:
         """
         layout = _LAYOUTS[slot]
         if not table.flags.c_contiguous or (table.dtype, table.ndim) != layout:
-            raise ValueError(f"table {slot} is {table.dtype}, {table.ndim}-d; kernels read {layout}")
+            raise ValueError(
+                f"table {slot} is {table.dtype}, {table.ndim}-d; kernels read {layout}"
+            )
         self._tables[slot] = table
         self.addresses[slot, 0] = table.ctypes.data
         self.addresses[slot, 1:] = 1
