@@ -29,6 +29,7 @@ import structlog
 
 from flows.files import digest, publish
 from models.policy.document import Policy
+from models.routing.clock import Clock
 from models.routing.fold import RouteState
 from models.routing.network import Network
 from schemas.errors import CheckpointError
@@ -180,6 +181,11 @@ def to_arrays(state: RouteState, origin: Origin) -> dict[str, npt.NDArray[Any]]:
         "runtime": origin.runtime,
         "partition": state.partition,
         "position": state.position,
+        "clock": {
+            "time": state.clock.time,
+            "said": state.clock.said,
+            "retired": sorted(state.clock.retired),
+        },
         "networks": networks,
     }
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
@@ -213,6 +219,8 @@ def from_arrays(
             here=origin.runtime,
         )
     state = RouteState(partition, override, header["position"])
+    kept = header["clock"]
+    state.clock = Clock(kept["time"], kept["said"], set(kept["retired"]))
     for i, values in enumerate(header["networks"]):
         prefix = f"{i}/"
         tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}

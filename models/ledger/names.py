@@ -140,19 +140,30 @@ class Names:
 
     def intern_one(self, name: str) -> int:
         """Code of one name, added if need be."""
-        return int(self.intern(pa.array([name], pa.string()))[0])
+        return self._code(name, insert=True)
 
     def find_one(self, name: str) -> int:
         """Code of one name, or -1."""
-        return int(self.find(pa.array([name], pa.string()))[0])
+        return self._code(name, insert=False)
+
+    def _code(self, name: str, *, insert: bool) -> int:
+        content = name.encode()
+        data = np.frombuffer(content or b"\0", np.uint8)
+        offsets = np.array([0, len(content)], np.int32)
+        offsets.setflags(write=False)  # as Arrow's are: one compiled function serves both
+        return int(self._look_up(offsets, data, insert)[0])
 
     def _codes(self, column: pa.StringArray, *, insert: bool) -> npt.NDArray[np.int32]:
         if not len(column):
             return _NO_CODES
-        offsets, data = string_buffers(column)
+        return self._look_up(*string_buffers(column), insert)
+
+    def _look_up(
+        self, offsets: npt.NDArray[np.int32], data: npt.NDArray[np.uint8], insert: bool
+    ) -> npt.NDArray[np.int32]:
         if insert:
-            self._reserve(len(column), int(offsets[-1] - offsets[0]))
-        codes = np.empty(len(column), np.int32)
+            self._reserve(len(offsets) - 1, int(offsets[-1] - offsets[0]))
+        codes = np.empty(len(offsets) - 1, np.int32)
         look_up(self.arrays, offsets, data, insert, codes)
         return codes
 

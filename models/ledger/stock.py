@@ -8,7 +8,10 @@ from outside and can make ``available`` negative: that is an oversell to report,
 Freshness. A count is true at its event time. An adjustment or a count that happened before the newest
 count of the cell is already in it and changes nothing.
 
-The view. Decisions read the exact ledger; model features read ``seen``, a copy of ``available`` that is
+What is read most, available units and prices, has tables of its own: a decision reads them for every
+candidate node, and a SKU's row of 4-byte numbers is in the cache when a row of cells is not.
+
+The view. Decisions read the exact ledger; model features read ``free_seen``, a copy of ``free`` that is
 refreshed only when the network's record counter crosses a tile, so that a feature does not depend on
 where a slice was cut. A refresh copies the cells that changed. ``changed`` lists the cells to publish,
 in the order of their first change, so that nothing visible depends on how names were numbered.
@@ -20,7 +23,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.heap import Addresses, Heap, Slot, opener
+from models.heap import Addresses, Heap, Slot, fetch_ahead, opener
 
 MAX_UNITS = 2_000_000_000
 """Bound of every cell, so that sums of two fit 32 bits unsigned and comparisons never wrap."""
@@ -48,8 +51,6 @@ CELL = np.dtype(
         ("on_hand", np.int32),
         ("reserved", np.int32),
         ("safety", np.int32),
-        ("seen", np.int32),
-        ("price", np.int32),  # shadow price of a unit, minor units
         ("listed", np.uint8),
         ("counted_at", np.int64),  # event time of the newest count, us
     ],
@@ -58,8 +59,16 @@ CELL = np.dtype(
 """One SKU at one node; the ledger is a table (skus, nodes) of them."""
 
 open_cells = opener(Slot.CELLS, CELL, 2)
+open_free = opener(Slot.FREE, np.int32, 2)  # (skus, nodes) available units, MAX_UNITS either way
+open_free_seen = opener(Slot.FREE_SEEN, np.int32, 2)  # (skus, nodes) the view of it
+open_prices = opener(Slot.PRICES, np.int32, 2)  # (skus, nodes) shadow price of a unit, minor units
 open_lists = opener(Slot.CELL_LISTS, np.int32, 2)  # (2, skus * nodes): stale view, changed
 open_lengths = opener(Slot.CELL_LENGTHS, np.int64)  # (2,) used length of the two lists
+
+
+_FREE = int(Slot.FREE)
+_LINE_NUMBERS = 16  # of 4 bytes in a cache line
+_NUMBERS = (Slot.FREE, Slot.FREE_SEEN, Slot.PRICES)
 
 
 def new_stock(heap: Heap, skus: int, nodes: int) -> None:
@@ -67,16 +76,20 @@ def new_stock(heap: Heap, skus: int, nodes: int) -> None:
     cells = np.zeros((skus, nodes), CELL)
     cells["counted_at"] = NEVER
     heap.put(Slot.CELLS, cells)
+    for slot in _NUMBERS:
+        heap.put(slot, np.zeros((skus, nodes), np.int32))
     heap.put(Slot.CELL_LISTS, np.empty((2, skus * nodes), np.int32))
     heap.put(Slot.CELL_LENGTHS, np.zeros(2, np.int64))
 
 
 def resize_stock(heap: Heap, skus: int, nodes: int) -> None:
     """Make room for more SKUs or nodes."""
-    cells, lists, lengths = (heap[s] for s in (Slot.CELLS, Slot.CELL_LISTS, Slot.CELL_LENGTHS))
-    old_skus, old_nodes = cells.shape
+    lists, lengths = heap[Slot.CELL_LISTS], heap[Slot.CELL_LENGTHS]
+    tables = [heap[slot] for slot in (Slot.CELLS, *_NUMBERS)]
+    old_skus, old_nodes = tables[0].shape
     new_stock(heap, skus, nodes)
-    heap[Slot.CELLS][:old_skus, :old_nodes] = cells
+    for slot, table in zip((Slot.CELLS, *_NUMBERS), tables, strict=True):
+        heap[slot][:old_skus, :old_nodes] = table
     for row, used in enumerate(lengths.tolist()):
         kept = lists[row, :used]
         heap[Slot.CELL_LISTS][row, :used] = kept // old_nodes * nodes + kept % old_nodes
@@ -84,9 +97,20 @@ def resize_stock(heap: Heap, skus: int, nodes: int) -> None:
 
 
 @numba.njit(cache=True)
+def fetch_free(heap: Addresses, sku: int) -> None:
+    """Ask for a SKU's available units, for a decision some records later."""
+    free = open_free(heap)
+    for node in range(0, free.shape[1], _LINE_NUMBERS):
+        fetch_ahead(heap, _FREE, (sku * free.shape[1] + node) * 4)
+
+
+@numba.njit(cache=True)
 def touch(heap: Addresses, sku: int, node: int) -> None:
-    """Note that a cell changed."""
+    """Note that a cell changed, and work out anew what of it is available."""
     cells = open_cells(heap)
+    free = np.int64(cells.on_hand[sku, node]) - np.int64(cells.reserved[sku, node])
+    free -= np.int64(cells.safety[sku, node])
+    open_free(heap)[sku, node] = max(-MAX_UNITS, free)
     lists = open_lists(heap)
     lengths = open_lengths(heap)
     flags = cells.listed[sku, node]
@@ -103,9 +127,7 @@ def touch(heap: Addresses, sku: int, node: int) -> None:
 @numba.njit(cache=True)
 def available(heap: Addresses, sku: int, node: int) -> int:
     """Units that may be promised; negative if oversold."""
-    cells = open_cells(heap)
-    reserved = np.int64(cells.reserved[sku, node])
-    return np.int64(cells.on_hand[sku, node]) - reserved - np.int64(cells.safety[sku, node])
+    return np.int64(open_free(heap)[sku, node])
 
 
 @numba.njit(cache=True)
@@ -186,13 +208,15 @@ def consume(heap: Addresses, sku: int, node: int, qty: int) -> int:
 def refresh_view(heap: Addresses) -> None:
     """Copy the changed cells into the view."""
     cells = open_cells(heap)
+    free = open_free(heap)
+    free_seen = open_free_seen(heap)
     lists = open_lists(heap)
     lengths = open_lengths(heap)
     nodes = cells.shape[1]
     for i in range(lengths[0]):
         cell = lists[0, i]
         sku, node = cell // nodes, cell % nodes
-        cells.seen[sku, node] = available(heap, sku, node)
+        free_seen[sku, node] = free[sku, node]
         cells.listed[sku, node] &= ~_IN_VIEW_LIST
     lengths[0] = 0
 

@@ -9,10 +9,11 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from models.heap import Addresses, Heap, Slot, fill, opener
+from models.heap import Addresses, Heap, Slot, fetch_ahead, fill, opener
 from models.ledger.names import hash_bytes
 
 _EMPTY = np.uint64(0)
+_KEYS, _KEY_BYTES = int(Slot.SEEN_KEYS), 16
 _NO_TIME = np.iinfo(np.int64).min
 
 
@@ -32,7 +33,7 @@ def make_room(heap: Heap, records: int) -> None:
     needed = 2 * (int(state[:2].max()) + records)
     if needed <= keys.shape[1]:
         return
-    heap.put(Slot.SEEN_KEYS, np.zeros((2, 1 << int(2 * needed - 1).bit_length(), 2), np.uint64))
+    heap.put(Slot.SEEN_KEYS, np.zeros((2, 1 << int(4 * needed - 1).bit_length(), 2), np.uint64))
     state[:2] = 0
     for generation in range(2):
         old = keys[generation]
@@ -58,6 +59,15 @@ def _find(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> int:
             return np.int64(at)
         at = (at + np.uint64(1)) & mask
     return -1 - np.int64(at)
+
+
+@numba.njit(cache=True)
+def fetch_key(heap: Addresses, a: np.uint64) -> None:
+    """Ask for the places where a key would be, for ``is_repeated`` some records later."""
+    size = int(open_keys(heap).shape[1])
+    at: int = np.int64(a & np.uint64(size - 1))
+    fetch_ahead(heap, _KEYS, at * _KEY_BYTES)
+    fetch_ahead(heap, _KEYS, (at + size) * _KEY_BYTES)
 
 
 @numba.njit(cache=True)

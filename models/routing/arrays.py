@@ -30,10 +30,11 @@ class Count(IntEnum):
     ALLOCATIONS = 1  # rows ever used; free ones are chained
     FREE_ALLOCATION = 2
     SUPPLIES = 3
-    CLOCK = 4  # us; NO_TIME before the first tick
+    CLOCK = 4  # at the last tick, us; NO_TIME before the first
     PUBLISHED = 5  # clock of the last publication of stock
     ASSUMED = 6  # clock of the last sweep for hand-overs taken for granted
     PRICE_EPOCH = 7
+    ORDERS = 8
 
 
 class Field(IntEnum):
@@ -45,13 +46,13 @@ class Field(IntEnum):
     PRIORITY = 3
     NO_SPLIT = 4
     PAYMENT = 5
-    REQUESTED_BY = 6  # also due time of supply and ``at`` of a tick
+    REQUESTED_BY = 6  # also due time of supply
     CARRIER = 7
     SERVICE = 8
     CUSTOMER = 9
     NODE = 10
-    NAME = 11  # supply id, ingest process
-    FLAG = 12  # blocking work, retired clock, full cancellation
+    NAME = 11  # supply id
+    FLAG = 12  # blocking work, full cancellation
 
 
 RECORD = np.dtype(
@@ -59,6 +60,7 @@ RECORD = np.dtype(
         ("position", np.int64),
         ("event_time", np.int64),
         ("record_time", np.int64),
+        ("clock", np.int64),  # of the partition; NO_TIME before the first tick
         ("key_a", np.uint64),  # of (source, id)
         ("key_b", np.uint64),
         (
@@ -100,7 +102,6 @@ open_region_first = opener(Slot.REGION_FIRST, np.int32)  # (regions + 1,) into r
 open_region_lanes = opener(Slot.REGION_LANES, np.int32)
 open_region_signal = opener(Slot.REGION_SIGNAL, np.float32, 2)  # weather, promotion; of the view
 open_customer_keys = opener(Slot.CUSTOMER_KEYS, np.int64)  # sorted node << 32 | customer
-open_clocks = opener(Slot.CLOCKS, np.int64)  # newest tick per ingest process; NO_TIME if retired
 open_counts = opener(Slot.COUNTS, np.int64)
 
 WANT = np.dtype(
@@ -129,10 +130,23 @@ SEEN = np.dtype(
 )
 """A node as one decision sees it."""
 
+SINGLE = np.dtype(
+    [
+        ("costs", np.int64),
+        ("shadow", np.int64),
+        ("day", np.int64),
+        ("node", np.int32),
+        ("lane", np.int32),  # index within the region
+    ],
+    align=True,
+)
+"""A node that serves everything alone."""
+
 TOP = np.dtype([("packages", np.int64), ("units", np.int64)])
 
 open_wants = opener(Slot.WANTS, WANT)
 open_seen = opener(Slot.SEEN, SEEN)
+open_singles = opener(Slot.SINGLES, SINGLE)  # (PLANS,) cheapest first
 open_candidates = opener(Slot.CANDIDATES, np.int32)
 open_usable = opener(Slot.USABLE, np.uint8)  # (lanes of the region,)
 open_holds = opener(Slot.HOLDS, np.int64, 2)  # (candidates, EXACT_LINES) units a node could give
@@ -141,7 +155,6 @@ open_top = opener(Slot.TOP, TOP)  # (PLANS,) best plans so far; packages 0: none
 open_top_nodes = opener(Slot.TOP_NODES, np.int32, 2)  # (PLANS, MAX_PACKAGES)
 open_top_cost = opener(Slot.TOP_COST, np.int64, 2)  # (PLANS, COSTS)
 open_cost = opener(Slot.COST, np.int64)  # (COSTS,) of the plan being weighed
-open_package_cost = opener(Slot.PACKAGE_COST, np.int64, 2)  # (2, COSTS) of a lane, of the best
 open_package = opener(Slot.PACKAGE, np.int64, 2)  # (MAX_PACKAGES, 5) node, lane, row, day, units
 open_grams = opener(Slot.GRAMS, np.float64)  # (2,) carbon and weight of the plan being weighed
 open_pieces = opener(Slot.PIECES, np.int64, 2)  # (n, 3) wanted line, package, qty
@@ -269,7 +282,8 @@ class Stop(IntEnum):
     DONE = 0
     WANTS_SCORES = 1  # of the order in the cursor
     OUT_OF_ROOM = 2  # empty the outputs, grow the allocations, come back
-    PUBLISH = 3  # stock is to be published, then come back
+    OUT_OF_LINES = 3  # grow the lines, come back
+    PUBLISH = 4  # stock is to be published, then come back
 
 
 def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> None:
@@ -285,7 +299,7 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
         Slot.TOP_NODES: np.zeros((PLANS, MAX_PACKAGES), np.int32),
         Slot.TOP_COST: np.zeros((PLANS, COSTS), np.int64),
         Slot.COST: np.zeros(COSTS, np.int64),
-        Slot.PACKAGE_COST: np.zeros((2, COSTS), np.int64),
+        Slot.SINGLES: np.zeros(PLANS, SINGLE),
         Slot.PACKAGE: np.zeros((MAX_PACKAGES, 5), np.int64),
         Slot.GRAMS: np.zeros(2, np.float64),
         Slot.PIECES: np.zeros((lines * MAX_PACKAGES, 3), np.int64),

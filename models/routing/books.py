@@ -100,9 +100,8 @@ def has_room(heap: Addresses, lines: int) -> bool:
     out_lengths = open_out_lengths(heap)
     raised_rows = open_raised_rows(heap)
     pieces = 4 + lines * (MAX_PIECES + 4)
-    chained = counts[_ALLOCATIONS] + pieces <= len(allocations)
     return (
-        chained
+        counts[_ALLOCATIONS] + pieces <= len(allocations)
         and out_lengths[0] + 2 <= len(made_rows)
         and out_lengths[1] + 2 * pieces <= len(move_rows)
         and out_lengths[2] + pieces <= len(raised_rows)
@@ -334,6 +333,15 @@ def stop_waiting(heap: Addresses, line: int) -> None:
     else:
         queues.last[sku, priority] = before
     lines.waiting[line] = 0
+
+
+@numba.njit(cache=True)
+def stop_all_waiting(heap: Addresses, order: int) -> None:
+    """Take an order's lines out of their queues."""
+    orders = open_orders(heap)
+    first = orders.first_line[order]
+    for line in range(first, first + orders.lines[order]):
+        stop_waiting(heap, line)
 
 
 @numba.njit(cache=True)

@@ -16,8 +16,10 @@ from models.ledger.window import is_repeated, make_room
 from models.policy.document import parse_policy
 from models.promising.calendar import RING_DAYS, UNBOUNDED, roll
 from models.routing.arrays import Count
+from models.routing.codes import HAZMAT_BIT
+from models.routing.costs import tariff_rows
 from models.routing.network import Network, SignalState
-from models.routing.plans import HAZMAT_BIT, tariff_rows
+from models.routing.state import NO_TIME
 from schemas.codes import (
     CapacityMeasure,
     DeadLetterReason,
@@ -43,6 +45,7 @@ class ControlRecord:
     subject: str
     time: int
     record_time: int
+    clock: int  # of the partition; NO_TIME before the first tick
     key: tuple[np.uint64, np.uint64]  # of (source, id)
     data: Mapping[str, Any]
 
@@ -58,10 +61,9 @@ class ControlRow:
 
 def apply_control(network: Network, record: ControlRecord) -> list[ControlRow]:
     """Let a control record take effect; a repeat does nothing."""
-    clock = int(network.counts[Count.CLOCK])
     now = record.record_time
-    if clock >= 0:
-        now = min(max(now, clock), clock + 86_400_000_000)
+    if record.clock != NO_TIME:
+        now = min(max(now, record.clock), record.clock + 86_400_000_000)
     terms = network.heap[Slot.TERMS]
     make_room(network.heap, 1)
     span, most = int(terms["dedupe_us"][0]), int(terms["dedupe_max"][0])
@@ -214,7 +216,7 @@ def _set_prices(network: Network, record: ControlRecord, now: int) -> list[Contr
             continue
         sku = network.names["skus"].intern_one(item["sku"])
         network.grow_cells()
-        network.heap[Slot.CELLS]["price"][sku, node] = item["price_minor"]
+        network.heap[Slot.PRICES][sku, node] = item["price_minor"]
     return rows
 
 

@@ -90,3 +90,23 @@ def carbon_grams(heap: Addresses, mode: int, distance_km: float, weight_g: int) 
 def rounded(amount: float) -> int:
     """Whole minor units, halves upwards."""
     return np.int64(np.floor(amount + 0.5))
+
+
+def tariff_rows(bands: list[dict[str, float]]) -> npt.NDArray[np.float64]:
+    """Tariff bands as the kernels read them: (n, 5) from_g, to_g, base, per kg, minimum.
+
+    Bounds are whole grams: published bands such as 0.5 to 0.99 kg do not move by rounding.
+    """
+    return np.array(
+        [
+            (
+                np.ceil(band["from_kg"] * 1000 - 1e-6),
+                np.floor(band["to_kg"] * 1000 + 1e-6),
+                band["base_minor"],
+                band["per_kg_minor"],
+                band["minimum_minor"],
+            )
+            for band in bands
+        ],
+        np.float64,
+    ).reshape(-1, 5)

@@ -15,8 +15,6 @@ from models.routing.arrays import (
     MAX_PACKAGES,
     MAX_PIECES,
     PLANS,
-    Count,
-    Cursor,
     Made,
     open_cursor,
     open_exclusion_rows,
@@ -47,28 +45,33 @@ from models.routing.books import (
     unplan,
     wait,
 )
-from models.routing.costs import HOUR_US, TOTAL, open_terms
-from models.routing.features import Quantity
-from models.routing.plans import (
+from models.routing.candidates import gather_lines
+from models.routing.codes import (
+    C_PIECES,
     FEASIBLE,
+    HANDLING_Q,
+    LATE_Q,
+    NO_HOLD,
+    OPEN,
+    P50,
+    P90,
     X_CAPACITY,
     X_CUTOFF,
     X_HAZMAT,
     X_NO_STOCK,
     X_SAFETY_STOCK,
     X_TEMP_CLASS,
-    choose,
-    gather_lines,
 )
+from models.routing.costs import HOUR_US, TOTAL, open_terms
+from models.routing.plans import choose
 from models.routing.state import (
     NO_TIME,
-    OrderState,
     open_lines,
     open_orders,
     open_skus,
     open_supplies,
 )
-from schemas.codes import DecisionKind, ExceptionCode, HoldReason, Outcome, Selection
+from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
 
 ROUTE, REROUTE, CANCEL = (
     int(DecisionKind.ROUTE),
@@ -89,10 +92,6 @@ UNROUTABLE, CAPACITY_EXHAUSTED = (
     int(ExceptionCode.CAPACITY_EXHAUSTED),
 )
 SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
-NO_HOLD, OPEN = int(HoldReason.NONE), int(OrderState.OPEN)
-P50, P90 = int(Quantity.TRANSIT_P50_HOURS), int(Quantity.TRANSIT_P90_HOURS)
-LATE_Q, HANDLING_Q = int(Quantity.LATE_PROBABILITY), int(Quantity.HANDLING_HOURS)
-_PIECES, _PACKAGES, _EPOCH = int(Cursor.PIECES), int(Cursor.PACKAGES), int(Count.PRICE_EPOCH)
 (
     M_POSITION, M_INDEX, M_ORDER, M_REVISION, M_KIND, M_TRIGGER, M_OUTCOME, M_SELECTION, M_HOLD,
     M_AT, M_LINES, M_ORDERED, M_SERVED, M_BACKORDERED, M_UNSERVED, M_WEIGHT, M_PROMISE, M_DUE,
@@ -129,7 +128,7 @@ def _place_plan(heap: Addresses, position: int, now: int) -> None:
     places = open_places(heap)
     wants = open_wants(heap)
     packed = -1
-    for p in range(cursor[_PIECES]):
+    for p in range(cursor[C_PIECES]):
         i, k, qty = pieces_of[p]
         node, lane, _, day, _ = package[k]
         booked = qty

@@ -4,6 +4,7 @@ Arrow arrays share memory with the NumPy arrays they are made of, and the output
 the next stretch: so everything that comes from them is copied here, once.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 
 import numpy as np
@@ -154,7 +155,20 @@ class Effects:
         self.names = dictionaries
         tenant, _, name = network.key.partition("/")
         self.scope = (tenant, name)
-        self.tables: dict[Table, list[pa.Table]] = {}
+        self._tables: dict[Table, list[pa.Table]] = {}
+        self._rows: dict[Table, list[dict[str, object]]] = {}
+
+    def take(self) -> dict[Table, list[pa.Table]]:
+        """Everything that was collected."""
+        for table, rows in self._rows.items():
+            columns = []
+            for column in SCHEMAS[table]:
+                values = pa.array([row[column.name] for row in rows], column.type)
+                coded_elsewhere = column.type == pa.string() and column.name not in _PLAIN
+                columns.append(values.dictionary_encode() if coded_elsewhere else values)
+            self._add(table, columns)
+        self._rows = {}
+        return self._tables
 
     def drain(self, subjects: pa.StringArray) -> None:
         """Turn the rows of the outputs into tables, and empty the outputs."""
@@ -172,7 +186,7 @@ class Effects:
 
     def _add(self, table: Table, columns: list[pa.Array]) -> None:
         names = SCHEMAS[table].names
-        self.tables.setdefault(table, []).append(pa.Table.from_arrays(columns, names=names))
+        self._tables.setdefault(table, []).append(pa.Table.from_arrays(columns, names=names))
 
     def _decisions(self, heap: Heap, n: int) -> list[pa.Array]:
         made, network = heap[Slot.MADE_ROWS][:n].T.copy(), self.network
@@ -267,23 +281,13 @@ class Effects:
             _times(dead[Dead.AT]),
         ]
 
-    def add_row(self, table: Table, position: int, index: int, values: dict[str, object]) -> None:
+    def add_row(
+        self, table: Table, position: int, index: int, values: Mapping[str, object]
+    ) -> None:
         """One row given by its values; times as microseconds."""
-        tenant, name = self.scope
-        row = {
-            "partition": self.partition,
-            "position": position,
-            "index": index,
-            "tenant": tenant,
-            "network": name,
-            **values,
-        }
-        columns = []
-        for column in SCHEMAS[table]:
-            value = pa.array([row[column.name]], column.type)
-            coded_elsewhere = column.type == pa.string() and column.name not in _PLAIN
-            columns.append(value.dictionary_encode() if coded_elsewhere else value)
-        self._add(table, columns)
+        cause = {"partition": self.partition, "position": position, "index": index}
+        scope = {"tenant": self.scope[0], "network": self.scope[1]}
+        self._rows.setdefault(table, []).append({**cause, **scope, **values})
 
     def add_stock(self, position: int, first_index: int, at: int) -> int:
         """Publish the cells that changed; returns how many there were."""

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from models.heap import Heap, Slot
 from models.ledger.names import Names, string_buffers
 from models.ledger.window import hash_pairs
 from models.routing.arrays import ITEM, RECORD, Field
-from models.routing.plans import HAZMAT_BIT
-from models.routing.state import NO_TIME
+from models.routing.codes import HAZMAT_BIT
+from models.routing.columns import choices, instants, numbers
 from schemas.codes import PaymentState, TempClass
 from schemas.kinds import Kind
 from schemas.slices import Slice
@@ -43,8 +42,8 @@ class Encoder:
             tuple[npt.NDArray[np.intp], Ints, dict[str, npt.NDArray[np.generic]]]
         ] = []
 
-    def put_into(self, heap: Heap) -> None:
-        """Put the records, their fields and their lines into the heap."""
+    def put_into(self, heap: Heap, clock: Ints) -> None:
+        """Put the records, the clock at each, their fields and their lines into the heap."""
         for code in np.unique(self.piece.kinds):
             kind = Kind(int(code))
             encode = _ENCODERS.get(kind)
@@ -58,6 +57,7 @@ class Encoder:
         records["position"][:n] = self.piece.positions
         records["event_time"][:n] = instants(envelope["time"])
         records["record_time"][:n] = instants(envelope["recordedtime"])
+        records["clock"][:n] = clock
         records["key_a"][:n], records["key_b"][:n] = keys[:, 0], keys[:, 1]
         records["order"][:n], records["kind"][:n] = self.order, self.piece.kinds
         heap.put(Slot.RECORDS, records)
@@ -221,14 +221,6 @@ def _work(
     )
 
 
-def _ticks(
-    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
-) -> None:
-    e.put(rows, Field.NAME, e.names["clocks"].intern(subjects))
-    e.put(rows, Field.REQUESTED_BY, instants(data["at"]))
-    e.put(rows, Field.FLAG, numbers(data["retired"]))
-
-
 _Encode = Callable[[Encoder, npt.NDArray[np.intp], pa.RecordBatch, pa.StringArray], None]
 _ENCODERS: dict[Kind, _Encode] = {
     **dict.fromkeys(ORDER_KINDS, _orders),
@@ -239,29 +231,7 @@ _ENCODERS: dict[Kind, _Encode] = {
     Kind.INVENTORY_ADJUSTED: _adjustments,
     Kind.SUPPLY_PLANNED: _supplies,
     **dict.fromkeys(WORK_KINDS, _work),
-    Kind.CLOCK_TICKED: _ticks,
 }
-
-
-def instants(column: pa.TimestampArray) -> Ints:
-    """Microseconds since 1970, ``NO_TIME`` for null."""
-    raw: Ints = np.frombuffer(column.buffers()[1], np.int64)[
-        column.offset : column.offset + len(column)
-    ]
-    if column.null_count:
-        return np.where(column.is_null().to_numpy(zero_copy_only=False), NO_TIME, raw)
-    return raw
-
-
-def numbers(column: pa.Array) -> Ints:
-    """A column of integers or booleans without nulls, as int64."""
-    values: npt.NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
-    return values.astype(np.int64, copy=False)
-
-
-def choices(column: pa.StringArray, options: pa.StringArray) -> Ints:
-    """Index of each word among the options; all are members, the codec saw to that."""
-    return numbers(pc.index_in(column, options))
 
 
 def _optional(names: Names, column: pa.StringArray) -> npt.NDArray[np.int32]:
@@ -269,19 +239,3 @@ def _optional(names: Names, column: pa.StringArray) -> npt.NDArray[np.int32]:
     codes = names.intern(column)
     offsets, _ = string_buffers(column)
     return np.where(np.diff(offsets) > 0, codes, -1).astype(np.int32)
-
-
-def string_keys(
-    left: pa.StringArray, right: pa.StringArray
-) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
-    """Distinct pairs of two columns in order of appearance, and each row's index among them."""
-    a, b = left.dictionary_encode(), right.dictionary_encode()
-    width = len(b.dictionary)
-    both = numbers(a.indices) * width + numbers(b.indices)
-    distinct, first, codes = np.unique(both, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    rank = np.empty(len(order), np.int64)
-    rank[order] = np.arange(len(order))
-    names_a, names_b = a.dictionary.to_pylist(), b.dictionary.to_pylist()
-    pairs = [(names_a[k // width], names_b[k % width]) for k in distinct[order].tolist()]
-    return pairs, rank[codes]

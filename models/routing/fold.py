@@ -19,6 +19,8 @@ import pyarrow as pa
 from models.heap import Slot
 from models.policy.document import Policy
 from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
+from models.routing.clock import Clock, Passed
+from models.routing.columns import instants, string_keys
 from models.routing.control import (
     CONTROL_KINDS,
     ControlRecord,
@@ -27,7 +29,7 @@ from models.routing.control import (
 )
 from models.routing.effects import Dictionaries
 from models.routing.effects import Effects as NetworkEffects
-from models.routing.encode import Encoder, instants, string_keys
+from models.routing.encode import Encoder
 from models.routing.features import N_FEATURES, N_QUANTITIES
 from models.routing.inputs import fill_order, fill_records, round_quantities, score_by_rules
 from models.routing.kernel import walk
@@ -37,7 +39,7 @@ from schemas.kinds import Kind
 from schemas.slices import Slice
 from schemas.tables import Effects, Table
 
-TILE = 256
+TILE = 512
 """Records between two refreshes of the view that the model's inputs are read from."""
 
 PREFETCH = 32
@@ -90,12 +92,14 @@ class RouteState:
         policy_override: decides in place of the log's own policies.
         position: last record read; -1 before any.
         networks: in the order in which the log first names them.
+        clock: of the partition, the same for all its networks.
     """
 
     partition: int
     policy_override: Policy | None = None
     position: int = -1
     networks: dict[NetworkKey, Network] = field(default_factory=dict)
+    clock: Clock = field(default_factory=Clock)
 
 
 class _Scores(NamedTuple):
@@ -123,6 +127,7 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
     """
     tables: dict[Table, list[pa.Table]] = {}
     taken_by_tick: dict[int, int] = {}
+    passed = state.clock.hear(piece)
     parts = list(_by_network(state, piece))
     for key, part in parts:
         network = state.networks.get(key)
@@ -130,9 +135,9 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
             network = state.networks[key] = Network(key)
             if state.policy_override is not None:
                 network.set_policy(state.policy_override)
-        run = _Run(network, state, part, scorer_of)
+        run = _Run(network, state, part, passed, scorer_of)
         run.advance()
-        held = run.effects.tables
+        held = run.effects.take()
         if len(parts) > 1:
             _renumber(held, part, taken_by_tick)
         for table, chunks in held.items():
@@ -201,11 +206,17 @@ class _Run:
     """One network's way through one slice."""
 
     def __init__(
-        self, network: Network, state: RouteState, piece: Slice, scorer_of: ScorerOf
+        self,
+        network: Network,
+        state: RouteState,
+        piece: Slice,
+        passed: Passed,
+        scorer_of: ScorerOf,
     ) -> None:
         self.network = network
         self.state = state
         self.piece = piece
+        self.passed = passed
         self.scorer_of = scorer_of
         self.effects = NetworkEffects(network, state.partition, Dictionaries(network))
 
@@ -223,12 +234,11 @@ class _Run:
 
     def _control(self, piece: Slice) -> None:
         network = self.network
-        for record in _control_records(piece):
+        for record in _control_records(piece, self.passed):
             overridden = self.state.policy_override is not None
             if not (overridden and record.kind is Kind.POLICY_ACTIVATED):
                 for index, row in enumerate(apply_control(network, record)):
-                    values = dict(row.values)
-                    self.effects.add_row(row.table, row.position, index, values)
+                    self.effects.add_row(row.table, row.position, index, row.values)
             network.records += 1
             self._cross_tile(piece.envelope["subject"])
         link_lanes(network)
@@ -240,7 +250,7 @@ class _Run:
     def _walk_until_forgotten(self, piece: Slice) -> int:
         """Take records up to the next forgetting, which renumbers the orders; returns how many."""
         network = self.network
-        Encoder(network.names, piece).put_into(network.heap)
+        Encoder(network.names, piece).put_into(network.heap, self.passed.at(piece.positions))
         network.make_room()
         subjects = piece.envelope["subject"]
         start, end, forgotten = 0, len(piece), False
@@ -284,6 +294,8 @@ class _Run:
                 put_scores(heap, *scores)
             elif reason == Stop.PUBLISH:
                 self._publish()
+            elif reason == Stop.OUT_OF_LINES:
+                network.grow(Slot.LINES)
             else:
                 self._make_room(subjects)
 
@@ -294,7 +306,7 @@ class _Run:
         if heap[Slot.OUT_LENGTHS].any():
             self.effects.drain(subjects)
         elif unused < len(heap[Slot.MOVE_ROWS]) // 2:  # a piece takes two moves
-            network.grow_allocations()
+            network.grow(Slot.ALLOCATIONS)
         else:
             network.grow_outputs()
 
@@ -356,14 +368,14 @@ def _score(scorer: Scorer, features: npt.NDArray[np.float32]) -> npt.NDArray[np.
     return quantities
 
 
-def _control_records(piece: Slice) -> Iterator[ControlRecord]:
+def _control_records(piece: Slice, passed: Passed) -> Iterator[ControlRecord]:
     from_kind: dict[int, Iterator[dict[str, Any]]] = {}
     for code in np.unique(piece.kinds).tolist():
         from_kind[code] = iter(piece.of_kind(Kind(code))[1].to_pylist())
     subjects = piece.envelope["subject"].to_pylist()
     times = instants(piece.envelope["time"]).tolist()
     record_times = instants(piece.envelope["recordedtime"]).tolist()
-    keys = Encoder.keys_of(piece)
+    clock, keys = passed.at(piece.positions).tolist(), Encoder.keys_of(piece)
     for i, code in enumerate(piece.kinds.tolist()):
         yield ControlRecord(
             Kind(code),
@@ -371,6 +383,7 @@ def _control_records(piece: Slice) -> Iterator[ControlRecord]:
             subjects[i],
             times[i],
             record_times[i],
+            clock[i],
             (keys[i, 0], keys[i, 1]),
             next(from_kind[code]),
         )

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
-from models.ledger.stock import open_cells
+from models.ledger.stock import open_free_seen
 from models.promising.calendar import find_day, load, starts_at
 from models.routing.arrays import (
     Field,
@@ -58,10 +58,10 @@ def _cover(
     a: int,
     b: int,
 ) -> float:
-    cells = open_cells(heap)
+    free_seen = open_free_seen(heap)
     least = COVER_FULL
     for j in range(a, b):
-        least = min(least, cells.seen[skus[j], node] / max(1, qty[j]))
+        least = min(least, free_seen[skus[j], node] / max(1, qty[j]))
     return max(0.0, least) / COVER_FULL
 
 

@@ -34,6 +34,8 @@ from models.routing.state import (
     OrderState,
     grown,
     new_rows,
+    refresh_rows,
+    stretched,
     taken,
 )
 from schemas.ids import NetworkKey
@@ -49,13 +51,15 @@ NAME_SETS = (
     "services",
     "customers",
     "supplies",
-    "clocks",
 )
 _SPARE = 256
 _DECISIONS, _MOVES = 2048, 16_384
 
 _WHOLE = (
     Slot.CELLS,
+    Slot.FREE,
+    Slot.FREE_SEEN,
+    Slot.PRICES,
     Slot.CELL_LISTS,
     Slot.CELL_LENGTHS,
     Slot.DAYS,
@@ -72,7 +76,6 @@ _WHOLE = (
     Slot.REGION_SIGNAL,
     Slot.BANDS,
     Slot.CUSTOMER_KEYS,
-    Slot.CLOCKS,
     Slot.COUNTS,
 )
 """Tables that a checkpoint keeps as they are; of the others it keeps the rows in use."""
@@ -124,7 +127,6 @@ class Network:
         heap.put(Slot.REGION_LANES, np.zeros(0, np.int32))
         heap.put(Slot.REGION_SIGNAL, np.zeros((0, 2), np.float32))
         heap.put(Slot.CUSTOMER_KEYS, np.zeros(0, np.int64))
-        heap.put(Slot.CLOCKS, np.full(1, NO_TIME, np.int64))
         counts = np.zeros(len(Count), np.int64)
         counts[Count.FREE_ALLOCATION], counts[Count.CLOCK] = -1, NO_TIME
         heap.put(Slot.COUNTS, counts)
@@ -150,17 +152,20 @@ class Network:
         lines = int(bounds[-1])
         self.grow_cells()
         self._grow_regions()
-        clocks = len(self.names["clocks"])
-        if clocks > len(heap[Slot.CLOCKS]):
-            wide = np.full(2 * clocks, NO_TIME, np.int64)
-            wide[: len(heap[Slot.CLOCKS])] = heap[Slot.CLOCKS]
-            heap.put(Slot.CLOCKS, wide)
-        self._grow(Slot.ORDERS, len(self.names["orders"]))
-        self._grow(Slot.BLOCKED, len(heap[Slot.ORDERS]))
-        self._grow(Slot.LINES, int(counts[Count.LINES]) + lines)
+        self._add_orders()
         self._grow(Slot.SUPPLIES, int(counts[Count.SUPPLIES]) + lines)
         window.make_room(heap, len(bounds))
         self.fit_scratch(int(np.diff(bounds).max(initial=0)))
+
+    def _add_orders(self) -> None:
+        """Fresh rows for the orders that have been named since."""
+        used, named = int(self.counts[Count.ORDERS]), len(self.names["orders"])
+        for slot in (Slot.ORDERS, Slot.BLOCKED):
+            rows = stretched(self.heap[slot], named)
+            refresh_rows(rows[used:named])
+            if rows is not self.heap[slot]:
+                self.heap.put(slot, rows)
+        self.counts[Count.ORDERS] = named
 
     def grow_cells(self) -> None:
         """Make room for the SKUs and nodes that have been named."""
@@ -173,7 +178,7 @@ class Network:
         resize_stock(heap, skus, nodes)
         if nodes > have_nodes:
             resize_calendar(heap, nodes)
-            words = np.zeros((len(heap[Slot.ORDERS]), (nodes + 63) // 64), np.uint64)
+            words = np.zeros((len(heap[Slot.BLOCKED]), (nodes + 63) // 64), np.uint64)
             words[:, : heap[Slot.BLOCKED].shape[1]] = heap[Slot.BLOCKED]
             heap.put(Slot.BLOCKED, words)
         self._grow(Slot.SKUS, skus)
@@ -207,9 +212,9 @@ class Network:
         have = self.heap[Slot.MADE_ROWS].shape[0], self.heap[Slot.MOVE_ROWS].shape[0]
         put_outputs(self.heap, nodes, 2 * have[0], 2 * have[1])
 
-    def grow_allocations(self) -> None:
-        """More room for allocations."""
-        self._grow(Slot.ALLOCATIONS, 2 * len(self.heap[Slot.ALLOCATIONS]))
+    def grow(self, slot: Slot) -> None:
+        """Twice the room for the lines of orders, or for allocations."""
+        self.heap.put(slot, stretched(self.heap[slot], len(self.heap[slot]) + 1))
 
     def fit_scratch(self, longest: int) -> None:
         """Scratch and outputs of the right size; longest is in lines of one order."""
@@ -289,12 +294,13 @@ class Network:
         mine["order"] = renumbered[mine["order"]]
         for name in ("previous_waiting", "next_waiting"):
             mine[name] = moved[mine[name]]
-        queues, allocations = heap[Slot.QUEUES], heap[Slot.ALLOCATIONS]
+        queues = heap[Slot.QUEUES]
+        allocations = heap[Slot.ALLOCATIONS][: int(counts[Count.ALLOCATIONS])]
         for name in ("first", "last"):
             queues[name] = moved[queues[name]]
         allocations["line"] = moved[allocations["line"]]
         self.names["orders"] = self.names["orders"].kept(kept)
-        counts[Count.LINES] = len(kept_lines)
+        counts[Count.ORDERS], counts[Count.LINES] = len(kept), len(kept_lines)
         heap.put(Slot.BLOCKED, taken(heap[Slot.BLOCKED], kept, _SPARE))
         heap.put(Slot.ORDERS, orders)
         heap.put(Slot.LINES, lines)
@@ -316,7 +322,7 @@ class Network:
         first[:] = moved[first]
         rows = taken(supplies, kept, _SPARE)
         rows["next"][: len(kept)] = moved[rows["next"][: len(kept)]]
-        allocations = heap[Slot.ALLOCATIONS]
+        allocations = heap[Slot.ALLOCATIONS][: int(counts[Count.ALLOCATIONS])]
         allocations["supply"] = moved[allocations["supply"]]
         counts[Count.SUPPLIES] = len(kept)
         heap.put(Slot.SUPPLIES, rows)

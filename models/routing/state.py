@@ -163,25 +163,47 @@ Rows = npt.NDArray[Any]
 
 def new_rows(dtype: np.dtype[Any], *shape: int) -> Rows:
     """Fresh rows of a table."""
-    rows = np.zeros(shape, dtype)
-    for name in dtype.names or ():
-        if name in FILL:
-            rows[name] = FILL[name]
+    rows = np.empty(shape, dtype)
+    refresh_rows(rows)
     return rows
 
 
-def grown(rows: Rows, needed: int) -> Rows:
-    """The same rows with room for ``needed``; the table itself if there is room."""
+def refresh_rows(rows: Rows) -> None:
+    """Make rows as if nothing had ever been written to them."""
+    fresh = np.zeros(1, rows.dtype)
+    for name in rows.dtype.names or ():
+        if name in FILL:
+            fresh[name] = FILL[name]
+    _words(rows)[:] = _words(fresh)
+
+
+def stretched(rows: Rows, needed: int) -> Rows:
+    """The rows with much more room; the new rows hold anything.
+
+    Room costs nothing before it is used: memory is the operating system's until it is first touched.
+    """
     have = len(rows)
     if needed <= have:
         return rows
-    fresh = new_rows(rows.dtype, max(needed, 2 * have), *rows.shape[1:])
-    fresh[:have] = rows
-    return fresh
+    wide = np.empty((max(needed, 4 * have), *rows.shape[1:]), rows.dtype)
+    _words(wide)[:have] = _words(rows)
+    return wide
+
+
+def grown(rows: Rows, needed: int) -> Rows:
+    """The rows with room for ``needed``; the new rows are fresh."""
+    wide = stretched(rows, needed)
+    refresh_rows(wide[len(rows) :])
+    return wide
 
 
 def taken(rows: Rows, kept: npt.NDArray[Any], spare: int) -> Rows:
     """Only the given rows, in that order, with room for ``spare`` more."""
     fresh = new_rows(rows.dtype, len(kept) + spare, *rows.shape[1:])
-    fresh[: len(kept)] = rows[kept]
+    _words(fresh)[: len(kept)] = _words(rows)[kept]
     return fresh
+
+
+def _words(rows: Rows) -> npt.NDArray[np.int32]:
+    """The memory of some rows, (..., words of a row): copied at once, where records go by field."""
+    return rows.view(np.int32).reshape(*rows.shape, rows.itemsize // 4)

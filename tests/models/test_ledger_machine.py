@@ -146,7 +146,7 @@ class StockMachine(RuleBasedStateMachine):
             row = table[place]
             mine = (int(row["on_hand"]), int(row["reserved"]), int(row["safety"]))
             assert mine == (cell.on_hand, cell.reserved, cell.safety)
-            assert int(row["seen"]) == self.seen[place]
+            assert int(self.heap[Slot.FREE_SEEN][place]) == self.seen[place]
             assert stock.available(self.heap.addresses, *place) == cell.available
 
 

@@ -78,15 +78,15 @@ def test_one_tick_makes_effects_in_many_networks_and_each_has_its_own_place() ->
 
 
 @pytest.mark.parametrize("ticking", ["eu", "us", "system"])
-def test_a_network_hears_the_ticks_after_its_first_record_only(ticking: str) -> None:
+def test_a_network_named_late_goes_by_the_clock_of_the_partition(ticking: str) -> None:
     when = When(network=ticking)
-    log = [tick(10 * HOUR, when=when), *in_networks("eu", "us"), tick(20 * HOUR, "late", when)]
+    log = [tick(10 * HOUR, when=when), *in_networks("eu", "us"), tick(20 * HOUR, "fast", when)]
 
     rows = route(*log)
 
     assert {(s["network"], s["at"]) for s in rows.stock} == {
-        ("eu", instant(20 * HOUR)),
-        ("us", instant(20 * HOUR)),
+        ("eu", instant(10 * HOUR)),
+        ("us", instant(10 * HOUR)),
     }
     for cut in (1, 2, 4):
         assert route(*log, cut=cut).tables == rows.tables

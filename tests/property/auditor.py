@@ -4,7 +4,7 @@ The auditor keeps books of its own: what is on hand by the records, what is rese
 It walks both together, position by position, and raises at the first row that breaks a rule.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import date, datetime
 from typing import Any
 
@@ -64,13 +64,14 @@ class _Auditor:
         self.numbers = {n["node_no"]: n["node"] for n in rows.tables[Table.NODES]}
         self.ids: set[tuple[str, str]] = set()
         self.held: dict[tuple[str, int, str, str], int] = defaultdict(int)  # order, line, sku, node
-        self.consumed: dict[tuple[str, int], int] = defaultdict(int)
+        self.consumed: dict[tuple[str, int, str], int] = defaultdict(int)  # order, line, sku
         self.planned: dict[tuple[str, int, str, str], int] = defaultdict(int)
-        self.wanted: dict[str, dict[int, int]] = {}
+        self.wanted: dict[str, dict[tuple[int, str], int]] = {}  # by order, line and sku
         self.whole: set[str] = set()  # orders that must not be split
         self.booked: dict[tuple[str, date], int] = defaultdict(int)
         self.supply: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)  # node, sku: by id
         self.shrunk: set[tuple[str, str]] = set()  # a supply was cut after it was promised
+        self.unlike: set[tuple[str, date]] = set()  # booked partly by units, partly by orders
         self.rules: dict[str, CapacitySet] = {}
         self.days: dict[tuple[str, date], CapacitySet] = {}
         self.weekdays: dict[tuple[str, int], CapacitySet] = {}
@@ -123,10 +124,20 @@ class _Auditor:
         elif isinstance(event, OrderCancelled):
             self.cancel(position, event)
         elif isinstance(event, WorkShortPicked):
-            for row in self.moves[position]:
-                if row["event"] == "released" and row["node"] == event.data.node:
-                    cell = self.cells[row["node"], row["sku"]]
-                    cell.on_hand = max(0, cell.on_hand - row["qty"])
+            self.lose(position, event)
+
+    def lose(self, position: int, event: WorkShortPicked) -> None:
+        """Units that were released because they were not found are gone."""
+        missing = Counter[int]()
+        for line in event.data.lines:
+            missing[line.line_no] += line.qty
+        for row in self.moves[position]:
+            if row["event"] == "released" and row["node"] == event.data.node:
+                number = row["line_no"]
+                qty = min(row["qty"], missing[number]) if event.data.lines else row["qty"]
+                missing[number] -= qty
+                cell = self.cells[row["node"], row["sku"]]
+                cell.on_hand = max(0, cell.on_hand - qty)
 
     def count(self, event: InventoryCounted) -> None:
         if event.subject not in self.nodes:
@@ -155,7 +166,10 @@ class _Auditor:
     def set_capacity(self, event: CapacitySet) -> None:
         if event.subject not in self.nodes:
             return
+        before = self.counts_orders(event.subject)
         self.rules[event.subject] = event
+        if self.counts_orders(event.subject) != before:
+            self.unlike.update(place for place in self.booked if place[0] == event.subject)
         if event.data.day is not None:
             self.days[event.subject, event.data.day] = event
         else:
@@ -168,11 +182,12 @@ class _Auditor:
         if not mine or position in self.refused:
             return
         (self.whole.add if event.data.no_split else self.whole.discard)(event.subject)
-        wanted: dict[int, int] = defaultdict(int)
+        wanted: dict[tuple[int, str], int] = defaultdict(int)
         for line in event.data.lines:
-            wanted[line.line_no] += line.qty
-        for number in wanted:
-            wanted[number] = max(wanted[number], self.consumed[event.subject, number])
+            wanted[line.line_no, line.sku] += line.qty
+        for (order, number, sku), units in self.consumed.items():
+            if order == event.subject:
+                wanted[number, sku] = max(wanted[number, sku], units)
         self.wanted[event.subject] = dict(wanted)
 
     def cancel(self, position: int, event: OrderCancelled) -> None:
@@ -181,12 +196,13 @@ class _Auditor:
         if wanted is None or not mine:
             return
         for gone in event.data.lines:
-            if gone.line_no in wanted:
-                least = self.consumed[event.subject, gone.line_no]
-                wanted[gone.line_no] = max(least, wanted[gone.line_no] - gone.qty)
+            named = [line for line in wanted if line[0] == gone.line_no]
+            for line in named[:1]:  # what the order says comes before what had left already
+                least = self.consumed[event.subject, *line]
+                wanted[line] = max(least, wanted[line] - gone.qty)
         if not event.data.lines:
-            for number in wanted:
-                wanted[number] = self.consumed[event.subject, number]
+            for line in wanted:
+                wanted[line] = self.consumed[event.subject, *line]
 
     # Rows -----------------------------------------------------------------------------------------
 
@@ -211,7 +227,7 @@ class _Auditor:
                 self.held[key] -= qty
                 if row["event"] == "consumed":
                     cell.on_hand = max(0, cell.on_hand - qty)
-                    self.consumed[row["order_id"], row["line_no"]] += qty
+                    self.consumed[key[:3]] += qty
                 else:
                     self.unbook(row)
             case "planned":
@@ -244,7 +260,7 @@ class _Auditor:
         if not rule.data.open:
             self.fail("booked on a closed day", row)
         most = rule.data.capacity
-        if most is not None and self.booked[node, day] > most:
+        if most is not None and (node, day) not in self.unlike and self.booked[node, day] > most:
             self.fail(f"{self.booked[node, day]} booked of {most}", row)
 
     def unbook(self, row: Row) -> None:
@@ -329,14 +345,14 @@ class _Auditor:
     def compare_lines(self, name: str) -> None:
         """What is held and consumed of a line never exceeds what is wanted."""
         wanted = self.wanted.get(name, {})
-        held: dict[int, int] = defaultdict(int)
-        for (order, number, _, _), units in self.held.items():
+        held: dict[tuple[int, str], int] = defaultdict(int)
+        for (order, number, sku, _), units in self.held.items():
             if order == name:
-                held[number] += units
-        for number, units in held.items():
-            total = units + self.consumed[name, number]
-            if units and total > wanted.get(number, 0):
-                self.fail(f"{total} units of {wanted.get(number, 0)}", {"order": name})
+                held[number, sku] += units
+        for line, units in held.items():
+            total = units + self.consumed[name, *line]
+            if units and total > wanted.get(line, 0):
+                self.fail(f"{total} units of {wanted.get(line, 0)}", {"order": name})
 
     # The end --------------------------------------------------------------------------------------
 

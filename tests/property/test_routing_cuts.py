@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from models.routing.clock import Clock
 from models.routing.fold import RouteState
 from models.routing.network import Network
 from schemas.slices import Slice
@@ -63,7 +64,8 @@ def restored(state: RouteState) -> RouteState:
     for key, network in state.networks.items():
         arrays, values = network.to_arrays()
         networks[key] = Network.from_arrays(arrays, values)
-    return RouteState(state.partition, state.policy_override, state.position, networks)
+    clock = Clock(state.clock.time, dict(state.clock.said), set(state.clock.retired))
+    return RouteState(state.partition, state.policy_override, state.position, networks, clock)
 
 
 def run_with_checkpoints(piece: Slice, borders: list[int]) -> list[Effects]:

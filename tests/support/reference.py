@@ -85,6 +85,9 @@ class Line:
     consumed: int = 0
     waiting: int = 0
 
+    def same_goods(self, other: "Line") -> bool:
+        return (self.said.line_no, self.said.sku) == (other.said.line_no, other.said.sku)
+
     @property
     def needs(self) -> set[str]:
         return {self.said.temp_class.value} | ({"hazmat"} if self.said.hazmat else set())
@@ -100,6 +103,7 @@ class Book:
     lines: list[Line] = field(default_factory=list)
     held: list[Held] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
+    customer: str = ""  # if some node named it before the order came
 
 
 @dataclass
@@ -121,6 +125,7 @@ class Reference:
         self.cells: dict[tuple[str, str], Cell] = defaultdict(Cell)  # sku, node
         self.nodes: dict[str, Node] = {}
         self.lanes: dict[str, Lane] = {}
+        self.named: set[str] = set()  # customers of nodes
         self.weekdays: dict[tuple[str, int], CapacitySet] = {}
         self.days: dict[tuple[str, date], CapacitySet] = {}
         self.by_order: dict[str, bool] = {}
@@ -130,6 +135,7 @@ class Reference:
         self.books: dict[str, Book] = {}
         self.queues: dict[tuple[str, int], list[Line]] = defaultdict(list)
         self.clocks: dict[str, datetime] = {}
+        self.retired: set[str] = set()
         self.clock: datetime | None = None
         self.assumed: datetime | None = None
         self.seen: set[tuple[str, str]] = set()
@@ -160,6 +166,7 @@ class Reference:
         match event:
             case NodeSet():
                 self.nodes[event.subject] = event.data
+                self.named.update(event.data.customers)
             case LaneSet() if event.data.node in self.nodes:
                 self.lanes[event.subject] = event.data
             case CapacitySet() if event.subject in self.nodes:
@@ -213,13 +220,17 @@ class Reference:
             self.assume_hours = windows.get("assume_handed_over_after_hours")
 
     def tick(self, event: ClockTicked) -> None:
-        self.clocks[event.subject] = max(
-            self.clocks.get(event.subject, event.data.at), event.data.at
-        )
+        before = self.clocks.get(event.subject)
+        if before is not None and event.data.at < before:
+            return
+        self.clocks[event.subject] = event.data.at
         if event.data.retired:
-            del self.clocks[event.subject]
-        if self.clocks:
-            lowest = min(self.clocks.values())
+            self.retired.add(event.subject)
+        elif event.data.at != before:
+            self.retired.discard(event.subject)
+        in_service = [at for name, at in self.clocks.items() if name not in self.retired]
+        if in_service:
+            lowest = min(in_service)
             self.clock = lowest if self.clock is None else max(self.clock, lowest)
 
     def count(self, sku: str, node: str, units: int, safety: int, event: Event) -> None:
@@ -274,14 +285,16 @@ class Reference:
 
     def write(self, book: Book, said: Order) -> None:
         old, book.said = book.lines, said
+        book.customer = said.customer if said.customer in self.named else ""
         book.lines = []
         for each in said.lines:
-            line = Line(book, each, each.qty)
-            for before in old:
-                if before.said.line_no == each.line_no and before.consumed:
-                    line.consumed, before.consumed = before.consumed, 0
-                    line.qty = max(line.qty, line.consumed)
-            book.lines.append(line)
+            book.lines.append(Line(book, each, each.qty))
+        for before in [line for line in old if line.consumed]:
+            same = [x for x in book.lines[: len(said.lines)] if x.same_goods(before)]
+            line = same[0] if same else Line(book, before.said, 0)
+            line.consumed += before.consumed
+            line.qty = max(line.qty, line.consumed)
+            book.lines += [] if same else [line]
 
     def close(self, book: Book) -> None:
         self.withdraw_all(book)
@@ -494,7 +507,7 @@ class Reference:
                 and said.service in ("", lane.service)
                 and here.open
                 and lane.open
-                and (not here.customers or said.customer in here.customers)
+                and (not here.customers or book.customer in here.customers)
                 and node not in book.blocked
                 and lane.distance_km <= self.limits["max_distance_km"]
                 and not self.lacks(want, offers)

@@ -1,0 +1,47 @@
+"""Arrow columns as NumPy arrays: times, numbers, words and pairs of words."""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.routing.state import NO_TIME
+
+Ints = npt.NDArray[np.int64]
+
+
+def instants(column: pa.TimestampArray) -> Ints:
+    """Microseconds since 1970, ``NO_TIME`` for null."""
+    raw: Ints = np.frombuffer(column.buffers()[1], np.int64)[
+        column.offset : column.offset + len(column)
+    ]
+    if column.null_count:
+        return np.where(column.is_null().to_numpy(zero_copy_only=False), NO_TIME, raw)
+    return raw
+
+
+def numbers(column: pa.Array) -> Ints:
+    """A column of integers or booleans without nulls, as int64."""
+    values: npt.NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
+    return values.astype(np.int64, copy=False)
+
+
+def choices(column: pa.StringArray, options: pa.StringArray) -> Ints:
+    """Index of each word among the options; all are members, the codec saw to that."""
+    return numbers(pc.index_in(column, options))
+
+
+def string_keys(
+    left: pa.StringArray, right: pa.StringArray
+) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
+    """Distinct pairs of two columns in order of appearance, and each row's index among them."""
+    a, b = left.dictionary_encode(), right.dictionary_encode()
+    width = len(b.dictionary)
+    both = numbers(a.indices) * width + numbers(b.indices)
+    distinct, first, codes = np.unique(both, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    names_a, names_b = a.dictionary.to_pylist(), b.dictionary.to_pylist()
+    pairs = [(names_a[k // width], names_b[k % width]) for k in distinct[order].tolist()]
+    return pairs, rank[codes]

@@ -1,0 +1,324 @@
+"""What customers say: orders received, amended, cancelled and paid."""
+
+import numba
+import numpy as np
+
+from models.heap import Addresses
+from models.routing.arrays import (
+    open_counts,
+    open_cursor,
+    open_fields,
+    open_first_row,
+    open_items,
+    open_records,
+)
+from models.routing.books import (
+    add_to_agenda,
+    dead_letter,
+    raise_exception,
+    stop_all_waiting,
+    stop_waiting,
+    withdraw,
+    withdraw_all,
+)
+from models.routing.codes import (
+    AUTHORISED,
+    AWAITING_PAYMENT,
+    C_REROUTE,
+    C_TRIGGER,
+    CANCELLED_EARLY,
+    CLOSED,
+    CONFLICTING,
+    E_DUPLICATE,
+    E_LATE,
+    E_PAYMENT,
+    E_REGRESSION,
+    F_CARRIER,
+    F_CHANNEL,
+    F_CUSTOMER,
+    F_FLAG,
+    F_NO_SPLIT,
+    F_PAYMENT,
+    F_PRIORITY,
+    F_REGION,
+    F_REQUESTED,
+    F_REVISION,
+    F_SERVICE,
+    FAILED,
+    HELD,
+    N_LINES,
+    NO_HOLD,
+    NO_LINE,
+    NO_ORDER,
+    OPEN,
+    PENDING,
+    T_CUSTOMER,
+    T_NEW,
+    T_PAYMENT,
+    UNKNOWN,
+)
+from models.routing.decide import CANCEL, REROUTE, ROUTE, decide, write_decision
+from models.routing.state import (
+    open_allocations,
+    open_lines,
+    open_orders,
+)
+
+
+@numba.njit(cache=True)
+def _content_hash(heap: Addresses, i: int) -> np.uint64:
+    """Hash of what an order says, for telling a repeat from a contradiction."""
+    fields = open_fields(heap)
+    items = open_items(heap)
+    records = open_records(heap)
+    h = np.uint64(14695981039346656037)
+    prime = np.uint64(1099511628211)
+    for f in range(fields.shape[1]):
+        h = (h ^ np.uint64(fields[i, f])) * prime
+    for j in range(records.first_line[i], records.first_line[i + 1]):
+        h = (h ^ np.uint64(items.number[j])) * prime
+        h = (h ^ np.uint64(items.sku[j])) * prime
+        h = (h ^ np.uint64(items.qty[j])) * prime
+        h = (h ^ np.uint64(items.weight_g[j])) * prime
+        h = (h ^ np.uint64(items.needs[j])) * prime
+        h ^= h >> np.uint64(29)
+    return h
+
+
+@numba.njit(cache=True)
+def _keep_consumed(heap: Addresses, order: int, old_first: int, old_count: int) -> None:
+    """What was handed over stays handed over: on the line that says the same, or on its old line."""
+    counts = open_counts(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    first, said = orders.first_line[order], orders.lines[order]
+    for old in range(old_first, old_first + old_count):
+        lines.order[old] = -1
+        gone = lines.consumed[old]
+        if gone == 0:
+            continue
+        line = first
+        while line < first + said and (
+            lines.number[line] != lines.number[old] or lines.sku[line] != lines.sku[old]
+        ):
+            line += 1
+        if line == first + said:
+            line = counts[N_LINES]
+            counts[N_LINES] += 1
+            orders.lines[order] += 1
+            lines.order[line], lines.number[line] = order, lines.number[old]
+            lines.sku[line], lines.needs[line] = lines.sku[old], lines.needs[old]
+            lines.qty[line], lines.weight_g[line] = 0, lines.weight_g[old]
+            lines.reserved[line], lines.consumed[line], lines.waiting[line] = 0, 0, 0
+            lines.previous_waiting[line], lines.next_waiting[line] = -1, -1
+        lines.consumed[line] += gone
+        lines.qty[line] = max(lines.qty[line], lines.consumed[line])
+
+
+@numba.njit(cache=True)
+def _write_content(heap: Addresses, i: int, now: int) -> None:
+    """Give the order the content of the record; units handed over before stay handed over."""
+    counts = open_counts(heap)
+    fields = open_fields(heap)
+    items = open_items(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    records = open_records(heap)
+    order, said = records.order[i], fields[i]
+    old_first, old_count = orders.first_line[order], orders.lines[order]
+    first = counts[N_LINES]
+    orders.first_line[order] = first
+    orders.lines[order] = records.first_line[i + 1] - records.first_line[i]
+    orders.region[order], orders.revision[order] = said[F_REGION], said[F_REVISION]
+    orders.channel[order], orders.priority[order] = said[F_CHANNEL], said[F_PRIORITY]
+    orders.no_split[order], orders.requested_by[order] = said[F_NO_SPLIT], said[F_REQUESTED]
+    orders.carrier[order], orders.service[order] = said[F_CARRIER], said[F_SERVICE]
+    orders.customer[order], orders.content[order] = said[F_CUSTOMER], _content_hash(heap, i)
+    orders.touched_at[order] = now
+    for j in range(records.first_line[i], records.first_line[i + 1]):
+        line = counts[N_LINES]
+        counts[N_LINES] += 1
+        lines.order[line], lines.number[line] = order, items.number[j]
+        lines.sku[line], lines.qty[line] = items.sku[j], items.qty[j]
+        lines.needs[line], lines.weight_g[line] = items.needs[j], items.weight_g[j]
+        lines.reserved[line], lines.consumed[line], lines.waiting[line] = 0, 0, 0
+        lines.previous_waiting[line], lines.next_waiting[line] = -1, -1
+    _keep_consumed(heap, order, old_first, old_count)
+
+
+@numba.njit(cache=True)
+def _close(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
+    """Cancel everything that has not been handed over."""
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    stop_all_waiting(heap, order)
+    withdraw_all(heap, position, order, -1)
+    first = orders.first_line[order]
+    for line in range(first, first + orders.lines[order]):
+        lines.qty[line] = lines.consumed[line]
+    orders.state[order], orders.touched_at[order] = CLOSED, now
+    write_decision(heap, position, order, CANCEL, trigger, NO_HOLD, now)
+
+
+@numba.njit(cache=True)
+def receive(heap: Addresses, i: int, now: int) -> None:
+    """An order arrived or was amended: the highest revision stands."""
+    fields = open_fields(heap)
+    first_row = open_first_row(heap)
+    orders = open_orders(heap)
+    records = open_records(heap)
+    order, position = records.order[i], records.position[i]
+    state, revision = orders.state[order], fields[i, F_REVISION]
+    if state == CANCELLED_EARLY:
+        _write_content(heap, i, now)
+        _close(heap, position, order, T_CUSTOMER, now)
+        return
+    if state != UNKNOWN:
+        if revision < orders.revision[order]:
+            raise_exception(heap, position, E_LATE, order, -1, -1, 0, now)
+            return
+        if revision == orders.revision[order]:
+            if orders.content[order] == _content_hash(heap, i):
+                raise_exception(heap, position, E_DUPLICATE, order, -1, -1, 0, now)
+            else:
+                dead_letter(heap, position, CONFLICTING, records.kind[i], i, now)
+            return
+        if state == CLOSED:
+            raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)
+            return
+        stop_all_waiting(heap, order)
+        withdraw_all(heap, position, order, -1)
+    _write_content(heap, i, now)
+    payment = fields[i, F_PAYMENT]
+    if payment == PENDING:
+        orders.state[order] = HELD
+        kind = ROUTE if state == UNKNOWN else REROUTE
+        write_decision(heap, position, order, kind, T_NEW, AWAITING_PAYMENT, now)
+    elif payment == FAILED:
+        _close(heap, position, order, T_PAYMENT, now)
+    else:
+        kind, trigger = (ROUTE, T_NEW) if state == UNKNOWN else (REROUTE, T_CUSTOMER)
+        row0 = first_row[i]
+        decide(heap, order, row0, now, position, trigger, kind, False)
+
+
+@numba.njit(cache=True)
+def _cancel_units(heap: Addresses, position: int, line: int, qty: int) -> None:
+    """Take units off a line: unserved ones first, then waiting ones, then the latest reserved."""
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    order = lines.order[line]
+    lines.qty[line] -= qty
+    lacking = lines.qty[line] + qty - lines.reserved[line] - lines.consumed[line]
+    unserved = lacking - lines.waiting[line]
+    qty -= min(qty, unserved)
+    if qty > 0 and lines.waiting[line] > 0:
+        gone = min(qty, lines.waiting[line])
+        if gone == lines.waiting[line]:
+            stop_waiting(heap, line)
+        else:
+            lines.waiting[line] -= gone
+        _unplan_units(heap, position, line, gone)
+        qty -= gone
+    row = orders.first_allocation[order]
+    while row >= 0 and qty > 0:
+        following = allocations.next[row]
+        if allocations.line[row] == line and allocations.supply[row] < 0:
+            gone = min(qty, allocations.qty[row])
+            withdraw(heap, position, row, gone)
+            qty -= gone
+        row = following
+
+
+@numba.njit(cache=True)
+def _unplan_units(heap: Addresses, position: int, line: int, qty: int) -> None:
+    allocations = open_allocations(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    row = orders.first_allocation[lines.order[line]]
+    while row >= 0 and qty > 0:
+        following = allocations.next[row]
+        if allocations.line[row] == line and allocations.supply[row] >= 0:
+            gone = min(qty, allocations.qty[row])
+            withdraw(heap, position, row, gone)
+            qty -= gone
+        row = following
+
+
+@numba.njit(cache=True)
+def cancel(heap: Addresses, i: int, now: int) -> None:
+    """The customer cancels all or part of an order."""
+    fields = open_fields(heap)
+    items = open_items(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    records = open_records(heap)
+    order, position, kind = records.order[i], records.position[i], records.kind[i]
+    state, whole = orders.state[order], fields[i, F_FLAG]
+    if state in (UNKNOWN, CANCELLED_EARLY):
+        if whole:
+            orders.state[order], orders.touched_at[order] = CANCELLED_EARLY, now
+        else:
+            dead_letter(heap, position, NO_ORDER, kind, i, now)
+        return
+    if state == CLOSED:
+        raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)
+        return
+    if whole:
+        _close(heap, position, order, T_CUSTOMER, now)
+        return
+    first, found = orders.first_line[order], False
+    for j in range(records.first_line[i], records.first_line[i + 1]):
+        for line in range(first, first + orders.lines[order]):
+            if lines.number[line] == items.number[j]:
+                found = True
+                open_units = lines.qty[line] - lines.consumed[line]
+                if items.qty[j] > open_units:
+                    lacks = items.qty[j] - open_units
+                    sku = lines.sku[line]
+                    raise_exception(heap, position, E_REGRESSION, order, -1, sku, lacks, now)
+                gone = min(open_units, items.qty[j])
+                if gone > 0:
+                    _cancel_units(heap, position, line, gone)
+                break
+    if not found:
+        dead_letter(heap, position, NO_LINE, kind, i, now)
+        return
+    for line in range(first, first + orders.lines[order]):
+        if lines.waiting[line] > 0:  # what waits is less now, so there may be enough of it
+            add_to_agenda(heap, lines.sku[line])
+    settle(heap, order, now)
+    hold = AWAITING_PAYMENT if orders.state[order] == HELD else NO_HOLD
+    write_decision(heap, position, order, CANCEL, T_CUSTOMER, hold, now)
+
+
+@numba.njit(cache=True)
+def settle(heap: Addresses, order: int, now: int) -> None:
+    """Close the order if nothing of it is open any more."""
+    lines = open_lines(heap)
+    orders = open_orders(heap)
+    first = orders.first_line[order]
+    orders.touched_at[order] = now
+    for line in range(first, first + orders.lines[order]):
+        if lines.qty[line] > lines.consumed[line]:
+            return
+    orders.state[order] = CLOSED
+
+
+@numba.njit(cache=True)
+def take_payment(heap: Addresses, i: int, now: int) -> None:
+    """Payment was authorised (route the order at last) or failed (cancel it)."""
+    cursor = open_cursor(heap)
+    fields = open_fields(heap)
+    orders = open_orders(heap)
+    records = open_records(heap)
+    order, payment = records.order[i], fields[i, F_PAYMENT]
+    state, position = orders.state[order], records.position[i]
+    if state in (UNKNOWN, CANCELLED_EARLY):
+        dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
+    elif payment == AUTHORISED and state == HELD:
+        cursor[C_REROUTE], cursor[C_TRIGGER] = order, T_PAYMENT
+    elif payment == FAILED and state in (HELD, OPEN):
+        raise_exception(heap, position, E_PAYMENT, order, -1, -1, 0, now)
+        _close(heap, position, order, T_PAYMENT, now)
