@@ -251,7 +251,7 @@ class LogWriter:
             }
         )
         content = _parquet(table)
-        publish(self.log.path / "dead-letters" / f"{digest(content)}.parquet", content)
+        self._write(self.log.path / "dead-letters" / f"{digest(content)}.parquet", content)
 
     def _publish(self, partition: int) -> None:
         events = self._buffers[partition]
@@ -260,9 +260,18 @@ class LogWriter:
         first = self._ends[partition]
         content = _parquet(_to_table(to_slice(events, partition, first)))
         name = f"{first:020d}-{len(events):07d}-{digest(content)}.parquet"
-        publish(self.log.path / f"partition={partition:04d}" / name, content)
+        self._write(self.log.path / f"partition={partition:04d}" / name, content)
         self._ends[partition] += len(events)
         self._buffers[partition] = []
+
+    def _write(self, path: Path, content: bytes | memoryview) -> None:
+        try:
+            publish(path, content)
+        except OSError as error:
+            reason = error.strerror or error
+            raise LogError(
+                f"{self.log.path} cannot be written: {reason}; make room, or choose another place"
+            ) from error
 
     def close(self) -> None:
         """Publish the rest and give the lock back."""
