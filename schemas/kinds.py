@@ -4,6 +4,7 @@ The number is the kernel's and the slice's code for the kind. It is part of the 
 a new kind goes to the end. Arrow types are derived from the classes: there is one definition.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
 from functools import cache
 from typing import Any
@@ -116,6 +117,22 @@ def data_type(kind: Kind) -> pa.StructType:
     assert isinstance(info, msgspec.inspect.StructType)
     data = next(f for f in info.fields if f.name == "data")
     return _arrow_type(data.type)
+
+
+@cache
+def defaults(kind: Kind) -> Mapping[str, Any]:
+    """What the fields of the kind's ``data`` hold when a record does not say; words as strings."""
+    info = msgspec.inspect.type_info(EVENT_CLASSES[kind])
+    assert isinstance(info, msgspec.inspect.StructType)
+    data = next(f for f in info.fields if f.name == "data").type
+    assert isinstance(data, msgspec.inspect.StructType)
+    held = {}
+    for field in data.fields:
+        if field.default_factory is not msgspec.NODEFAULT:
+            held[field.name] = msgspec.to_builtins(field.default_factory())
+        elif field.default is not msgspec.NODEFAULT:
+            held[field.name] = msgspec.to_builtins(field.default)
+    return held
 
 
 def _arrow_type(info: Any) -> pa.DataType:

@@ -18,11 +18,11 @@ import json
 import re
 import uuid
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -33,7 +33,7 @@ from schemas.codec import Refusal, key_of, to_slice
 from schemas.envelope import Event
 from schemas.errors import LogError
 from schemas.ids import LogId, NetworkKey
-from schemas.kinds import ENVELOPE_SCHEMA, KIND_OF_TAG, Kind, data_type
+from schemas.kinds import ENVELOPE_SCHEMA, KIND_OF_TAG, Kind, data_type, defaults
 from schemas.slices import Slice
 
 FORMAT = 1
@@ -161,18 +161,20 @@ def _from_table(table: pa.Table, partition: int, first: int, path: Path) -> Slic
         offsets[rows] = np.arange(len(rows), dtype=np.int32)
         column = table[kind.tag].combine_chunks()
         dense = column if len(rows) == len(kinds) else column.take(pa.array(rows))
-        data[kind] = _conform(dense, data_type(kind))
+        data[kind] = _conform(dense, data_type(kind), defaults(kind))
     envelope = table.select(ENVELOPE_SCHEMA.names).cast(ENVELOPE_SCHEMA).to_batches()[0]
     positions = np.arange(first, first + len(kinds), dtype=np.int64)
     return Slice(partition, positions, kinds, offsets, envelope, data)
 
 
-def _conform(column: pa.StructArray, expected: pa.StructType) -> pa.RecordBatch:
-    """Data of an older segment as today's columns: fields added since read as null."""
+def _conform(
+    column: pa.StructArray, expected: pa.StructType, otherwise: Mapping[str, Any]
+) -> pa.RecordBatch:
+    """Data of an older segment as today's columns: fields added since have their defaults."""
     children = [
         column.field(f.name)
         if column.type.get_field_index(f.name) >= 0
-        else pa.nulls(len(column), f.type)
+        else pa.repeat(pa.scalar(otherwise[f.name], f.type), len(column))
         for f in expected
     ]
     return pa.RecordBatch.from_arrays(
