@@ -162,12 +162,12 @@ class RouteJob:
             self.close()
 
     def close(self) -> None:
-        """Commit everything, and keep the states for the next run."""
+        """Keep the states for the next run while the rest is committed."""
         try:
-            self.writer.flush()
             for state in self.states.values():
                 if state.position >= self.starts[state.partition]:
                     self.checkpoints.save(state, self.writer.high_water(state.partition))
+            self.writer.flush()
         finally:
             self.writer.close()
 

@@ -33,12 +33,29 @@ def make_room(heap: Heap, records: int) -> None:
     needed = 2 * (int(state[:2].max()) + records)
     if needed <= keys.shape[1]:
         return
-    heap.put(Slot.SEEN_KEYS, np.zeros((2, 1 << int(4 * needed - 1).bit_length(), 2), np.uint64))
-    state[:2] = 0
-    for generation in range(2):
-        old = keys[generation]
-        held = old[(old[:, 0] != 0) | (old[:, 1] != 0)]
-        _insert_all(heap.addresses, generation, held)
+    _rebuild(heap, [_held(generation) for generation in keys], 4 * needed)
+
+
+def held_keys(heap: Heap) -> npt.NDArray[np.uint64]:
+    """(n, 2) keys of both generations, one after the other: what a checkpoint keeps."""
+    return np.concatenate([_held(generation) for generation in heap[Slot.SEEN_KEYS]])
+
+
+def restore(heap: Heap, keys: npt.NDArray[np.uint64]) -> None:
+    """Put back what ``held_keys`` gave; the window's state must be in the heap already."""
+    first = int(heap[Slot.SEEN_STATE][0])
+    _rebuild(heap, [keys[:first], keys[first:]], 4 * max(len(keys), 1024))
+
+
+def _held(generation: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    return generation[(generation != _EMPTY).any(axis=1)]
+
+
+def _rebuild(heap: Heap, generations: list[npt.NDArray[np.uint64]], places: int) -> None:
+    heap.put(Slot.SEEN_KEYS, np.zeros((2, 1 << int(places - 1).bit_length(), 2), np.uint64))
+    heap[Slot.SEEN_STATE][:2] = 0
+    for number, keys in enumerate(generations):
+        _insert_all(heap.addresses, number, keys)
 
 
 @numba.njit(cache=True)

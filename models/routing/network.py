@@ -66,7 +66,6 @@ _WHOLE = (
     Slot.WEEKDAYS,
     Slot.PLACES,
     Slot.FIRST_DAY,
-    Slot.SEEN_KEYS,
     Slot.SEEN_STATE,
     Slot.SKUS,
     Slot.QUEUES,
@@ -337,6 +336,7 @@ class Network:
             arrays[slot.name] = heap[slot][:used].copy()
         for name, held in self.names.items():
             arrays |= {f"names.{name}.{k}": v for k, v in held.to_arrays().items()}
+        arrays[Slot.SEEN_KEYS.name] = window.held_keys(heap)
         arrays["band_lengths"] = np.array([len(b) for b in self.lane_bands], np.int64)
         values = {
             "key": self.key,
@@ -388,6 +388,7 @@ class Network:
         heap = network.heap
         for slot in _WHOLE:
             heap.put(slot, arrays[slot.name].astype(layout_of(slot)))
+        window.restore(heap, arrays[Slot.SEEN_KEYS.name])
         for slot in network._used():
             rows = arrays[slot.name].astype(layout_of(slot))
             heap.put(slot, taken(rows, np.arange(len(rows)), _SPARE))
