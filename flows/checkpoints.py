@@ -84,7 +84,7 @@ class Checkpoints:
         if now < due or (self._pending is not None and self._pending.is_alive()):
             return
         self._raise_failure()
-        arrays = to_arrays(state, self.origin)
+        arrays = {name: a.copy() for name, a in to_arrays(state, self.origin).items()}
         copied = time.monotonic() - now
         arguments = (state.partition, state.position, arrays, high_water, copied)
         self._pending = threading.Thread(target=self._publish, args=arguments, daemon=True)
@@ -167,7 +167,7 @@ class Checkpoints:
 
 
 def to_arrays(state: RouteState, origin: Origin) -> dict[str, npt.NDArray[Any]]:
-    """A copy of the state, ready to be written by another thread."""
+    """The state; whoever writes it while the flow goes on needs a copy."""
     arrays: dict[str, npt.NDArray[Any]] = {}
     networks = []
     for i, network in enumerate(state.networks.values()):

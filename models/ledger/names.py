@@ -207,8 +207,8 @@ class Names:
         used = len(self)
         size = int(self.arrays.offsets[used])
         return {
-            "offsets": self.arrays.offsets[: used + 1].copy(),
-            "arena": self.arrays.arena[:size].copy(),
+            "offsets": self.arrays.offsets[: used + 1],
+            "arena": self.arrays.arena[:size],
         }
 
     @classmethod

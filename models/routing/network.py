@@ -329,11 +329,11 @@ class Network:
     # Checkpoint -----------------------------------------------------------------------------------
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
-        """A copy of everything, as arrays and as plain values for JSON."""
+        """Everything, as arrays that are still in use and as plain values for JSON."""
         heap = self.heap
-        arrays = {slot.name: heap[slot].copy() for slot in _WHOLE}
+        arrays = {slot.name: heap[slot] for slot in _WHOLE}
         for slot, used in self._used().items():
-            arrays[slot.name] = heap[slot][:used].copy()
+            arrays[slot.name] = heap[slot][:used]
         for name, held in self.names.items():
             arrays |= {f"names.{name}.{k}": v for k, v in held.to_arrays().items()}
         arrays[Slot.SEEN_KEYS.name] = window.held_keys(heap)
