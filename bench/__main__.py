@@ -20,7 +20,7 @@ from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"
 ORDERS, PLAIN_ORDERS, PACED_ORDERS = 300_000, 5_000, 10_000
-RUNS = 3
+RUNS, FOLD_RUNS = 3, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def measure(scratch: Path) -> list[Figure]:
     log = profile_log(OUT / f"log-{ORDERS}", ORDERS, per_second=1_000)
     paced = profile_log(OUT / f"paced-{PACED_ORDERS}", PACED_ORDERS, per_second=1_000)
     warm_up()
-    fold = min(loops.fold_alone(log) for _ in range(RUNS))
+    fold = min(loops.fold_alone(log) for _ in range(FOLD_RUNS))
     flow, tuned = [], []
     for turn in range(RUNS):
         flow.append(log_to_lake(log, scratch / f"flow-{turn}"))

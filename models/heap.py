@@ -103,8 +103,13 @@ def _fetch(typing_context: Any, address: Any) -> Any:
     return types.void(address), generate
 
 
-def _fetch_nothing(heap: Addresses, slot: int, offset: int) -> None:
+def _fetch_nothing(*_: int) -> None:
     pass
+
+
+@numba.njit
+def _fetch_at(address: int) -> None:
+    _fetch(address)
 
 
 @numba.njit
@@ -112,8 +117,10 @@ def _fetch_ahead(heap: Addresses, slot: int, offset: int) -> None:
     _fetch(_number(heap + _ROW_BYTES * slot) + offset)
 
 
+fetch_at = _fetch_nothing if numba.config.DISABLE_JIT else _fetch_at
+"""Ask for the memory at an address, to be there when it is read some rows later."""
 fetch_ahead = _fetch_nothing if numba.config.DISABLE_JIT else _fetch_ahead
-"""Ask for the memory at a table's byte, to be there when it is read some records later."""
+"""Ask for the memory at a table's byte, as ``fetch_at`` does."""
 
 
 def opener(slot: int, dtype: npt.DTypeLike, dimensions: int = 1) -> Opener:
@@ -231,7 +238,7 @@ class Slot(IntEnum):
     TOP_NODES = 44
     TOP_COST = 45
     COST = 46
-    SINGLES = 47
+    PRICED = 47
     PACKAGE = 48
     GRAMS = 49
     PIECES = 50
@@ -248,3 +255,4 @@ class Slot(IntEnum):
     DEAD_ROWS = 61
     OUT_LENGTHS = 62
     HOLDS = 63
+    SAFETY = 64

@@ -197,12 +197,13 @@ def _range(facts: dict[str, str], key: str, path: Path, sha256: str) -> Array:
 
 def _check_finite(model: Model, what: str, values: Array) -> None:
     finite = np.isfinite(values)
-    if not finite.all():
-        bad = np.flatnonzero(~finite.all(axis=1))
-        raise ModelError(
-            f"model {model.name} ({model.sha256[:12]}): {what} of {len(bad)} of {len(values)} rows "
-            f"are not finite, the first in row {bad[0]}; isolate these rows"
-        )
+    if finite.all():
+        return
+    bad = np.flatnonzero(~finite.all(axis=1))
+    raise ModelError(
+        f"model {model.name} ({model.sha256[:12]}): {what} of {len(bad)} of {len(values)} rows "
+        f"are not finite, the first in row {bad[0]}; isolate these rows"
+    )
 
 
 def _cpu_flags(cpuinfo: Path) -> list[str]:

@@ -6,7 +6,6 @@ DATA_DIR holds the tables with the columns of ../shared/data/brunel_supply_chain
 or empty. The same input gives the same bytes.
 """
 
-import sys
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from rich.table import Table
 from examples.brunel.demand import FIRST_DAY, arrivals
 from examples.brunel.freight import CENTS, lanes
 from examples.brunel.tables import Tables, read_tables
+from examples.script import DataDir, Out, run_script
 from examples.stamps import Origin
 from flows.logs.parquet import ParquetLog, write_log
 from flows.ticks import with_ticks
@@ -106,14 +106,11 @@ def print_counts(tables: Tables, log: ParquetLog, console: Console) -> None:
     console.print(f"{len(unknown)} product row(s) name a plant that has no capacity and no cost.")
 
 
-def main(arguments: list[str]) -> None:
-    """Build and report."""
-    if len(arguments) != 2:
-        raise SystemExit(__doc__)
-    data_dir, out = map(Path, arguments)
+def main(data_dir: DataDir, out: Out) -> None:
+    """Build the recorded log of this example from the Brunel supply chain tables."""
     tables = build(data_dir, out)
     print_counts(tables, ParquetLog(out), Console())
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

@@ -9,9 +9,10 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import polars as pl
+import typer
 from rich.console import Console
 from rich.table import Table as View
 
@@ -24,6 +25,7 @@ from examples.brunel.assess import (
 )
 from examples.brunel.demand import moments
 from examples.brunel.tables import Tables, read_tables
+from examples.script import DataDir, run_script
 from flows.lake.query import connect_reader
 from schemas.tables import Table
 
@@ -129,15 +131,16 @@ def as_json(tables: Tables, sides: list[Side], bound_usd: float) -> str:
     return json.dumps(body, indent=1)
 
 
-def main(arguments: list[str]) -> None:
-    """Read, measure, print."""
-    paths = [a for a in arguments if a != "--json"]
-    if len(paths) != 2:
-        raise SystemExit(__doc__)
-    tables = read_tables(Path(paths[1]))
-    ours = assignment_of(*read_lake(Path(paths[0])))
+def main(
+    lake: Annotated[Path, typer.Argument(help="What crossdock replay made of the example's log.")],
+    data_dir: DataDir,
+    as_text: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Set our assignment of the Brunel orders beside the historical one."""
+    tables = read_tables(data_dir)
+    ours = assignment_of(*read_lake(lake))
     sides, bound_usd = sides_of(tables, ours), cheapest_possible(tables)
-    if "--json" in arguments:
+    if as_text:
         sys.stdout.write(as_json(tables, sides, bound_usd) + "\n")
         return
     console = Console()
@@ -148,4 +151,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

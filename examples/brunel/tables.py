@@ -5,6 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from examples.script import read_published
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -31,7 +33,7 @@ def read_tables(data_dir: Path) -> Tables:
     """The tables of a directory, with one name for the plant in all of them."""
 
     def read(name: str, **names: str) -> pl.DataFrame:
-        return pl.read_parquet(data_dir / f"{name}.parquet").rename(names).unique()
+        return read_published(data_dir / f"{name}.parquet").rename(names).unique()
 
     capacities = read("warehouse_capacities", plant_id="plant")
     costs = read("warehouse_costs", wh="plant")

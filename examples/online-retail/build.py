@@ -6,7 +6,6 @@ DATA_DIR holds ``order_lines.parquet`` with the columns of ../shared/data/online
 absent or empty. The same input gives the same bytes.
 """
 
-import sys
 import uuid
 from collections import Counter
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.table import Table
 from examples.retail.recording import Recording, record
 from examples.retail.source import LineClass, odd_times, read_lines
 from examples.retail.world import World, read_world
+from examples.script import DataDir, Out, run_script
 from flows.logs.parquet import ParquetLog, write_log
 from flows.ticks import with_ticks
 
@@ -76,11 +76,8 @@ def record_table(recording: Recording, log: ParquetLog) -> Table:
     return table
 
 
-def main(arguments: list[str]) -> None:
-    """Build and report."""
-    if len(arguments) != 2:
-        raise SystemExit(__doc__)
-    data_dir, out = map(Path, arguments)
+def main(data_dir: DataDir, out: Out) -> None:
+    """Build the recorded log of this example from the UCI Online Retail data."""
     recording, console = build(data_dir, out), Console()
     world = read_world(HERE / "network.yaml")
     if not (ROOT / world.model).exists():
@@ -91,4 +88,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run_script(main)

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from examples.retail.world import World
+from examples.script import read_published
 
 FILE = "order_lines.parquet"
 COLUMNS = (
@@ -43,7 +44,7 @@ class LineClass(StrEnum):
 
 def read_lines(data_dir: Path, world: World) -> pl.DataFrame:
     """All lines in source order, classified, with upper-case ``sku``, UTC ``at`` and ``pence``."""
-    raw = pl.read_parquet(data_dir / FILE, columns=list(COLUMNS)).with_row_index("row")
+    raw = read_published(data_dir / FILE, COLUMNS).with_row_index("row")
     return raw.with_columns(
         sku=pl.col("stock_code").str.to_uppercase(),
         pence=(pl.col("unit_price") * 100).round().cast(pl.Int64),

@@ -9,7 +9,7 @@ import contextlib
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import typer
@@ -50,30 +50,38 @@ class CrossdockGroup(TyperGroup):
         **extra: Any,
     ) -> NoReturn:
         """Run the command line and exit."""
-        try:
-            code = super().main(args, prog_name or "crossdock", complete_var, False, **extra)
-            sys.stdout.flush()
-        except TyperException as error:
-            _fail(f"{_command(error)}: {one_line(error.format_message())}")
-        except CrossdockError as error:
-            _fail(f"crossdock: {one_line(str(error))}")
-        except (KeyboardInterrupt, typer.Abort):
-            sys.exit(INTERRUPTED)
-        except BrokenPipeError:
-            _discard_output()
-            sys.exit(READER_GONE)
-        except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            _fail(f"crossdock: {where}{error.strerror or one_line(str(error))}")
-        except SystemExit as end:  # typer's own answer to a reader that went away
-            _discard_output()
-            sys.exit(READER_GONE if end.code == 1 else end.code)
-        sys.exit(code if isinstance(code, int) else 0)
+        begin = super().main
+        end_clearly(
+            "crossdock", lambda: begin(args, prog_name or "crossdock", complete_var, False, **extra)
+        )
 
 
-def _command(error: TyperException) -> str:
+def end_clearly(program: str, run: Callable[[], object]) -> NoReturn:
+    """Run what a user has asked for, and exit as the module says."""
+    try:
+        code = run()
+        sys.stdout.flush()
+    except TyperException as error:
+        _fail(f"{_command(error, program)}: {one_line(error.format_message())}")
+    except CrossdockError as error:
+        _fail(f"{program}: {one_line(str(error))}")
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        _discard_output()
+        sys.exit(READER_GONE)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _fail(f"{program}: {where}{error.strerror or one_line(str(error))}")
+    except SystemExit as end:  # typer's own answer to a reader that went away
+        _discard_output()
+        sys.exit(READER_GONE if end.code == 1 else end.code)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _command(error: TyperException, program: str) -> str:
     """The command that was used wrongly, as typed."""
-    return str(getattr(getattr(error, "ctx", None), "command_path", "crossdock"))
+    return str(getattr(getattr(error, "ctx", None), "command_path", program))
 
 
 def _fail(line: str) -> NoReturn:

@@ -34,9 +34,10 @@ def to_batch(effects: Iterable[Effects], high_water: Mapping[int, int]) -> Batch
         for name, table in effect.tables.items():
             rows = _after(table, seen, effect.position)
             if rows.num_rows:
-                pieces.setdefault(name, []).append(_conform(rows, SCHEMAS[name]))
+                pieces.setdefault(name, []).append(rows)
         positions[effect.partition] = effect.position
-    return Batch(positions, {name: pa.concat_tables(parts) for name, parts in pieces.items()})
+    merged = {name: _conform(_merge(parts), SCHEMAS[name]) for name, parts in pieces.items()}
+    return Batch(positions, merged)
 
 
 def stamped(batch: Batch, committed_at: datetime) -> Batch:
@@ -63,6 +64,11 @@ def _after(table: pa.Table, seen: int, last: int) -> pa.Table:
     if column[0].as_py() > seen:
         return table
     return table.slice(int(np.searchsorted(column.to_numpy(), seen, side="right")))
+
+
+def _merge(parts: Iterable[pa.Table]) -> pa.Table:
+    """One chunk per column: what follows costs by the chunk, and a quiet flow sends hundreds."""
+    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 
 def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

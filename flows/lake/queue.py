@@ -80,7 +80,7 @@ class EffectsQueue:
             if self._committed < target:
                 self.raise_if_stopped()
 
-    def take(self, timeout: float | None) -> Sequence[Effects] | None:
+    def take(self, timeout: float | None) -> list[Effects] | None:
         """Wait for a commit to be due and take what waits.
 
         Returns:
@@ -93,11 +93,11 @@ class EffectsQueue:
                 now = time.monotonic()
                 due = self._due_at()
                 if due is not None and due <= now:
-                    taken = tuple(self._effects)
+                    taken = list(self._effects)
                     self._effects.clear()
                     return taken
                 if until is not None and until <= now:
-                    return ()
+                    return []
                 first = min((t for t in (due, until) if t is not None), default=None)
                 self._changed.wait(None if first is None else first - now)
         return None

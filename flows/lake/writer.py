@@ -8,6 +8,7 @@ high-water on; what was committed is dropped.
 """
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +138,13 @@ class LakeWriter:
             if taken is None:
                 return
             self._commit(taken)
-            if not taken or self._upkeep.is_due_under_load():
+            idle = not taken
+            while (
+                taken
+            ):  # one by one: freeing hundreds of tables at once would hold the interpreter
+                taken.pop()  # for 0.1 s, and no order would be decided meanwhile
+                time.sleep(0)
+            if idle or self._upkeep.is_due_under_load():
                 self._upkeep.step()
 
     def _commit(self, taken: Sequence[Effects]) -> None:

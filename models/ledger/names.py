@@ -14,8 +14,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.heap import fetch_at
+
 _FNV_OFFSET = np.uint64(14695981039346656037)
 _FNV_PRIME = np.uint64(1099511628211)
+_AHEAD = 8  # rows
 _NO_CODES = np.empty(0, np.int32)
 
 
@@ -66,9 +69,15 @@ def look_up(
 ) -> None:
     """Codes of a column of strings; unknown ones are added, or -1 if not ``insert``."""
     mask = np.uint64(len(names.slots) - 1)
+    places = np.empty(len(codes), np.uint64)
     for row in range(len(codes)):
-        start, stop = offsets[row], offsets[row + 1]
-        at = hash_bytes(data, start, stop, np.uint64(0)) & mask
+        places[row] = hash_bytes(data, offsets[row], offsets[row + 1], np.uint64(0)) & mask
+    table: int = names.slots.ctypes.data
+    for row in range(len(codes)):
+        if row + _AHEAD < len(codes):
+            place: int = np.int64(places[row + _AHEAD])
+            fetch_at(table + place * names.slots.itemsize)
+        start, stop, at = offsets[row], offsets[row + 1], places[row]
         codes[row] = -1
         while names.slots[at] != 0:
             code = names.slots[at] - 1
@@ -126,6 +135,8 @@ class Names:
             np.zeros(16 * capacity, np.uint8),
             np.zeros(1, np.int64),
         )
+        self._all = pa.array([], pa.string())
+        self._asked: dict[str, int] = {}  # one by one: nodes, regions, lanes; they hardly change
 
     def __len__(self) -> int:
         return int(self.arrays.count[0])
@@ -147,15 +158,23 @@ class Names:
         return self._code(name, insert=False)
 
     def _code(self, name: str, *, insert: bool) -> int:
+        code = self._asked.get(name)
+        if code is not None:
+            return code
         content = name.encode()
         data = np.frombuffer(content or b"\0", np.uint8)
         offsets = np.array([0, len(content)], np.int32)
         offsets.setflags(write=False)  # as Arrow's are: one compiled function serves both
-        return int(self._look_up(offsets, data, insert)[0])
+        code = int(self._look_up(offsets, data, insert)[0])
+        if code >= 0:
+            self._asked[name] = code
+        return code
 
     def _codes(self, column: pa.StringArray, *, insert: bool) -> npt.NDArray[np.int32]:
         if not len(column):
             return _NO_CODES
+        if not insert and not len(self):
+            return np.full(len(column), -1, np.int32)
         return self._look_up(*string_buffers(column), insert)
 
     def _look_up(
@@ -190,8 +209,10 @@ class Names:
         return pa.StringArray.from_buffers(len(codes), pa.py_buffer(offsets), pa.py_buffer(data))
 
     def all(self) -> pa.StringArray:
-        """Every name, by its code."""
-        return self.take(np.arange(len(self), dtype=np.int32))
+        """Every name, by its code; the same array until a name is added."""
+        if len(self._all) != len(self):
+            self._all = self.take(np.arange(len(self), dtype=np.int32))
+        return self._all
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.all().to_pylist())

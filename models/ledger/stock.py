@@ -8,8 +8,8 @@ from outside and can make ``available`` negative: that is an oversell to report,
 Freshness. A count is true at its event time. An adjustment or a count that happened before the newest
 count of the cell is already in it and changes nothing.
 
-What is read most, available units and prices, has tables of its own: a decision reads them for every
-candidate node, and a SKU's row of 4-byte numbers is in the cache when a row of cells is not.
+What is read most, available and protected units and prices, has tables of its own: a decision reads
+them for every candidate node, and a SKU's row of 4-byte numbers is in the cache when a row of cells is not.
 
 The view. Decisions read the exact ledger; model features read ``free_seen``, a copy of ``free`` that is
 refreshed only when the network's record counter crosses a tile, so that a feature does not depend on
@@ -50,7 +50,6 @@ CELL = np.dtype(
     [
         ("on_hand", np.int32),
         ("reserved", np.int32),
-        ("safety", np.int32),
         ("listed", np.uint8),
         ("counted_at", np.int64),  # event time of the newest count, us
     ],
@@ -60,15 +59,18 @@ CELL = np.dtype(
 
 open_cells = opener(Slot.CELLS, CELL, 2)
 open_free = opener(Slot.FREE, np.int32, 2)  # (skus, nodes) available units, MAX_UNITS either way
+open_safety = opener(Slot.SAFETY, np.int32, 2)  # (skus, nodes) protected units
 open_free_seen = opener(Slot.FREE_SEEN, np.int32, 2)  # (skus, nodes) the view of it
 open_prices = opener(Slot.PRICES, np.int32, 2)  # (skus, nodes) shadow price of a unit, minor units
 open_lists = opener(Slot.CELL_LISTS, np.int32, 2)  # (2, skus * nodes): stale view, changed
 open_lengths = opener(Slot.CELL_LENGTHS, np.int64)  # (2,) used length of the two lists
 
 
-_FREE = int(Slot.FREE)
+_CELLS, _CELL_BYTES = int(Slot.CELLS), CELL.itemsize
+_FREE, _FREE_SEEN = int(Slot.FREE), int(Slot.FREE_SEEN)
+_SAFETY, _PRICES = int(Slot.SAFETY), int(Slot.PRICES)
 _LINE_NUMBERS = 16  # of 4 bytes in a cache line
-_NUMBERS = (Slot.FREE, Slot.FREE_SEEN, Slot.PRICES)
+_NUMBERS = (Slot.FREE, Slot.FREE_SEEN, Slot.SAFETY, Slot.PRICES)
 
 
 def new_stock(heap: Heap, skus: int, nodes: int) -> None:
@@ -97,11 +99,28 @@ def resize_stock(heap: Heap, skus: int, nodes: int) -> None:
 
 
 @numba.njit(cache=True)
-def fetch_free(heap: Addresses, sku: int) -> None:
-    """Ask for a SKU's available units, for a decision some records later."""
-    free = open_free(heap)
-    for node in range(0, free.shape[1], _LINE_NUMBERS):
-        fetch_ahead(heap, _FREE, (sku * free.shape[1] + node) * 4)
+def fetch_stock(heap: Addresses, sku: int) -> None:
+    """Ask for what a decision reads of a SKU, some records ahead of it."""
+    nodes = open_free(heap).shape[1]
+    for node in range(0, nodes, _LINE_NUMBERS):
+        fetch_ahead(heap, _FREE, (sku * nodes + node) * 4)
+        fetch_ahead(heap, _SAFETY, (sku * nodes + node) * 4)
+        fetch_ahead(heap, _PRICES, (sku * nodes + node) * 4)
+
+
+@numba.njit(cache=True)
+def fetch_cell(heap: Addresses, sku: int, node: int) -> None:
+    """Ask for a cell that is about to be reserved from."""
+    cell = sku * open_cells(heap).shape[1] + node
+    fetch_ahead(heap, _CELLS, cell * _CELL_BYTES)
+
+
+@numba.njit(cache=True)
+def fetch_seen(heap: Addresses, sku: int) -> None:
+    """Ask for what the model's inputs read of a SKU, some records ahead of them."""
+    nodes = open_free_seen(heap).shape[1]
+    for node in range(0, nodes, _LINE_NUMBERS):
+        fetch_ahead(heap, _FREE_SEEN, (sku * nodes + node) * 4)
 
 
 @numba.njit(cache=True)
@@ -109,7 +128,7 @@ def touch(heap: Addresses, sku: int, node: int) -> None:
     """Note that a cell changed, and work out anew what of it is available."""
     cells = open_cells(heap)
     free = np.int64(cells.on_hand[sku, node]) - np.int64(cells.reserved[sku, node])
-    free -= np.int64(cells.safety[sku, node])
+    free -= np.int64(open_safety(heap)[sku, node])
     open_free(heap)[sku, node] = max(-MAX_UNITS, free)
     lists = open_lists(heap)
     lengths = open_lengths(heap)
@@ -137,7 +156,7 @@ def count(heap: Addresses, sku: int, node: int, on_hand: int, safety: int, at: i
     if at < cells.counted_at[sku, node]:
         return STALE
     cells.on_hand[sku, node] = on_hand
-    cells.safety[sku, node] = safety
+    open_safety(heap)[sku, node] = safety
     cells.counted_at[sku, node] = at
     touch(heap, sku, node)
     return OVERSOLD if cells.reserved[sku, node] > on_hand else DONE

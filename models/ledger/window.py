@@ -15,6 +15,7 @@ from models.ledger.names import hash_bytes
 _EMPTY = np.uint64(0)
 _KEYS, _KEY_BYTES = int(Slot.SEEN_KEYS), 16
 _NO_TIME = np.iinfo(np.int64).min
+_AHEAD = 8
 
 
 open_keys = opener(Slot.SEEN_KEYS, np.uint64, 3)  # (2, 2**k, 2)
@@ -29,26 +30,29 @@ def new_window(heap: Heap, capacity: int = 1024) -> None:
 
 def make_room(heap: Heap, records: int) -> None:
     """Let either generation take this many more keys."""
-    keys, state = heap[Slot.SEEN_KEYS], heap[Slot.SEEN_STATE]
-    needed = 2 * (int(state[:2].max()) + records)
-    if needed <= keys.shape[1]:
-        return
-    _rebuild(heap, [_held(generation) for generation in keys], 4 * needed)
+    needed = 2 * (int(heap[Slot.SEEN_STATE][:2].max()) + records)
+    if needed > heap[Slot.SEEN_KEYS].shape[1]:
+        _rebuild(heap, _generations(heap), needed)
 
 
 def held_keys(heap: Heap) -> npt.NDArray[np.uint64]:
     """(n, 2) keys of both generations, one after the other: what a checkpoint keeps."""
-    return np.concatenate([_held(generation) for generation in heap[Slot.SEEN_KEYS]])
+    return np.concatenate(_generations(heap))
 
 
 def restore(heap: Heap, keys: npt.NDArray[np.uint64]) -> None:
     """Put back what ``held_keys`` gave; the window's state must be in the heap already."""
     first = int(heap[Slot.SEEN_STATE][0])
-    _rebuild(heap, [keys[:first], keys[first:]], 4 * max(len(keys), 1024))
+    _rebuild(heap, [keys[:first], keys[first:]], 2 * max(len(keys), 1024))
+
+
+def _generations(heap: Heap) -> list[npt.NDArray[np.uint64]]:
+    keys, counts = heap[Slot.SEEN_KEYS], heap[Slot.SEEN_STATE][:2].tolist()
+    return [_held(keys[k]) if count else keys[k, :0] for k, count in enumerate(counts)]
 
 
 def _held(generation: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
-    return generation[(generation != _EMPTY).any(axis=1)]
+    return generation[(generation[:, 0] | generation[:, 1]) != _EMPTY]
 
 
 def _rebuild(heap: Heap, generations: list[npt.NDArray[np.uint64]], places: int) -> None:
@@ -61,6 +65,8 @@ def _rebuild(heap: Heap, generations: list[npt.NDArray[np.uint64]], places: int)
 @numba.njit(cache=True)
 def _insert_all(heap: Addresses, generation: int, keys: npt.NDArray[np.uint64]) -> None:
     for i in range(len(keys)):
+        if i + _AHEAD < len(keys):
+            fetch_key(heap, keys[i + _AHEAD, 0])
         _insert(heap, generation, keys[i, 0], keys[i, 1])
 
 
@@ -121,7 +127,9 @@ def is_repeated(
         for i in range(len(keys)):
             fill(keys[i], _EMPTY)
         state[young], state[2], state[3] = 0, young, now
-    if _find(heap, young, a, b) >= 0 or _find(heap, 1 - young, a, b) >= 0:
+    if _find(heap, young, a, b) >= 0:
+        return True
+    if state[1 - young] and _find(heap, 1 - young, a, b) >= 0:
         return True
     _insert(heap, young, a, b)
     return False

@@ -31,8 +31,16 @@ RULE = np.dtype(
     ],
     align=True,
 )
-PLACE = np.dtype([("offset_us", np.int64), ("counts_orders", np.uint8)], align=True)
-"""A node: local time - UTC, and whether its capacity counts orders instead of units."""
+PLACE = np.dtype(
+    [
+        ("offset_us", np.int64),  # local time - UTC
+        ("midnight", np.int64),  # local time at which the day last asked for began
+        ("today", np.int64),  # that day
+        ("counts_orders", np.uint8),  # capacity counts orders instead of units
+    ],
+    align=True,
+)
+"""A node."""
 
 open_days = opener(Slot.DAYS, RULE, 2)  # (nodes, RING_DAYS), day modulo the ring
 open_weekdays = opener(Slot.WEEKDAYS, RULE, 2)  # (nodes, 7), Monday first
@@ -65,7 +73,11 @@ def resize_calendar(heap: Heap, nodes: int) -> None:
 def local_day(heap: Addresses, node: int, at: int) -> int:
     """The node's day at an instant (us since 1970, UTC)."""
     places = open_places(heap)
-    return (at + places.offset_us[node]) // DAY_US
+    local = at + places.offset_us[node]
+    if not 0 <= local - places.midnight[node] < DAY_US:  # one division a day
+        places.today[node] = local // DAY_US
+        places.midnight[node] = places.today[node] * DAY_US
+    return places.today[node]
 
 
 @numba.njit(cache=True)
@@ -121,12 +133,12 @@ def find_day(heap: Addresses, node: int, now: int, units: int, horizon: int) -> 
     days = open_days(heap)
     places = open_places(heap)
     today = local_day(heap, node, now)
-    minute = (now + places.offset_us[node]) % DAY_US // MINUTE_US
+    passed = now + places.offset_us[node] - places.midnight[node]
     need = wanted(heap, node, units)
     answer = EVERY_DAY_CLOSED
     for day in range(today, today + horizon):
         is_open, cut_off, capacity = rule(heap, node, day)
-        if not is_open or (day == today and minute >= cut_off):
+        if not is_open or (day == today and passed >= cut_off * MINUTE_US):
             continue
         if capacity == UNBOUNDED or days.booked[node, day % RING_DAYS] + need <= capacity:
             return day

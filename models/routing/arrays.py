@@ -130,23 +130,11 @@ SEEN = np.dtype(
 )
 """A node as one decision sees it."""
 
-SINGLE = np.dtype(
-    [
-        ("costs", np.int64),
-        ("shadow", np.int64),
-        ("day", np.int64),
-        ("node", np.int32),
-        ("lane", np.int32),  # index within the region
-    ],
-    align=True,
-)
-"""A node that serves everything alone."""
-
 TOP = np.dtype([("packages", np.int64), ("units", np.int64)])
 
 open_wants = opener(Slot.WANTS, WANT)
 open_seen = opener(Slot.SEEN, SEEN)
-open_singles = opener(Slot.SINGLES, SINGLE)  # (PLANS,) cheapest first
+open_priced = opener(Slot.PRICED, np.int64, 2)  # (nodes, COSTS + 1) of nodes that serve all; node
 open_candidates = opener(Slot.CANDIDATES, np.int32)
 open_usable = opener(Slot.USABLE, np.uint8)  # (lanes of the region,)
 open_holds = opener(Slot.HOLDS, np.int64, 2)  # (candidates, EXACT_LINES) units a node could give
@@ -299,7 +287,7 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
         Slot.TOP_NODES: np.zeros((PLANS, MAX_PACKAGES), np.int32),
         Slot.TOP_COST: np.zeros((PLANS, COSTS), np.int64),
         Slot.COST: np.zeros(COSTS, np.int64),
-        Slot.SINGLES: np.zeros(PLANS, SINGLE),
+        Slot.PRICED: np.zeros((nodes, COSTS + 1), np.int64),
         Slot.PACKAGE: np.zeros((MAX_PACKAGES, 5), np.int64),
         Slot.GRAMS: np.zeros(2, np.float64),
         Slot.PIECES: np.zeros((lines * MAX_PACKAGES, 3), np.int64),

@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, fill
-from models.ledger.stock import available, open_cells, open_free
+from models.ledger.stock import available, open_free, open_safety
 from models.routing.arrays import (
     open_candidates,
     open_customer_keys,
@@ -195,8 +195,8 @@ def _wanted_before(heap: Addresses, i: int, node: int) -> int:
 @numba.njit(cache=True)
 def say_what_lacks(heap: Addresses, n: int, node: int) -> None:
     """Why a candidate cannot serve all lines: what it cannot carry, protected stock, or no stock."""
-    cells = open_cells(heap)
     free = open_free(heap)
+    safety = open_safety(heap)
     seen = open_seen(heap)
     wants = open_wants(heap)
     offers, enough = seen.offers[node], True
@@ -206,7 +206,7 @@ def say_what_lacks(heap: Addresses, n: int, node: int) -> None:
             seen.excluded[node] = X_HAZMAT if lacks & HAZMAT_BIT else X_TEMP_CLASS
         else:
             sku = wants.sku[i]
-            held = np.int64(free[sku, node]) + np.int64(cells.safety[sku, node])
+            held = np.int64(free[sku, node]) + np.int64(safety[sku, node])
             enough &= held - _wanted_before(heap, i, node) >= wants.qty[i]
     if seen.excluded[node] == FEASIBLE:
         seen.excluded[node] = X_SAFETY_STOCK if enough else X_NO_STOCK

@@ -79,22 +79,6 @@ _PLAIN = ("order_id", "subject", "detail")
 """Strings that hardly repeat; all others are dictionary-encoded."""
 
 
-class Dictionaries:
-    """A network's names as Arrow dictionaries, renewed when names were added."""
-
-    def __init__(self, network: Network) -> None:
-        self.network = network
-        self._held: dict[str, pa.StringArray] = {}
-
-    def column(self, name: str, codes: npt.NDArray[np.generic]) -> pa.Array:
-        """Names of the codes; null for -1."""
-        names = self.network.names[name]
-        held = self._held.get(name)
-        if held is None or len(held) != len(names):
-            held = self._held[name] = names.all()
-        return coded(codes, held)
-
-
 def coded(codes: npt.NDArray[np.generic], words: pa.Array) -> pa.Array:
     """Words by their number; null for a negative one."""
     indexes = np.ascontiguousarray(codes, np.int32)
@@ -149,10 +133,9 @@ def _lists(codes: npt.NDArray[np.int32], sizes: npt.NDArray[np.int32], words: pa
 class Effects:
     """Collects the effects of one network over a slice."""
 
-    def __init__(self, network: Network, partition: int, dictionaries: Dictionaries) -> None:
+    def __init__(self, network: Network, partition: int) -> None:
         self.network = network
         self.partition = partition
-        self.names = dictionaries
         tenant, _, name = network.key.partition("/")
         self.scope = (tenant, name)
         self._tables: dict[Table, list[pa.Table]] = {}
@@ -188,9 +171,13 @@ class Effects:
         names = SCHEMAS[table].names
         self._tables.setdefault(table, []).append(pa.Table.from_arrays(columns, names=names))
 
+    def _column(self, names: str, codes: npt.NDArray[np.generic]) -> pa.Array:
+        """Names of the codes, as a dictionary array; null for -1."""
+        return coded(codes, self.network.names[names].all())
+
     def _decisions(self, heap: Heap, n: int) -> list[pa.Array]:
         made, network = heap[Slot.MADE_ROWS][:n].T.copy(), self.network
-        column = self.names.column
+        column = self._column
         nodes = network.names["nodes"].all()
         lanes = network.names["lanes"].all()
         excluded = heap[Slot.EXCLUSION_ROWS][:n]
@@ -240,7 +227,7 @@ class Effects:
         ]
 
     def _moves(self, rows: Ints) -> list[pa.Array]:
-        moves, column = rows.T.copy(), self.names.column
+        moves, column = rows.T.copy(), self._column
         days = moves[Move.DAY]
         return [
             *_cause(self.partition, moves[Move.POSITION], moves[Move.INDEX], self.scope),
@@ -255,7 +242,7 @@ class Effects:
         ]
 
     def _exceptions(self, rows: Ints) -> list[pa.Array]:
-        raised, column = rows.T.copy(), self.names.column
+        raised, column = rows.T.copy(), self._column
         codes = raised[Raised.CODE]
         return [
             *_cause(self.partition, raised[Raised.POSITION], raised[Raised.INDEX], self.scope),
@@ -299,17 +286,16 @@ class Effects:
             return 0
         sku, node = changed // nodes, changed % nodes
         cells = heap[Slot.CELLS][sku, node]
-        on_hand, reserved, safety = (
-            cells[name].astype(np.int64) for name in ("on_hand", "reserved", "safety")
-        )
+        on_hand, reserved = (cells[name].astype(np.int64) for name in ("on_hand", "reserved"))
+        safety = heap[Slot.SAFETY][sku, node].astype(np.int64)
         positions = np.full(n, position, np.int64)
         indexes = np.arange(first_index, first_index + n, dtype=np.int64)
         self._add(
             Table.STOCK,
             [
                 *_cause(self.partition, positions, indexes, self.scope),
-                self.names.column("nodes", node),
-                self.names.column("skus", sku),
+                self._column("nodes", node),
+                self._column("skus", sku),
                 pa.array(on_hand),
                 pa.array(reserved),
                 pa.array(safety),

@@ -27,7 +27,6 @@ from models.routing.control import (
     apply_control,
     link_lanes,
 )
-from models.routing.effects import Dictionaries
 from models.routing.effects import Effects as NetworkEffects
 from models.routing.encode import Encoder
 from models.routing.features import N_FEATURES, N_QUANTITIES
@@ -218,7 +217,7 @@ class _Run:
         self.piece = piece
         self.passed = passed
         self.scorer_of = scorer_of
-        self.effects = NetworkEffects(network, state.partition, Dictionaries(network))
+        self.effects = NetworkEffects(network, state.partition)
 
     def advance(self) -> None:
         """Take the slice run by run: control records in Python, the others in the walk."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
-from models.ledger.stock import open_free_seen
+from models.ledger.stock import fetch_seen, open_free_seen
 from models.promising.calendar import find_day, load, starts_at
 from models.routing.arrays import (
     Field,
@@ -43,6 +43,7 @@ COVER_FULL = 10.0
 SLACK_SCALE_HOURS = 240.0
 GRID_HOURS = np.float32(64)  # quantities are kept in 1/64 hours and 1/4096 of probability
 GRID_PROBABILITY = np.float32(4096)
+AHEAD = 4  # records
 RULE_KM_PER_HOUR = 50.0
 RULE_PICKUP_HOURS = 12.0
 RULE_HANDLING_HOURS = 8.0
@@ -114,6 +115,15 @@ def _fill(
 
 
 @numba.njit(cache=True)
+def _look_ahead(heap: Addresses, i: int) -> None:
+    """Ask for the view of the SKUs that a later record wants."""
+    items = open_items(heap)
+    records = open_records(heap)
+    for j in range(records.first_line[i], records.first_line[i + 1]):
+        fetch_seen(heap, items.sku[j])
+
+
+@numba.njit(cache=True)
 def fill_records(
     heap: Addresses,
     chosen: npt.NDArray[np.int64],
@@ -139,6 +149,8 @@ def fill_records(
         i = chosen[k]
         region = fields[i, F_REGION]
         first_row[i] = row
+        if k + AHEAD < len(chosen):
+            _look_ahead(heap, chosen[k + AHEAD])
         if region < 0:
             continue
         a, b = records.first_line[i], records.first_line[i + 1]

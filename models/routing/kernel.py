@@ -14,7 +14,7 @@ import numba
 
 from models.heap import Addresses
 from models.ledger.stock import (
-    fetch_free,
+    fetch_stock,
 )
 from models.ledger.window import fetch_key, is_repeated
 from models.promising.calendar import roll
@@ -254,7 +254,7 @@ def _look_ahead(heap: Addresses, i: int) -> None:
     fetch_key(heap, records.key_a[i])
     if records.kind[i] == ORDER_RECEIVED:
         for j in range(records.first_line[i], records.first_line[i + 1]):
-            fetch_free(heap, items.sku[j])
+            fetch_stock(heap, items.sku[j])
 
 
 @numba.njit(cache=True)

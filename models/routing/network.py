@@ -59,6 +59,7 @@ _WHOLE = (
     Slot.CELLS,
     Slot.FREE,
     Slot.FREE_SEEN,
+    Slot.SAFETY,
     Slot.PRICES,
     Slot.CELL_LISTS,
     Slot.CELL_LENGTHS,

@@ -57,14 +57,15 @@ from models.routing.state import (
 NO_PLAN = -1
 
 
+Parts = tuple[int, int, int, int, int, int]
+"""Freight, handling, time, lateness, carbon and shadow price, minor units."""
+
+
 @numba.njit(cache=True)
 def _price(
     heap: Addresses, row: int, lane: int, day: int, now: int, units: int, weight_g: int, shadow: int
-) -> tuple[int, int, int, int, int, int]:
-    """Freight, handling, time, lateness, carbon and shadow price of one package on one lane.
-
-    Freight is ``NO_PLAN`` if the weight falls in no band of the lane.
-    """
+) -> Parts:
+    """What one package costs on one lane; freight is ``NO_PLAN`` if its weight is in no band."""
     lanes = open_lanes(heap)
     nodes = open_nodes(heap)
     terms = open_terms(heap)
@@ -89,18 +90,6 @@ def _price(
 
 
 @numba.njit(cache=True)
-def add_cost(
-    heap: Addresses, row: int, lane: int, day: int, now: int, units: int, weight_g: int, shadow: int
-) -> None:
-    """Add what one package costs to the plan being weighed."""
-    cost = open_cost(heap)
-    parts = _price(heap, row, lane, day, now, units, weight_g, shadow)
-    for c in range(SPLIT):
-        cost[c] += parts[c]
-        cost[TOTAL] += parts[c]
-
-
-@numba.njit(cache=True)
 def best_lane(
     heap: Addresses,
     order: int,
@@ -112,14 +101,14 @@ def best_lane(
     units: int,
     weight_g: int,
     shadow: int,
-) -> tuple[int, int]:
-    """Index (within the region) of the cheapest lane of the node, or ``NO_PLAN``; and its cost."""
+) -> tuple[int, int, Parts]:
+    """The cheapest lane of the node: its index within the region, or ``NO_PLAN``; its cost."""
     lanes = open_lanes(heap)
     region_lanes = open_region_lanes(heap)
     seen = open_seen(heap)
     usable = open_usable(heap)
     first = open_region_first(heap)[open_orders(heap).region[order]]
-    best, lowest = NO_PLAN, 0
+    best, lowest, parts_of_best = NO_PLAN, 0, (0, 0, 0, 0, 0, 0)
     for j in range(seen.reach_from[node], seen.reach_to[node]):
         lane = region_lanes[first + j]
         if not usable[j] or needs & ~lanes.offers[lane]:
@@ -127,8 +116,8 @@ def best_lane(
         parts = _price(heap, row0 + j, lane, day, now, units, weight_g, shadow)
         total = parts[0] + parts[1] + parts[2] + parts[3] + parts[4] + parts[5]
         if parts[0] != NO_PLAN and (best == NO_PLAN or total < lowest):
-            best, lowest = j, total
-    return best, lowest
+            best, lowest, parts_of_best = j, total, parts
+    return best, lowest, parts_of_best
 
 
 @numba.njit(cache=True)
@@ -208,14 +197,16 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
         if day < 0:
             seen.excluded[node] = X_CAPACITY if day == NO_DAY else X_CUTOFF
             return NO_PLAN
-        j, _ = best_lane(heap, order, row0, node, needs, day, now, units, weight, shadow)
+        j, total, parts = best_lane(heap, order, row0, node, needs, day, now, units, weight, shadow)
         if j == NO_PLAN:
             seen.excluded[node] = X_WEIGHT_BAND
             return NO_PLAN
         lane = region_lanes[region_first[orders.region[order]] + j]
         made = package[packages]
         made[0], made[1], made[2], made[3], made[4] = node, lane, row0 + j, day, units
-        add_cost(heap, row0 + j, lane, day, now, units, weight, shadow)
+        for c in range(SPLIT):
+            cost[c] += parts[c]
+        cost[TOTAL] += total
         grams[0] += carbon_grams(heap, lanes.mode[lane], lanes.distance_km[lane], weight)
         grams[1] += weight
         packages += 1

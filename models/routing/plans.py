@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses, copy, fill
-from models.ledger.stock import available, open_prices
+from models.ledger.stock import available, fetch_cell, open_prices
 from models.promising.calendar import NO_DAY, find_day
 from models.routing.arrays import (
+    COSTS,
     EXACT_LINES,
     MAX_PACKAGES,
     PLANS,
@@ -24,10 +25,8 @@ from models.routing.arrays import (
     open_holds,
     open_package,
     open_pick,
-    open_region_first,
-    open_region_lanes,
+    open_priced,
     open_seen,
-    open_singles,
     open_top,
     open_top_cost,
     open_top_nodes,
@@ -35,16 +34,15 @@ from models.routing.arrays import (
 )
 from models.routing.candidates import count_units, say_what_lacks, screen
 from models.routing.codes import C_PACKAGES, FEASIBLE, X_CAPACITY, X_CUTOFF, X_WEIGHT_BAND
-from models.routing.costs import (
-    TOTAL,
-    open_terms,
-)
-from models.routing.packages import NO_PLAN, add_cost, best_lane, weigh
+from models.routing.costs import SPLIT, TOTAL, open_terms
+from models.routing.packages import NO_PLAN, best_lane, weigh
 from models.routing.state import (
     open_orders,
 )
 
 EXACT_NODES = 20
+LOWEST = np.iinfo(np.int64).min
+NODE = COSTS  # column of ``priced`` behind the costs
 
 
 @numba.njit(cache=True)
@@ -87,35 +85,33 @@ def _offer(heap: Addresses, units: int) -> None:
 
 
 @numba.njit(cache=True)
-def _single(
+def _price_singles(
     heap: Addresses, order: int, row0: int, n: int, shared: int, total: int, found: int, now: int
-) -> None:
-    """Price every node that serves all units alone, and offer the three that cost least.
+) -> int:
+    """Price every candidate that serves all units alone; returns how many there are.
 
-    This is most of the work of most orders, so it does no more than that: costs are taken apart, and
-    the plan that wins is weighed, once it has won.
+    This is most of the work of most orders: which nodes are able is settled first, so that the loop
+    that prices them has nothing to guess.
     """
     candidates = open_candidates(heap)
-    cost = open_cost(heap)
-    cursor = open_cursor(heap)
-    package = open_package(heap)
+    priced = open_priced(heap)
     prices = open_prices(heap)
-    region_lanes = open_region_lanes(heap)
     seen = open_seen(heap)
-    singles = open_singles(heap)
     wants = open_wants(heap)
-    first = open_region_first(heap)[open_orders(heap).region[order]]
     horizon = open_terms(heap).horizon_days[0]
-    weight, needs, ranked = 0, 0, 0
+    weight, needs, able, ready = 0, 0, 0, 0
     for i in range(n):
         weight += wants.qty[i] * wants.weight[i]
         needs |= wants.need[i]
     count_units(heap, n, shared, found)
     for c in range(found):
-        node = candidates[c]
-        if seen.units[node] != total:
-            say_what_lacks(heap, n, node)
-            continue
+        if seen.units[candidates[c]] == total:
+            priced[able, NODE] = candidates[c]
+            able += 1
+        else:
+            say_what_lacks(heap, n, candidates[c])
+    for k in range(able):
+        node = priced[k, NODE]
         day = find_day(heap, node, now, total, horizon)
         if day < 0:
             seen.excluded[node] = X_CAPACITY if day == NO_DAY else X_CUTOFF
@@ -123,25 +119,38 @@ def _single(
         shadow = 0
         for i in range(n):
             shadow += wants.qty[i] * np.int64(prices[wants.sku[i], node])
-        j, costs = best_lane(heap, order, row0, node, needs, day, now, total, weight, shadow)
+        j, costs, parts = best_lane(heap, order, row0, node, needs, day, now, total, weight, shadow)
         if j == NO_PLAN:
             seen.excluded[node] = X_WEIGHT_BAND
             continue
-        place = min(ranked, PLANS)
-        while place > 0 and costs < singles.costs[place - 1]:
-            if place < PLANS:
-                singles[place] = singles[place - 1]
-            place -= 1
-        if place < PLANS:
-            singles.costs[place], singles.shadow[place] = costs, shadow
-            singles.node[place], singles.lane[place], singles.day[place] = node, j, day
-        ranked += 1
-    for k in range(min(ranked, PLANS)):
-        j, day, shadow = singles.lane[k], singles.day[k], singles.shadow[k]
-        fill(cost, 0)
-        add_cost(heap, row0 + j, region_lanes[first + j], day, now, total, weight, shadow)
-        package[0, 0], cursor[C_PACKAGES] = singles.node[k], 1
-        _offer(heap, total)
+        row = priced[ready]
+        for p in range(SPLIT):
+            row[p] = parts[p]
+        row[SPLIT], row[TOTAL], row[NODE] = 0, costs, node
+        ready += 1
+    return ready
+
+
+@numba.njit(cache=True)
+def _offer_singles(heap: Addresses, ready: int, units: int) -> None:
+    """Offer the three cheapest of the priced nodes; of equal ones the node declared first."""
+    cost = open_cost(heap)
+    cursor = open_cursor(heap)
+    package = open_package(heap)
+    priced = open_priced(heap)
+    cursor[C_PACKAGES] = 1
+    last, last_at = LOWEST, -1
+    for _ in range(min(ready, PLANS)):
+        best = -1
+        for k in range(ready):
+            costs = priced[k, TOTAL]
+            taken = costs < last or (costs == last and k <= last_at)
+            if not taken and (best < 0 or costs < priced[best, TOTAL]):
+                best = k
+        copy(priced[best, :NODE], cost)
+        package[0, 0] = priced[best, NODE]
+        _offer(heap, units)
+        last, last_at = priced[best, TOTAL], best
 
 
 @numba.njit(cache=True)
@@ -394,9 +403,11 @@ def choose(
     terms = open_terms(heap)
     top = open_top(heap)
     top_nodes = open_top_nodes(heap)
+    wants = open_wants(heap)
     fill(top.packages, 0)
     found = screen(heap, order, n)
-    _single(heap, order, row0, n, shared, total, found, now)
+    ready = _price_singles(heap, order, row0, n, shared, total, found, now)
+    _offer_singles(heap, ready, total)
     if top.packages[0] == 0:
         limit = 1 if orders.no_split[order] else terms.max_packages[0]
         kept = _rank_partial(heap, order, row0, n, shared, found, now)
@@ -410,4 +421,7 @@ def choose(
         return 0
     size = top.packages[0]
     copy(top_nodes[0, :size], pick)
+    for i in range(n):
+        for k in range(size):
+            fetch_cell(heap, wants.sku[i], pick[k])
     return weigh(heap, order, row0, n, shared, size, now)

@@ -144,7 +144,8 @@ class StockMachine(RuleBasedStateMachine):
         table = self.heap[Slot.CELLS]
         for place, cell in self.books.items():
             row = table[place]
-            mine = (int(row["on_hand"]), int(row["reserved"]), int(row["safety"]))
+            safety = int(self.heap[Slot.SAFETY][place])
+            mine = (int(row["on_hand"]), int(row["reserved"]), safety)
             assert mine == (cell.on_hand, cell.reserved, cell.safety)
             assert int(self.heap[Slot.FREE_SEEN][place]) == self.seen[place]
             assert stock.available(self.heap.addresses, *place) == cell.available
