@@ -18,7 +18,7 @@ demo: .venv/ready ## Route ten months of real orders, and show what came of it
 	@$(BIN)/crossdock replay examples/online-retail/log --lake out/online-retail --fresh
 
 test: .venv/ready ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: .venv/ready ## Lint, types, architecture
 	$(BIN)/ruff format --check .
