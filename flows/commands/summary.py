@@ -135,6 +135,7 @@ def _speed(summary: Summary) -> RichTable:
     rate = summary.decisions_per_second
     table.add_row("decisions", f"{summary.decisions:,}")
     table.add_row("decisions per second of routing", f"{rate:,.0f}" if rate else "-")
+    table.add_row("routing time per decision, mean ms", f"{1e3 / rate:.3f}" if rate else "-")
     for label, value in (("p50", summary.decision_ms_p50), ("p99", summary.decision_ms_p99)):
         table.add_row(f"slice read to decided, {label} ms", f"{value:.2f}" if value else "-")
     table.add_row("exceptions raised", f"{summary.exceptions:,}")
