@@ -15,7 +15,8 @@ from bench import loops
 from bench.latency import decision_ms
 from bench.profile import profile_log
 from flows.logs.parquet import ParquetLog
-from flows.route import RouteJob, build, run
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
 from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"
@@ -37,8 +38,8 @@ class Figure:
 def log_to_lake(log: ParquetLog, lake: Path) -> float:
     """Seconds from log to lake through the flow."""
     began = time.perf_counter()
-    job = RouteJob.open(log.path, lake)
-    run(build(job.source(), job))
+    job = RouteJob.open(log, lake)
+    run(LogSource(log, job.starts, guard=job.guard), job)
     return time.perf_counter() - began
 
 

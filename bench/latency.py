@@ -4,7 +4,8 @@ from pathlib import Path
 
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog
-from flows.route import RouteJob, build, run
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
 
 
 def decision_ms(log: ParquetLog, lake: Path) -> tuple[float, float]:
@@ -12,8 +13,8 @@ def decision_ms(log: ParquetLog, lake: Path) -> tuple[float, float]:
 
     The slices that set the network up come before any order and are not counted, as they hold none.
     """
-    job = RouteJob.open(log.path, lake)
-    run(build(job.source(speed=1.0), job))
+    job = RouteJob.open(log, lake)
+    run(LogSource(log, job.starts, speed=1.0, guard=job.guard), job)
     query = "SELECT p50_ms, p99_ms FROM decision_latency WHERE partition IS NULL"
     with connect_reader(lake) as reader:
         p50, p99 = reader.execute(query).fetchall()[0]

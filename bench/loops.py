@@ -19,8 +19,8 @@ import pyarrow as pa
 
 from flows.lake.connection import open_lake
 from flows.lake.layout import Identity, create_or_check, landing
+from flows.logs.log import SLICE_RECORDS
 from flows.logs.parquet import ParquetLog
-from flows.logs.source import SLICE_RECORDS
 from models.inference import load_model
 from models.routing.features import N_FEATURES
 from models.routing.fold import RouteState, advance

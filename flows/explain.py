@@ -29,8 +29,14 @@ def explain_order(connection: duckdb.DuckDBPyConnection, order_id: OrderId) -> l
     """
     decisions = _rows(connection, _DECISIONS, [order_id])
     if not decisions:
-        raise InputError(f"no decision about order {order_id}{_similar(connection, order_id)}")
+        raise InputError(f"no decision about order {order_id!r}{_similar(connection, order_id)}")
     return [_explanation(connection, row) for row in decisions]
+
+
+def placements(connection: duckdb.DuckDBPyConnection, e: Explanation) -> list[tuple[str, int]]:
+    """Where the order ships from as it stands: nodes and units, handed over or not."""
+    rows = _rows(connection, _PLACED, [e.tenant, e.network, e.order_id])
+    return [(row["node"], row["units"]) for row in rows]
 
 
 def latest_only(explanations: list[Explanation]) -> list[Explanation]:
@@ -93,7 +99,7 @@ def _code(code: int) -> str:
 def _similar(connection: duckdb.DuckDBPyConnection, order_id: OrderId) -> str:
     found = _rows(connection, _CLOSE, {"id": order_id, "n": CLOSE_MATCHES, "least": _SIMILAR})
     if not found:
-        return "; see which there are with: crossdock sql 'SELECT order_id FROM orders LIMIT 5'"
+        return "; see which there are with: crossdock sql 'SELECT order_id FROM orders' --lake LAKE"
     return f"; similar: {', '.join(row['order_id'] for row in found)}"
 
 
@@ -121,6 +127,16 @@ SELECT line_no, sku, node, qty, event, ship_date FROM allocations
 WHERE tenant = ? AND network = ? AND order_id = ? AND position = ?
     AND event IN ('placed', 'planned')
 ORDER BY "index"
+"""
+_PLACED = """
+SELECT
+    node,
+    sum(CASE event WHEN 'placed' THEN qty WHEN 'released' THEN -qty ELSE 0 END)::BIGINT AS units
+FROM allocations
+WHERE tenant = ? AND network = ? AND order_id = ?
+GROUP BY node
+HAVING units > 0
+ORDER BY min((position, "index"))
 """
 _EXCEPTIONS = """
 SELECT code, severity, node, sku, qty, raised_at FROM exceptions

@@ -5,9 +5,18 @@ import os
 from pathlib import Path
 
 
+def make_directory(path: Path) -> None:
+    """Make a directory, and what is missing above it, so that they survive a power cut."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(exist_ok=True)
+    sync_directory(path.parent)
+
+
 def publish(path: Path, content: bytes | memoryview) -> None:
     """Write, flush to disk, then rename: the file appears whole, and survives a power cut."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:

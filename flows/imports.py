@@ -13,7 +13,7 @@ import fcntl
 import heapq
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +22,7 @@ from pathlib import Path
 from flows.files import sync_directory
 from flows.import_clock import Clock
 from flows.import_lines import Advanced, check_inputs, name_of, read_lines
+from flows.logs import appending
 from flows.logs.parquet import LogWriter, ParquetLog
 from schemas.codec import Refusal, decode_line, key_of
 from schemas.codes import DeadLetterReason
@@ -102,6 +103,11 @@ def import_log(
 def _add(files: Sequence[Path], out: Path, advanced: Advanced, partitions: int | None) -> Imported:
     with LogWriter(out) as holder:  # nobody else writes meanwhile
         log = holder.log
+        if holder.completed:
+            raise InputError(
+                f"{out}: an import that was interrupted has just been completed; if these files "
+                "were not part of it, run the command again"
+            )
         if partitions not in (None, log.partitions):
             raise InputError(
                 f"{out} has {log.partitions} partitions, not {partitions}; leave out --partitions"
@@ -158,13 +164,13 @@ def _record_time(event: Event) -> datetime:
 @contextmanager
 def _staged(out: Path) -> Iterator[Path]:
     """A place beside the log to build in; gone afterwards, whatever happens short of a kill."""
-    place = out.absolute()
-    staging = place.with_name(f".{place.name}.partial")
+    staging = appending.staging_of(out)
     _remove_leftover(staging, out)
     try:
         yield staging
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if not appending.is_pending(out):
+            shutil.rmtree(staging, ignore_errors=True)
 
 
 def _remove_leftover(staging: Path, out: Path) -> None:
@@ -181,19 +187,13 @@ def _remove_leftover(staging: Path, out: Path) -> None:
 
 
 def _move(staged: ParquetLog, log: ParquetLog) -> None:
-    """Make the staged segments the log's next ones. Each is whole, so a kill leaves a whole log."""
-    _rename_into(log.path / "dead-letters", (staged.path / "dead-letters").glob("*.parquet"))
+    """Make the staged segments the log's next ones."""
+    letters = (staged.path / "dead-letters").glob("*.parquet")
+    files = [(f"dead-letters/{f.name}", f"dead-letters/{f.name}") for f in sorted(letters)]
     for partition in range(log.partitions):
         end = log.end(partition)
         for segment in staged.segments(partition):
-            folder = log.path / segment.path.parent.name
-            folder.mkdir(exist_ok=True)
-            rest = segment.path.name.partition("-")[2]
-            segment.path.rename(folder / f"{end + segment.first:020d}-{rest}")
-            sync_directory(folder)
-
-
-def _rename_into(folder: Path, files: Iterable[Path]) -> None:
-    for file in files:
-        folder.mkdir(exist_ok=True)
-        file.rename(folder / file.name)
+            folder, rest = segment.path.parent.name, segment.path.name.partition("-")[2]
+            final = f"{folder}/{end + segment.first:020d}-{rest}"
+            files.append((f"{folder}/{segment.path.name}", final))
+    appending.move(log.path, files)

@@ -12,6 +12,7 @@ Run it by ``crossdock replay``, or as any Bytewax flow:
 """
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -29,14 +30,16 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
 from flows.checkpoints import Checkpoints, Origin
+from flows.guard import Guard
 from flows.lake.writer import LakeWriter, create_or_open_writer
+from flows.logs.log import Log, ReadSlice
 from flows.logs.parquet import ParquetLog
-from flows.logs.source import SLICE_RECORDS, LogSource, ReadSlice
+from flows.logs.source import LogSource
 from flows.settings import Settings
 from models.inference import ARTIFACTS, Model, load_model, runtime_fingerprint
 from models.policy.document import Policy, parse_policy
 from models.routing.fold import RouteState, advance
-from schemas.errors import InputError
+from schemas.errors import CrossdockError, InputError, LogError
 from schemas.tables import SCHEMAS, Effects, Table
 
 Progress = Callable[[int], None]
@@ -57,19 +60,27 @@ def build(source: Source[Read], job: "RouteJob") -> Dataflow:
 
 def replay(log: str, lake: str, policy: str = "") -> Dataflow:
     """The flow over a recorded log at full speed, for ``python -m bytewax.run``."""
-    job = RouteJob.open(Path(log), Path(lake), policy_file=Path(policy) if policy else None)
-    return build(job.source(), job)
-
-
-def run(flow: Dataflow) -> None:
-    """Run a flow on one worker; what went wrong in a step is raised as it was raised there."""
     try:
-        cli_main(flow)
+        recorded = ParquetLog(Path(log))
+        job = RouteJob.open(recorded, Path(lake), policy_file=Path(policy) if policy else None)
+    except CrossdockError as error:
+        sys.stderr.write(f"flows.route: {error}\n")
+        raise SystemExit(2) from error
+    return build(LogSource(recorded, job.starts), job)
+
+
+def run(source: Source[Read], job: "RouteJob") -> None:
+    """Run the flow on one worker until its source ends; raises what kept a step from going on."""
+    job.guard.keeps_failures = True
+    try:
+        cli_main(build(source, job))
     except BytewaxRuntimeError as error:
         cause: BaseException | None = error
         while isinstance(cause, BytewaxRuntimeError):
             cause = cause.__cause__
         raise (error if cause is None else cause) from None
+    if job.guard.failure is not None:
+        raise job.guard.failure
 
 
 class RouteJob:
@@ -77,7 +88,7 @@ class RouteJob:
 
     def __init__(
         self,
-        log: ParquetLog,
+        log: Log,
         writer: LakeWriter,
         checkpoints: Checkpoints,
         states: Sequence[RouteState],
@@ -90,12 +101,13 @@ class RouteJob:
         self.starts = {state.partition: state.position + 1 for state in states}
         self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
         self.progress: Progress = lambda _records: None
+        self.guard = Guard()
         self._sinks = 0
 
     @classmethod
     def open(
         cls,
-        log_path: Path,
+        log: Log,
         lake_path: Path,
         *,
         policy_file: Path | None = None,
@@ -105,7 +117,7 @@ class RouteJob:
         """Open log and lake and take up where the lake left off.
 
         Args:
-            log_path: a recorded log.
+            log: recorded or live.
             lake_path: a lake of this log, or a place for a new one.
             policy_file: decides in place of the log's own policies.
             partitions: of the log; all without.
@@ -115,27 +127,24 @@ class RouteJob:
             CrossdockError: log, lake, policy or model cannot be used; the message says why.
         """
         chosen = settings or Settings()
-        log = ParquetLog(log_path)
         override, override_sha256 = _override(policy_file)
         mine = range(log.partitions) if partitions is None else sorted(set(partitions))
         for partition in mine:
             if not 0 <= partition < log.partitions:
                 raise InputError(
-                    f"{log_path} has partitions 0 to {log.partitions - 1}, no {partition}"
+                    f"{log.name} has partitions 0 to {log.partitions - 1}, no {partition}"
                 )
         origin = Origin(log.id, override_sha256, runtime_fingerprint())
         writer = create_or_open_writer(lake_path, log.id, override_sha256)
         try:
             store = Checkpoints(lake_path / "state", origin, chosen.checkpoint_seconds)
+            for partition in mine:
+                _check_end(log, partition, writer.high_water(partition))
             states = [store.load(p, writer.high_water(p), override) for p in mine]
         except BaseException:
             writer.abort()
             raise
         return cls(log, writer, store, states, [*chosen.model_dirs, ARTIFACTS])
-
-    def source(self, slice_records: int = SLICE_RECORDS, speed: float | None = None) -> LogSource:
-        """The log from where each partition's state stands."""
-        return LogSource(self.log, self.starts, slice_records, speed)
 
     def remaining(self) -> int:
         """Records that are still to be read."""
@@ -145,6 +154,9 @@ class RouteJob:
         """Take a slice: decide, measure, and take a checkpoint now and then."""
         state = self.states[read.piece.partition]
         effects = advance(state, read.piece, self.scorer_of)
+        if read.refused is not None:
+            effects = _with_refused(effects, read)
+            state.position = effects.position
         elapsed_ms = (time.monotonic() - read.read_at) * 1e3
         self.checkpoints.offer(state, self.writer.high_water(state.partition))
         self.progress(len(read.piece))
@@ -158,8 +170,9 @@ class RouteJob:
     def sink_closed(self) -> None:
         """A worker is done; the last one closes the job."""
         self._sinks -= 1
-        if self._sinks == 0:
-            self.close()
+        if self._sinks == 0 and self.guard.failure is None:
+            with self.guard:
+                self.close()
 
     def close(self) -> None:
         """Keep the states for the next run while the rest is committed."""
@@ -183,7 +196,11 @@ class _Fold(StatefulBatchLogic[ReadSlice, Effects, None]):
         self.job = job
 
     def on_batch(self, values: list[ReadSlice]) -> tuple[Iterable[Effects], bool]:
-        return [self.job.advance(read) for read in values], StatefulBatchLogic.RETAIN
+        made: list[Effects] = []
+        if self.job.guard.failure is None:
+            with self.job.guard:
+                made += [self.job.advance(read) for read in values]
+        return made, StatefulBatchLogic.RETAIN
 
     def snapshot(self) -> None:
         """Nothing: see ``flows.checkpoints``."""
@@ -195,8 +212,10 @@ class _LakePartition(StatelessSinkPartition[Written]):
         job.sink_opened()
 
     def write_batch(self, items: list[Written]) -> None:
-        for _, effects in items:
-            self.job.writer.put(effects)
+        if self.job.guard.failure is None:
+            with self.job.guard:
+                for _, effects in items:
+                    self.job.writer.put(effects)
 
     def close(self) -> None:
         self.job.sink_closed()
@@ -210,11 +229,29 @@ class _LakeSink(DynamicSink[Written]):
         return _LakePartition(self.job)
 
 
+def _check_end(log: Log, partition: int, high_water: int) -> None:
+    """Refuse a log that ends before the lake does: what is written to it next would be dropped."""
+    end = log.end(partition)
+    if end <= high_water:
+        raise LogError(
+            f"{log.name}: partition {partition} ends at position {end}, but the lake holds effects "
+            f"up to {high_water}: records are missing; restore them, or begin a new lake"
+        )
+
+
+def _with_refused(effects: Effects, read: ReadSlice) -> Effects:
+    """The effects with what was no record among them, in order of position."""
+    letters = [t for t in (effects.tables.get(Table.DEAD_LETTERS), read.refused) if t is not None]
+    merged = pa.concat_tables([t.cast(SCHEMAS[Table.DEAD_LETTERS]) for t in letters])
+    ordered = merged.sort_by([("position", "ascending"), ("index", "ascending")])
+    return Effects(effects.partition, read.last, {**effects.tables, Table.DEAD_LETTERS: ordered})
+
+
 def _measurement(read: ReadSlice, effects: Effects, elapsed_ms: float) -> pa.Table:
     decisions = effects.tables.get(Table.DECISIONS)
     row = {
         "partition": effects.partition,
-        "first_position": int(read.piece.positions[0]),
+        "first_position": read.first,
         "position": effects.position,
         "records": len(read.piece),
         "decisions": decisions.num_rows if decisions is not None else 0,

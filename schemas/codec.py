@@ -5,6 +5,7 @@ fail, shift or join its neighbours; then the objects become columns, kind by kin
 raises for bad input: what cannot be decoded comes back as a ``Refusal`` with its line and reason.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from typing import Any, Union
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from schemas.codes import DeadLetterReason
@@ -40,6 +42,8 @@ class _TypeOnly(msgspec.Struct):
 
 _TYPE_DECODER = msgspec.json.Decoder(_TypeOnly)
 _ENCODER = msgspec.json.Encoder()
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+"""An escaped NUL, not an escaped backslash before the word u0000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +72,34 @@ def decode_line(raw: bytes, line_no: int) -> Event | Refusal:
         event: Event = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Refusal(line_no, *_explain(raw, error), raw)
-    for instant in (event.time, event.recordedtime):
+    fault = _fault(event, raw)
+    return Refusal(line_no, DeadLetterReason.SCHEMA_INVALID, fault, raw) if fault else event
+
+
+def _fault(event: Event, raw: bytes) -> str:
+    """What the types do not say and yet must hold; empty if it does."""
+    if b"\\u0000" in raw and _NUL.search(raw):
+        return "a string holds the character NUL"
+    if "/" in event.tenant or "/" in event.network:
+        return f"tenant {event.tenant!r}, network {event.network!r}: neither may hold a slash"
+    instants, numbered = _IN_DATA[type(event)]
+    data = event.data  # type: ignore[attr-defined]
+    for instant in (event.time, event.recordedtime, *(getattr(data, name) for name in instants)):
         if instant is not None and not 1 < instant.year < 9999:
-            detail = f"time {instant.isoformat()} is out of range"
-            return Refusal(line_no, DeadLetterReason.SCHEMA_INVALID, detail, raw)
-    return event
+            return f"time {instant.isoformat()} is out of range"
+    if numbered and len(data.lines) > 1:
+        numbers = {line.line_no for line in data.lines}
+        if len(numbers) < len(data.lines):
+            return "lines: two of them have the same line_no"
+    return ""
+
+
+def _in_data(cls: type[Event]) -> tuple[tuple[str, ...], bool]:
+    """Which fields of the data are instants, and whether it has numbered lines."""
+    kind = data_type(KIND_OF[cls])
+    instants = tuple(f.name for f in kind if pa.types.is_timestamp(f.type))
+    lines = kind.field("lines").type if kind.get_field_index("lines") >= 0 else None
+    return instants, lines is not None and lines.value_type.get_field_index("line_no") >= 0
 
 
 def _explain(raw: bytes, error: Exception) -> tuple[DeadLetterReason, str]:
@@ -85,6 +112,9 @@ def _explain(raw: bytes, error: Exception) -> tuple[DeadLetterReason, str]:
     return DeadLetterReason.SCHEMA_INVALID, str(error)
 
 
+_IN_DATA = {cls: _in_data(cls) for cls in EVENT_CLASSES.values()}
+
+
 def key_of(event: Event) -> NetworkKey:
     """The network this record belongs to."""
     return network_key(event.tenant, event.network)
@@ -92,6 +122,24 @@ def key_of(event: Event) -> NetworkKey:
 
 def to_slice(events: Sequence[Event], partition: int, first_position: int) -> Slice:
     """Records in log order as a slice whose positions start at ``first_position``."""
+    positions = np.arange(first_position, first_position + len(events), dtype=np.int64)
+    return to_slice_at(events, partition, positions, [e.recordedtime or e.time for e in events])
+
+
+def to_slice_at(
+    events: Sequence[Event],
+    partition: int,
+    positions: npt.NDArray[np.int64],
+    recorded: Sequence[datetime],
+) -> Slice:
+    """Records in log order as a slice.
+
+    Args:
+        events: the records.
+        partition: of the log.
+        positions: (n,) position of each, increasing.
+        recorded: record time of each.
+    """
     kinds = np.fromiter((KIND_OF[type(e)] for e in events), np.int8, len(events))
     offsets = np.zeros(len(events), np.int32)
     data: dict[Kind, pa.RecordBatch] = {}
@@ -106,13 +154,12 @@ def to_slice(events: Sequence[Event], partition: int, first_position: int) -> Sl
             pa.array([e.source for e in events], pa.string()),
             pa.array([e.subject for e in events], pa.string()),
             _instants([e.time for e in events]),
-            _instants([e.recordedtime or e.time for e in events]),
+            _instants(recorded),
             pa.array([e.tenant for e in events], pa.string()),
             pa.array([e.network for e in events], pa.string()),
         ],
         schema=ENVELOPE_SCHEMA,
     )
-    positions = np.arange(first_position, first_position + len(events), dtype=np.int64)
     return Slice(partition, positions, kinds, offsets, envelope, data)
 
 
@@ -130,11 +177,11 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
     if pa.types.is_timestamp(kind):
         return _instants(values)
     if pa.types.is_string(kind) and values and isinstance(values[0], Enum):
-        values = [v.value for v in values]
+        values = [v._value_ for v in values]  # the property costs as much as all the rest
     return pa.array(values, kind)
 
 
-def _instants(values: list[datetime | None]) -> pa.Array:
+def _instants(values: Sequence[datetime | None]) -> pa.Array:
     return pa.array(values, pa.timestamp("us", "UTC"))
 
 

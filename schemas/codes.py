@@ -304,3 +304,4 @@ class DeadLetterReason(IntEnum):
     QUANTITY_OVERFLOW = 6
     UNKNOWN_NODE = 7
     MORE_THAN_RESERVED = 8
+    WRONG_PARTITION = 9  # its network lives in another partition of the log

@@ -15,6 +15,9 @@ from msgspec import Meta
 Id = Annotated[str, Meta(min_length=1, max_length=128)]
 """An id or a code: not empty, at most 128 characters."""
 
+Name = Annotated[str, Meta(min_length=1, max_length=128, extra_json_schema={"pattern": "^[^/]+$"})]
+"""A tenant or a network: an id without a slash, since the two are joined by one. The codec checks."""
+
 Instant = Annotated[datetime, Meta(tz=True)]
 """A point in time with its zone; stored as UTC microseconds."""
 
@@ -32,8 +35,8 @@ class Event(msgspec.Struct, tag_field="type", kw_only=True, frozen=True):
     source: Id
     subject: Id
     time: Instant
-    tenant: Id
-    network: Id
+    tenant: Name
+    network: Name
     specversion: Literal["1.0"] = "1.0"
     recordedtime: Instant | None = None
     dataschema: Literal["crossdock/1"] = "crossdock/1"

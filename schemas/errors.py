@@ -32,3 +32,7 @@ class ModelError(CrossdockError):
 
 class CheckpointError(CrossdockError):
     """A checkpoint that cannot be read; the caller falls back to an older one or to the log."""
+
+
+class BrokerError(CrossdockError):
+    """A cluster that cannot be reached, refuses an option, or has topics that would not do."""

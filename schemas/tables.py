@@ -160,6 +160,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("reason", pa.string()),  # DeadLetterReason
             ("detail", pa.string()),
             ("at", INSTANT),
+            ("raw", pa.binary()),  # of what was no record; null where a record had no effect
         ]
     ),
     Table.MEASUREMENTS: pa.schema(

@@ -9,11 +9,12 @@ from rich.text import Text
 
 from flows.commands.output import console, print_json, table
 from flows.commands.plans import cost_table, hours, plan_table
-from flows.explain import explain_order, latest_only
+from flows.explain import explain_order, latest_only, placements
 from flows.explain_texts import Language, Texts, texts_in
 from flows.explanation import Explanation
 from flows.lake.diagnosis import explained
 from flows.lake.query import connect_reader
+from schemas.codes import DecisionKind
 from schemas.ids import OrderId
 
 
@@ -30,6 +31,7 @@ def explain(
     """
     with connect_reader(lake) as connection, explained(lake):
         found = explain_order(connection, OrderId(order_id))
+        standing = [(e, placements(connection, e)) for e in latest_only(found)]
     if as_json:
         decisions = found if every else latest_only(found)
         print_json({"order_id": order_id, "decisions": decisions})
@@ -37,14 +39,19 @@ def explain(
     texts = texts_in(lang)
     if every:
         console().print(_history(found, texts))
-    for explanation in latest_only(found):
-        _print(explanation, texts)
+    for explanation, placed in standing:
+        _print(explanation, placed, texts)
+    if not every and len(found) > len(standing):
+        console().print(Text(texts.label("earlier").format(n=len(found))))
 
 
-def _print(explanation: Explanation, texts: Texts) -> None:
+def _print(explanation: Explanation, placed: list[tuple[str, int]], texts: Texts) -> None:
     out = console()
     title = f"{texts.label('order')} {explanation.order_id}"
-    out.print(table(title, ("", ""), list(_facts(explanation, texts))))
+    facts = [*_facts(explanation, texts), (texts.label("ships_from"), _standing(placed, texts))]
+    out.print(table(title, ("", ""), facts))
+    if explanation.kind == DecisionKind.CANCEL.name:
+        return
     out.print(plan_table(explanation, texts))
     if explanation.plans:
         out.print(cost_table(explanation, texts))
@@ -52,6 +59,12 @@ def _print(explanation: Explanation, texts: Texts) -> None:
     out.print(_candidates(explanation, texts))
     if explanation.exceptions:
         out.print(_exceptions(explanation, texts))
+
+
+def _standing(placed: list[tuple[str, int]], texts: Texts) -> str:
+    """Where the order ships from, whichever decision placed it there."""
+    told = [texts.label("ships_units").format(node=n, units=f"{u:,}") for n, u in placed]
+    return "\n".join(told) or texts.label("ships_nowhere")
 
 
 def _facts(e: Explanation, texts: Texts) -> Iterator[tuple[str, Any]]:

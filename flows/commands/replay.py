@@ -16,10 +16,14 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from flows.commands.output import error_console
 from flows.commands.summary import print_summary, summarise
 from flows.lake.diagnosis import CATALOG
-from flows.logs.source import SLICE_RECORDS
-from flows.route import RouteJob, build, run
+from flows.lake.lock import WriterLock
+from flows.logs.log import SLICE_RECORDS
+from flows.logs.parquet import ParquetLog
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
 from flows.warmup import warm_up
 from schemas.errors import InputError, LakeError
 
@@ -53,9 +57,12 @@ def replay(
     pace = _speed(speed)
     if fresh:
         _remove(lake)
-    job = RouteJob.open(log, lake, policy_file=policy, partitions=partition)
+    recorded = ParquetLog(log)
+    job = RouteJob.open(recorded, lake, policy_file=policy, partitions=partition)
+    if not job.remaining():
+        error_console().print(f"{lake} is up to date: {log} holds nothing new.", markup=False)
     try:
-        _run(job, slice_records, pace)
+        _run(job, LogSource(recorded, job.starts, slice_records, pace, guard=job.guard))
     except BaseException:
         job.abort()
         raise
@@ -83,10 +90,14 @@ def _remove(lake: Path) -> None:
         return
     if not (lake / CATALOG).is_file():
         raise LakeError(f"--fresh: {lake} is no lake (it has no {CATALOG}); remove it yourself")
-    shutil.rmtree(lake)
+    lock = WriterLock(lake)  # a job that writes it is not to find it gone
+    try:
+        shutil.rmtree(lake)
+    finally:
+        lock.release()
 
 
-def _run(job: RouteJob, slice_records: int, speed: float | None) -> None:
+def _run(job: RouteJob, source: LogSource) -> None:
     """Run the flow with a bar on standard error."""
     console = Console(stderr=True)
     with console.status("compiling the kernels (once per version)…"):
@@ -102,4 +113,4 @@ def _run(job: RouteJob, slice_records: int, speed: float | None) -> None:
     with Progress(*columns, console=console, disable=quiet) as bar:
         task = bar.add_task("routing", total=job.remaining())
         job.progress = lambda records: bar.advance(task, records)
-        run(build(job.source(slice_records, speed), job))
+        run(source, job)

@@ -108,6 +108,8 @@ def write_parquet(rows: Rows, out: Path) -> int:
     Raises:
         InputError: the directory is missing, or a column has a type that Parquet has not.
     """
+    if out.is_dir():
+        raise InputError(f"--parquet {out} is a directory; name a file")
     if not out.absolute().parent.is_dir():
         raise InputError(f"--parquet {out}: its directory does not exist; make it first")
     partial = out.with_name(f".{out.name}.partial")

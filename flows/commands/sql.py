@@ -55,8 +55,15 @@ def sql(
         elif sys.stdin.isatty():
             _prompt(reader, show, limit)
         else:
-            for statement in reader.statements(sys.stdin.read()):
+            for statement in reader.statements(_standard_input()):
                 show(reader.run(statement, limit))
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"standard input is not UTF-8: byte {error.start} is no text") from error
 
 
 def _show(as_json: bool, as_csv: bool, parquet: Path | None, limit: int | None) -> Show:

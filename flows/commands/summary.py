@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 
 from flows.commands.output import console
 from flows.lake.query import connect_reader
+from flows.logs.parquet import read_dead_letters
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Summary:
     networks: list[dict[str, Any]]
     nodes: list[dict[str, Any]]
     dead_letters: int
+    import_dead_letters: int
     exceptions: int
     decisions: int
     decisions_per_second: float | None
@@ -31,7 +33,8 @@ class Summary:
 
 
 def summarise(lake: Path, log: Path) -> Summary:
-    """Read the summary of a lake."""
+    """Read the summary of a lake, and what the import of its log had to leave out."""
+    letters = read_dead_letters(log)
     with connect_reader(lake) as connection:
         latency = _rows(connection, "SELECT * FROM decision_latency")
         spent = _rows(
@@ -50,6 +53,7 @@ def summarise(lake: Path, log: Path) -> Summary:
             networks=_rows(connection, "SELECT * FROM routing_summary ORDER BY tenant, network"),
             nodes=_rows(connection, "SELECT * FROM units_per_node ORDER BY ALL"),
             dead_letters=_count(connection, "dead_letters"),
+            import_dead_letters=letters.num_rows if letters is not None else 0,
             exceptions=_count(connection, "exceptions"),
             decisions=_count(connection, "decisions"),
             decisions_per_second=int(spent["decisions"] or 0) / seconds if seconds else None,
@@ -98,9 +102,9 @@ _FIGURES = (
     ("held", "held", "{:,}"),
     ("cancelled", "cancelled", "{:,}"),
     ("split over several nodes", "splits", "{:,}"),
-    ("packages per order", "packages_per_order", "{:.3f}"),
-    ("units served of those ordered", "fill_rate", "{:.2%}"),
-    ("cost of all plans", "cost_minor", "{:,.2f}"),
+    ("nodes per order", "nodes_per_order", "{:.3f}"),
+    ("units placed of those ordered", "fill_rate", "{:.2%}"),
+    ("cost of every plan decided", "cost_minor", "{:,.2f}"),
     ("cost per order", "cost_minor_per_order", "{:,.2f}"),
     ("carbon per order, g CO2e", "carbon_g_per_order", "{:,.0f}"),
     ("late risk, mean", "late_risk", "{:.1%}"),
@@ -139,5 +143,6 @@ def _speed(summary: Summary) -> RichTable:
     for label, value in (("p50", summary.decision_ms_p50), ("p99", summary.decision_ms_p99)):
         table.add_row(f"slice read to decided, {label} ms", f"{value:.2f}" if value else "-")
     table.add_row("exceptions raised", f"{summary.exceptions:,}")
-    table.add_row("dead letters", f"{summary.dead_letters:,}")
+    table.add_row("records the router refused", f"{summary.dead_letters:,}")
+    table.add_row("dead letters of the import", f"{summary.import_dead_letters:,}")
     return table

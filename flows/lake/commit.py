@@ -25,7 +25,7 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from flows.files import sync_directory
+from flows.files import make_directory, sync_directory
 from flows.lake.batches import Batch, stamped
 from flows.lake.connection import ALIAS, DATA, quoted
 from flows.lake.diagnosis import explain, is_busy
@@ -110,7 +110,7 @@ class Committer:
 
     def _write_file(self, table: str, rows: pa.Table) -> Path:
         folder = self._path.resolve() / DATA / "main" / table
-        folder.mkdir(parents=True, exist_ok=True)
+        make_directory(folder)
         file = folder / f"commit-{uuid.uuid4()}.parquet"
         try:
             frame = pl.DataFrame(pl.from_arrow(rows, rechunk=False))

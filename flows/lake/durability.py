@@ -27,7 +27,7 @@ def durable_transaction(connection: duckdb.DuckDBPyConnection, path: Path) -> It
     connection.execute("BEGIN")
     try:
         yield
-        _flush(_files(path) - before)
+        _flush(_files(path) - before, (path / DATA).parent)
         connection.execute("COMMIT")
     except BaseException:
         roll_back(connection)
@@ -48,8 +48,10 @@ def _files(path: Path) -> set[Path]:
     return set((path / DATA).rglob("*.parquet"))
 
 
-def _flush(files: set[Path]) -> None:
-    for place in sorted(files | {file.parent for file in files}):
+def _flush(files: set[Path], root: Path) -> None:
+    """Make new files durable, and the directories that may be new with them."""
+    folders = {p for file in files for p in file.parents if p.is_relative_to(root)}
+    for place in sorted(files | folders):
         handle = os.open(place, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -17,6 +17,7 @@ from typing import Self
 
 import duckdb
 
+from flows.files import make_directory
 from flows.lake.batches import to_batch
 from flows.lake.commit import Committer, no_crash
 from flows.lake.connection import open_lake
@@ -203,4 +204,4 @@ def _prepare_directory(path: Path) -> None:
             raise LakeError(
                 f"{path} is no lake: it has no {CATALOG} but {others[0]}; choose a new directory"
             )
-    path.mkdir(parents=True, exist_ok=True)
+    make_directory(path)

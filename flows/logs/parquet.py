@@ -17,7 +17,6 @@ import fcntl
 import json
 import re
 import uuid
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,10 +28,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.files import digest, publish
+from flows.logs import appending
+from flows.logs.log import partition_of
 from schemas.codec import Refusal, key_of, to_slice
 from schemas.envelope import Event
 from schemas.errors import LogError
-from schemas.ids import LogId, NetworkKey
+from schemas.ids import LogId
 from schemas.kinds import ENVELOPE_SCHEMA, KIND_OF_TAG, Kind, data_type, defaults
 from schemas.slices import Slice
 
@@ -41,11 +42,6 @@ SEGMENT_RECORDS = 32_768
 """Records per segment: some 2 MB of compressed orders, 20 ms to read."""
 
 _SEGMENT_NAME = re.compile(r"^(\d{20})-(\d{7})-([0-9a-f]{16})\.parquet$")
-
-
-def partition_of(key: NetworkKey, partitions: int) -> int:
-    """The partition a network lives in: CRC-32 of its key, so that every writer agrees."""
-    return zlib.crc32(key.encode()) % partitions
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +64,7 @@ class ParquetLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.name = str(path)
         head = path / "log.json"
         try:
             described = json.loads(head.read_bytes())
@@ -191,6 +188,9 @@ class LogWriter:
 
     Records are buffered per partition and published as segments of at most ``segment_records``;
     ``flush`` publishes what is buffered.
+
+    Attributes:
+        completed: whether opening it completed an import that had been interrupted.
     """
 
     def __init__(self, path: Path, *, segment_records: int = SEGMENT_RECORDS) -> None:
@@ -202,6 +202,7 @@ class LogWriter:
         except OSError as error:
             self._lock.close()
             raise LogError(f"{path} is being written by another process") from error
+        self.completed = appending.complete(path)
         self._ends = [self.log.end(p) for p in range(self.log.partitions)]
         self._buffers: list[list[Event]] = [[] for _ in range(self.log.partitions)]
 

@@ -12,19 +12,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from flows.guard import Guard
+from flows.logs.log import SLICE_RECORDS, ReadSlice
 from flows.logs.parquet import ParquetLog
 from schemas.slices import Slice
-
-SLICE_RECORDS = 4096
-"""Records per slice at full speed: large enough for columns to pay, some 20 ms of work."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadSlice:
-    """A slice and when it was read, by the monotonic clock in seconds."""
-
-    piece: Slice
-    read_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +37,15 @@ class Pace:
 
 class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
     def __init__(
-        self, key: str, pieces: Iterator[Slice], slice_records: int, pace: Pace | None
+        self,
+        key: str,
+        pieces: Iterator[Slice],
+        slice_records: int,
+        pace: Pace | None,
+        guard: Guard,
     ) -> None:
         self.key = key
+        self.guard = guard
         self.pieces = pieces
         self.slice_records = slice_records
         self.pace = pace
@@ -57,6 +54,13 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         self.at = 0
 
     def next_batch(self) -> list[tuple[str, ReadSlice]]:
+        if self.guard.is_over:
+            raise StopIteration
+        with self.guard:
+            return self._read()
+        return []
+
+    def _read(self) -> list[tuple[str, ReadSlice]]:
         if self.piece is None or self.at >= len(self.piece):
             self.piece = next(self.pieces, None)
             if self.piece is None:
@@ -95,12 +99,23 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
         starts: Mapping[int, int],
         slice_records: int = SLICE_RECORDS,
         speed: float | None = None,
+        *,
+        guard: Guard | None = None,
     ) -> None:
-        """Read ``starts``: first position by partition. ``speed`` is event time over wall time."""
+        """Read a log.
+
+        Args:
+            log: recorded.
+            starts: first position by partition.
+            slice_records: most records of a slice.
+            speed: event time over wall time; as fast as may be without.
+            guard: of the flow.
+        """
         self.log = log
         self.starts = starts
         self.slice_records = slice_records
         self.speed = speed
+        self.guard = guard or Guard()
         self._pace: Pace | None = None
 
     def list_parts(self) -> list[str]:
@@ -113,7 +128,7 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
         pieces = self.log.read(partition, self.starts[partition])
         if self.speed is not None and self._pace is None:
             self._pace = Pace(self.speed, self._first_time(), time.monotonic())
-        return _LogPartition(for_part, pieces, self.slice_records, self._pace)
+        return _LogPartition(for_part, pieces, self.slice_records, self._pace, self.guard)
 
     def _first_time(self) -> int:
         """Earliest event time that is still to be read."""

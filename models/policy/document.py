@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from schemas.errors import PolicyError
 
@@ -111,13 +111,16 @@ def parse_policy(text: str, name: str) -> Policy:
     """
     try:
         tree = _yaml().load(text)
+        plain = _plain(tree)
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise PolicyError(f"{name}:{line}: {error.problem or 'is not valid YAML'}") from error
+    except (YAMLError, ValueError, OverflowError, RecursionError) as error:  # dates, NUL, anchors
+        raise PolicyError(f"{name}:1: is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(tree, dict):
         raise PolicyError(f"{name}:1: a policy is a mapping of sections, starting with `version:`")
     try:
-        return Policy.model_validate(_plain(tree))
+        return Policy.model_validate(plain)
     except ValidationError as error:
         faults = [_fault(name, tree, dict(e)) for e in error.errors()]
         raise PolicyError("; ".join(faults)) from error

@@ -85,6 +85,7 @@ def _dead(record: ControlRecord, reason: DeadLetterReason, detail: str, now: int
         "reason": reason.name,
         "detail": detail,
         "at": now,
+        "raw": None,
     }
     return ControlRow(Table.DEAD_LETTERS, record.position, values)
 

@@ -266,6 +266,7 @@ class Effects:
             coded(dead[Dead.REASON], _REASONS),
             pa.array([f"{n}: {_DETAILS[r]}" for n, r in zip(names, reasons, strict=True)]),
             _times(dead[Dead.AT]),
+            pa.nulls(len(rows), pa.binary()),
         ]
 
     def add_row(

@@ -268,11 +268,12 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
     if whole:
         _close(heap, position, order, T_CUSTOMER, now)
         return
-    first, found = orders.first_line[order], False
+    first, found, unknown = orders.first_line[order], 0, 0
     for j in range(records.first_line[i], records.first_line[i + 1]):
+        before = found
         for line in range(first, first + orders.lines[order]):
             if lines.number[line] == items.number[j]:
-                found = True
+                found += 1
                 open_units = lines.qty[line] - lines.consumed[line]
                 if items.qty[j] > open_units:
                     lacks = items.qty[j] - open_units
@@ -282,9 +283,13 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
                 if gone > 0:
                     _cancel_units(heap, position, line, gone)
                 break
+        if found == before:
+            unknown += items.qty[j]
     if not found:
         dead_letter(heap, position, NO_LINE, kind, i, now)
         return
+    if unknown > 0:
+        raise_exception(heap, position, E_REGRESSION, order, -1, -1, unknown, now)
     for line in range(first, first + orders.lines[order]):
         if lines.waiting[line] > 0:  # what waits is less now, so there may be enough of it
             add_to_agenda(heap, lines.sku[line])

@@ -27,6 +27,7 @@ from models.routing.codes import (
     C_SWEEP,
     C_TRIGGER,
     CANCELLED_EARLY,
+    E_REGRESSION,
     E_REJECTED,
     E_SHORT,
     E_TIMEOUT,
@@ -78,6 +79,7 @@ def take_work(heap: Addresses, i: int, now: int) -> None:
     blocked = open_blocked(heap)
     cursor = open_cursor(heap)
     fields = open_fields(heap)
+    items = open_items(heap)
     lines = open_lines(heap)
     orders = open_orders(heap)
     records = open_records(heap)
@@ -89,7 +91,9 @@ def take_work(heap: Addresses, i: int, now: int) -> None:
     if node < 0:
         dead_letter(heap, position, NO_NODE, kind, i, now)
         return
-    moved = 0
+    moved, named = 0, 0
+    for j in range(records.first_line[i], records.first_line[i + 1]):
+        named += items.qty[j]
     first = orders.first_line[order]
     for line in range(first, first + orders.lines[order]):
         left = _line_units(heap, i, lines.number[line], np.int64(1) << 40)
@@ -126,6 +130,8 @@ def take_work(heap: Addresses, i: int, now: int) -> None:
         if orders.no_split[order]:
             withdraw_all(heap, position, order, -1)
         cursor[C_REROUTE], cursor[C_TRIGGER] = order, trigger
+    if 0 < moved < named:
+        raise_exception(heap, position, E_REGRESSION, order, node, -1, named - moved, now)
 
 
 @numba.njit(cache=True)

@@ -59,7 +59,7 @@ def test_json_is_an_array_of_objects_with_iso_instants(lake: Path) -> None:
     assert json.loads(result.stdout) == [
         {
             "decided_at": "2026-03-01T00:00:03Z",
-            "nodes": ["DC-1", "DC-2"],
+            "nodes": ["DC-2", "DC-1"],
             "d": 1.5,
             "h": 4,
             "n": None,
@@ -78,7 +78,7 @@ def test_csv_has_a_header_and_keeps_lists(lake: Path) -> None:
 
     (row,) = csv.DictReader(io.StringIO(result.stdout))
     assert row["decided_at"] == "2026-03-01T00:00:03Z"
-    assert json.loads(row["nodes"]) == ["DC-1", "DC-2"]
+    assert json.loads(row["nodes"]) == ["DC-2", "DC-1"]
 
 
 def test_rows_can_go_to_a_parquet_file(lake: Path, tmp_path: Path) -> None:

@@ -251,6 +251,37 @@ def test_a_killed_import_leaves_no_log_and_the_next_one_cleans_up(tmp_path: Path
     assert not (tmp_path / ".log.partial").exists()
 
 
+@pytest.mark.parametrize("moved", [0, 1])
+def test_an_addition_killed_between_two_moves_is_completed_and_not_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moved: int
+) -> None:
+    first = write_lines(tmp_path / "first", [order_line("a")])
+    second = write_lines(tmp_path / "second", [b"no record", order_line("b", 1)])
+    log = tmp_path / "log"
+    recorded([first], log)
+    renamed: list[Path] = []
+    rename = Path.rename
+
+    def killed_later(source: Path, target: Path) -> Path:
+        if ".log.partial" in str(source) and ".log.partial" not in str(target):
+            if len(renamed) == moved:
+                raise SystemExit
+            renamed.append(source)
+        return rename(source, target)
+
+    monkeypatch.setattr(Path, "rename", killed_later)
+    with pytest.raises(SystemExit):
+        recorded([second], log, append=True)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="has just been completed"):
+        recorded([second], log, append=True)
+
+    assert subjects(log) == ["a", "b"]
+    letters = read_dead_letters(log)
+    assert letters is not None
+    assert letters.num_rows == 1
+
+
 def test_the_same_files_make_the_same_segments(tmp_path: Path) -> None:
     file = write_lines(tmp_path / "in", [order_line(str(i), i) for i in range(20)])
 

@@ -100,23 +100,35 @@ def test_every_sql_file_is_a_view_with_definition_and_source() -> None:
         assert "-- Source: " in text, name
 
 
-def test_orders_shows_the_latest_decision_and_the_first_promise(tmp_path: Path) -> None:
+def test_orders_shows_each_order_as_it_stands_and_its_first_promise(tmp_path: Path) -> None:
     first = decision(0, 0)
     shadow = decision(0, 7, order_id=order_id(0), kind="SHADOW", outcome="UNROUTABLE")
     rerouted = decision(0, 5, order_id=order_id(0), kind="REROUTE", nodes=[NODES[2]])
     rerouted["promise_at"] = None
-    lake = lake_of(tmp_path, 7, decisions=[first, decision(0, 1), rerouted, shadow])
+    mine = {"order_id": order_id(0), "qty": 3}
+    lake = lake_of(
+        tmp_path,
+        7,
+        decisions=[first, decision(0, 1), rerouted, shadow],
+        allocations=[
+            allocation(0, 0, 0, **mine, node="DC-1"),
+            allocation(0, 1, 0, node="DC-2", qty=4),
+            allocation(0, 5, 0, **mine, node="DC-1", event="released"),
+            allocation(0, 5, 1, **mine, node=NODES[2]),
+            allocation(0, 6, 0, **mine, node=NODES[2], event="consumed"),
+        ],
+    )
 
     found = rows(
         lake,
-        "SELECT order_id, latest_kind, nodes, decisions, promise_at IS NULL, "
-        "epoch(first_promise_at)::BIGINT FROM orders ORDER BY order_id",
+        "SELECT order_id, latest_kind, nodes, units_placed, units_unserved, decisions, "
+        "promise_at IS NULL, epoch(first_promise_at)::BIGINT, cost_minor FROM orders ORDER BY ALL",
     )
 
     promised = int(first["promise_at"].timestamp())
     assert found == [
-        ("o-00000000", "REROUTE", ["ST-1"], 2, True, promised),
-        ("o-00000001", "ROUTE", ["DC-2"], 1, False, promised + 1),
+        ("o-00000000", "REROUTE", ["ST-1"], 3, 1, 2, True, promised, 600 + 605),
+        ("o-00000001", "ROUTE", ["DC-2"], 4, 0, 1, False, promised + 1, 601),
     ]
 
 
@@ -179,7 +191,15 @@ def test_routing_summary_follows_its_definitions(tmp_path: Path) -> None:
         0, 2, nodes=[], outcome="BACKORDERED", units_served=0, units_backordered=4, total_minor=0
     )
     human = decision(0, 3, nodes=[], outcome="CANCELLED", units_served=0, selection="S_HUMAN")
-    lake = lake_of(tmp_path, 4, decisions=[split, plain, short, human, rerouted])
+    placed = [
+        allocation(0, 0, 0, node="DC-1"),
+        allocation(0, 0, 1, node="DC-2"),
+        allocation(0, 1, 0, node="DC-1", qty=4),
+        allocation(0, 4, 0, order_id=order_id(1), node="DC-1", event="released", qty=4),
+        allocation(0, 4, 1, order_id=order_id(1), node="DC-2", qty=4),
+    ]
+    decided = [split, plain, short, human, rerouted]
+    lake = lake_of(tmp_path, 4, decisions=decided, allocations=placed)
 
     connection = connect_reader(lake)
     row = connection.execute("SELECT * FROM routing_summary").pl().row(0, named=True)
@@ -188,12 +208,12 @@ def test_routing_summary_follows_its_definitions(tmp_path: Path) -> None:
     counts = ("orders", "routed", "backordered", "unroutable", "cancelled", "splits")
     assert [row[name] for name in counts] == [4, 2, 1, 0, 1, 1]
     assert row["split_rate"] == 0.5
-    assert row["packages_per_order"] == 1.5
+    assert row["nodes_per_order"] == 1.5
     assert row["fill_rate"] == pytest.approx(8 / 12)
     assert row["reroute_rate"] == 0.25
     assert row["first_assignment_kept_rate"] == 0.5
     assert row["auto_decision_rate"] == pytest.approx(4 / 5)
-    assert (row["cost_minor"], row["cost_minor_per_order"]) == (1600, 800)
+    assert (row["cost_minor"], row["cost_minor_per_order"]) == (2100, 1050)
     assert row["late_risk"] == 0.25
     assert (row["orders_with_margin"], row["median_margin_minor"]) == (1, 40)
 

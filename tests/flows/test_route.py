@@ -12,13 +12,14 @@ from flows.checkpoints import Checkpoints, Origin
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
-from flows.route import RouteJob, build, run
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
 from models.inference import load_model, runtime_fingerprint
 from models.routing.fold import RouteState, advance
 from schemas.errors import LakeError, LogError, ModelError, PolicyError
 from schemas.tables import SCHEMAS, Table
 from tests.support.builders import model, order
-from tests.support.runs import recorded_world, route
+from tests.support.runs import recorded_world, route, start_replay
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_a_second_run_finds_nothing_to_do(log: ParquetLog, tmp_path: Path) -> No
     route(log, tmp_path / "lake")
     once = digest([tmp_path / "lake"])
 
-    job = RouteJob.open(log.path, tmp_path / "lake")
+    job = RouteJob.open(log, tmp_path / "lake")
     left = job.remaining()
     job.abort()
 
@@ -139,7 +140,7 @@ def test_a_lake_of_another_log_is_refused(log: ParquetLog, lake: Path, tmp_path:
     other = write_log(tmp_path / "other", [order()])
 
     with pytest.raises(LakeError, match="of log"):
-        RouteJob.open(other.path, lake)
+        RouteJob.open(other, lake)
 
 
 def test_another_policy_override_is_refused(lake: Path, log: ParquetLog, tmp_path: Path) -> None:
@@ -147,7 +148,7 @@ def test_another_policy_override_is_refused(lake: Path, log: ParquetLog, tmp_pat
     policy.write_text("version: mine\n")
 
     with pytest.raises(LakeError, match="policy"):
-        RouteJob.open(log.path, lake, policy_file=policy)
+        RouteJob.open(log, lake, policy_file=policy)
 
 
 def test_a_policy_with_a_fault_names_its_line_and_leaves_no_lake(
@@ -157,7 +158,7 @@ def test_a_policy_with_a_fault_names_its_line_and_leaves_no_lake(
     policy.write_text("version: mine\nweights:\n  freight: -1\n")
 
     with pytest.raises(PolicyError, match=r"policy\.yaml:3"):
-        RouteJob.open(log.path, tmp_path / "lake", policy_file=policy)
+        RouteJob.open(log, tmp_path / "lake", policy_file=policy)
 
     assert not (tmp_path / "lake").exists()
 
@@ -167,7 +168,7 @@ def test_a_policy_override_decides_in_place_of_the_logs_own(
 ) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("version: mine\n")
-    job = RouteJob.open(log.path, tmp_path / "lake", policy_file=policy)
+    job = RouteJob.open(log, tmp_path / "lake", policy_file=policy)
     _run(job)
 
     with connect_reader(tmp_path / "lake") as reader:
@@ -176,9 +177,33 @@ def test_a_policy_override_decides_in_place_of_the_logs_own(
     assert versions == [("mine",)]
 
 
+def test_a_job_that_cannot_go_on_says_so_in_one_line(log: ParquetLog, tmp_path: Path) -> None:
+    torn = recorded_world(tmp_path / "log", seed=8, records=60, partitions=1)
+    (segment,) = torn.segments(0)
+    segment.path.write_bytes(segment.path.read_bytes()[:-9])
+
+    replayed = start_replay(torn.path, tmp_path / "lake")
+    _, complaint = replayed.communicate(timeout=120)
+
+    assert replayed.returncode == 2
+    assert len(complaint.splitlines()) == 1
+    assert segment.path.name.encode() in complaint
+
+
+def test_a_lake_that_is_being_written_is_not_removed(log: ParquetLog, tmp_path: Path) -> None:
+    job = RouteJob.open(log, tmp_path / "lake")
+
+    second = start_replay(log.path, tmp_path / "lake", "--fresh")
+    _, complaint = second.communicate(timeout=120)
+
+    assert second.returncode == 2
+    assert b"is being written by another process" in complaint
+    _run(job)
+
+
 def test_an_activated_model_that_is_absent_stops_the_job_by_name(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log", [model("ab" * 32), order()])
-    job = RouteJob.open(log.path, tmp_path / "lake")
+    job = RouteJob.open(log, tmp_path / "lake")
 
     with pytest.raises(ModelError, match="abab"):
         _run(job)
@@ -191,11 +216,21 @@ def test_a_damaged_segment_stops_the_job_by_name(log: ParquetLog, tmp_path: Path
     content = bytearray(segment.path.read_bytes())
     content[len(content) // 2] ^= 1
     segment.path.write_bytes(content)
-    job = RouteJob.open(copied.path, tmp_path / "lake")
+    job = RouteJob.open(copied, tmp_path / "lake")
 
     with pytest.raises(LogError, match=segment.path.name):
         _run(job)
     job.abort()
+
+
+def test_a_log_that_ends_before_its_lake_is_refused(tmp_path: Path) -> None:
+    log = write_log(tmp_path / "log", [order("o-1"), order("o-2")])
+    route(log, tmp_path / "lake")
+    (segment,) = log.segments(0)
+    segment.path.unlink()
+
+    with pytest.raises(LogError, match="ends at position 0, but the lake holds effects up to 1"):
+        RouteJob.open(log, tmp_path / "lake")
 
 
 def test_every_table_has_the_columns_that_were_promised(lake: Path) -> None:
@@ -218,4 +253,5 @@ def test_no_effect_is_numbered_twice(lake: Path) -> None:
 
 
 def _run(job: RouteJob) -> None:
-    run(build(job.source(), job))
+    assert isinstance(job.log, ParquetLog)
+    run(LogSource(job.log, job.starts, guard=job.guard), job)

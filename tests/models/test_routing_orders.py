@@ -140,6 +140,20 @@ def test_a_repeated_control_record_is_ignored() -> None:
     assert rows.reasons() == ["UNKNOWN_NODE"]
 
 
+def test_more_units_handed_over_than_the_order_has_are_reported() -> None:
+    rows = route(*one_node(), order("o-1", ("S1", 3)), handed_over(lines={1: 9, 7: 2}))
+
+    raised = [r for r in rows.exceptions if r["code"] == "STATE_REGRESSION"]
+    assert [(r["order_id"], r["node"], r["qty"]) for r in raised] == [("o-1", "A", 8)]
+
+
+def test_cancelled_lines_that_the_order_lacks_are_reported() -> None:
+    rows = route(*one_node(), order("o-1", ("S1", 3)), cancelled(lines={1: 1, 7: 2}))
+
+    raised = [r for r in rows.exceptions if r["code"] == "STATE_REGRESSION"]
+    assert [(r["order_id"], r["qty"]) for r in raised] == [("o-1", 2)]
+
+
 def test_units_that_left_stay_gone_when_an_order_is_amended() -> None:
     rows = route(
         *one_node(),

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from flows.logs.parquet import ParquetLog, write_log
-from flows.route import RouteJob, build, run
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
 from flows.settings import Settings
 from models.inference import shipped_model_sha256
 from schemas.envelope import Event
@@ -41,8 +42,8 @@ def route(
 ) -> None:
     """Route a log in this process."""
     settings = Settings(checkpoint_seconds=checkpoint_seconds)
-    job = RouteJob.open(log.path, lake, partitions=partitions, settings=settings)
-    run(build(job.source(slice_records), job))
+    job = RouteJob.open(log, lake, partitions=partitions, settings=settings)
+    run(LogSource(log, job.starts, slice_records, guard=job.guard), job)
 
 
 def start_replay(log: Path, lake: Path, *options: str) -> "subprocess.Popen[bytes]":

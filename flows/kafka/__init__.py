@@ -1,0 +1,1 @@
+"""Kafka by confluent-kafka: clients, topics, and a producer that loses nothing."""

@@ -1,0 +1,135 @@
+"""Settings of Kafka and the configurations made of them: the one place that knows librdkafka's options.
+
+Whatever a cluster asks for (TLS, SASL, a client id) is passed through by its librdkafka name. Values
+are never printed, only names: any of them may be a secret.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.codec import MAX_LINE_BYTES
+from schemas.errors import BrokerError
+
+Option = str | int | float | bool
+MESSAGE_BYTES = MAX_LINE_BYTES + 1024 * 1024
+"""Largest message: a record of the largest size, its key and headers."""
+SECONDS = 10.0
+"""How long the cluster may take to answer a question before a job starts."""
+
+Client = TypeVar("Client")
+
+_log = structlog.get_logger(__name__)
+_QUIET = logging.getLogger("crossdock.librdkafka")
+"""Takes the clients' own log lines; what matters in them comes through ``error_cb`` as well."""
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
+
+
+class KafkaSettings(BaseModel):
+    """Where the topics are, and how to reach them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bootstrap: str = Field(min_length=1, description="host:port, comma-separated.")
+    raw: list[str] = Field(default=["crossdock.raw"], description="Topics that others write to.")
+    journal: str = Field(default="crossdock.journal", description="The log of the route flow.")
+    tracking: str = Field(default="crossdock.tracking", description="Decisions, for everyone.")
+    dead_letters: str = Field(default="crossdock.dead-letters", description="What was no record.")
+    group: str = Field(default="crossdock", description="Where positions are shown to lag tools.")
+    client: dict[str, Option] = Field(
+        default={}, description="Any option of librdkafka.", repr=False
+    )
+
+
+def consumer(settings: KafkaSettings, group: str) -> Consumer:
+    """A consumer that is assigned its partitions and never skips in silence."""
+    return _made(
+        Consumer,
+        settings,
+        {
+            "group.id": group,
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "error",
+            "enable.partition.eof": False,
+            "fetch.wait.max.ms": 10,
+            "fetch.queue.backoff.ms": 2,  # its default of a second stalls a fast reader
+            "queued.max.messages.kbytes": 65_536,
+            "fetch.message.max.bytes": MESSAGE_BYTES,
+        },
+    )
+
+
+def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None]) -> Producer:
+    """An idempotent producer that tries for ever; ``failed`` hears of what can never be written."""
+
+    def delivered(error: KafkaError | None, message: Any) -> None:
+        if error is not None:
+            failed(error, message)
+
+    return _made(
+        Producer,
+        settings,
+        {
+            "enable.idempotence": True,
+            "compression.type": "lz4",
+            "linger.ms": 1,
+            "message.timeout.ms": 0,
+            "message.max.bytes": MESSAGE_BYTES,
+            "queue.buffering.max.messages": 100_000,
+            "queue.buffering.max.kbytes": 262_144,
+            "delivery.report.only.error": True,
+            "on_delivery": delivered,
+        },
+    )
+
+
+def admin(settings: KafkaSettings) -> AdminClient:
+    """A client for questions about the cluster."""
+    return _made(AdminClient, settings, {})
+
+
+@contextmanager
+def explained(settings: KafkaSettings, what: str) -> Iterator[None]:
+    """Turn what a client raises into one clear line."""
+    try:
+        yield
+    except KafkaException as error:
+        fault = error.args[0]
+        raise BrokerError(f"Kafka at {settings.bootstrap}: {what}: {fault.str()}") from error
+
+
+def _made(
+    kind: Callable[[dict[str, Any]], Client], settings: KafkaSettings, options: Mapping[str, Any]
+) -> Client:
+    common = {
+        "bootstrap.servers": settings.bootstrap,
+        "client.id": settings.group,
+        "reconnect.backoff.max.ms": 2_000,
+        "error_cb": _heard,
+        "logger": _QUIET,
+    }
+    try:
+        return kind({**common, **settings.client, **options})
+    except KafkaException as error:
+        said = _without_values(settings, error.args[0].str())
+        raise BrokerError(f"an option under kafka.client is refused: {said}") from error
+
+
+def _without_values(settings: KafkaSettings, text: str) -> str:
+    for value in settings.client.values():
+        if isinstance(value, str) and value:
+            text = text.replace(value, "***")
+    return text
+
+
+def _heard(error: KafkaError) -> None:
+    """What a client says of its connections; it goes on trying by itself."""
+    _log.warning("kafka", code=error.name(), fatal=error.fatal(), detail=error.str())

@@ -1,0 +1,69 @@
+"""A producer that loses nothing: what it took is on the topic after ``flush``, or it raises.
+
+Retries, order and repeats within one life of the process are librdkafka's (it is idempotent and never
+gives up). Room is bounded: while the client's queue is full, ``put`` waits, and the flow stops reading.
+"""
+
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+
+from flows.kafka.client import KafkaSettings, producer
+from schemas.errors import BrokerError
+
+Headers = list[tuple[str, str | bytes | None]]
+_WAIT_SECONDS = 0.05
+
+
+class ReliableProducer:
+    """Writes messages to the partitions that it is told."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._bootstrap = settings.bootstrap
+        self._failure: str | None = None
+        self._client = producer(settings, self._failed)
+
+    def put(
+        self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers | None = None
+    ) -> None:
+        """Take a message; waits while too many are on their way.
+
+        Raises:
+            BrokerError: this one or an earlier one can never be written.
+        """
+        while True:
+            self._raise_failure()
+            try:
+                self._client.produce(topic, value, key, partition, headers=headers or [])
+            except BufferError:
+                self._client.poll(_WAIT_SECONDS)
+            except KafkaException as error:
+                self._failure = f"topic {topic}: {error.args[0].str()}"
+            else:
+                return
+
+    def poll(self) -> None:
+        """Hear what became of earlier messages, without waiting.
+
+        Raises:
+            BrokerError: one of them can never be written.
+        """
+        self._client.poll(0)
+        self._raise_failure()
+
+    def flush(self) -> None:
+        """Wait until everything taken so far is on the topics, however long the brokers are away.
+
+        Raises:
+            BrokerError: something never will be.
+        """
+        while self._client.flush(_WAIT_SECONDS):
+            self._raise_failure()
+        self._raise_failure()
+
+    def _failed(self, error: KafkaError, message: Any) -> None:
+        self._failure = self._failure or f"topic {message.topic()}: {error.str()}"
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise BrokerError(f"Kafka at {self._bootstrap}: a message was refused: {self._failure}")

@@ -1,0 +1,155 @@
+"""The topics of a deployment: made, described, and checked before anything is built on their order.
+
+The journal and the tracking topic carry order: a record's partition is the CRC-32 of its key modulo the
+number of partitions, chosen by us and by nobody's partitioner. So their number of partitions is part of
+what they mean, and neither may be compacted.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
+
+from flows.kafka.client import MESSAGE_BYTES, SECONDS, KafkaSettings, admin, explained
+from schemas.errors import BrokerError
+from schemas.ids import LogId
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a topic is made.
+
+    Attributes:
+        keyed_by: what its key is, for people.
+        retention_days: how long it keeps records.
+        ordered: whether its partitions are logs that folds read.
+    """
+
+    name: str
+    keyed_by: str
+    retention_days: int
+    ordered: bool
+
+
+def plans(settings: KafkaSettings) -> list[Plan]:
+    """Every topic of a deployment."""
+    return [
+        *(Plan(name, "as its producer likes", 7, ordered=False) for name in settings.raw),
+        Plan(settings.journal, "tenant/network", 30, ordered=True),
+        Plan(settings.tracking, "order", 30, ordered=True),
+        Plan(settings.dead_letters, "topic/partition it came from", 30, ordered=False),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic as it is."""
+
+    name: str
+    id: LogId
+    partitions: int
+
+
+def describe(settings: KafkaSettings, name: str) -> Topic:
+    """Its identity and its partitions.
+
+    Raises:
+        BrokerError: no cluster there, or no such topic.
+    """
+    client = admin(settings)
+    with explained(settings, f"topic {name}"):
+        metadata = client.list_topics(timeout=SECONDS)
+    if name not in metadata.topics:
+        raise BrokerError(
+            f"Kafka at {settings.bootstrap} has no topic {name}; make it with: crossdock topics create"
+        )
+    found = metadata.topics[name]
+    return Topic(name, _identity(client, str(metadata.cluster_id), name), len(found.partitions))
+
+
+def _identity(client: AdminClient, cluster: str, name: str) -> LogId:
+    """The topic's own id, which a topic of the same name made anew does not share.
+
+    A cluster without a controller to ask (librdkafka's mock) gives an id made of both names.
+    """
+    if not cluster.startswith("mockCluster"):
+        futures = client.describe_topics(TopicCollection([name]), request_timeout=SECONDS)
+        try:
+            return LogId(str(futures[name].result().topic_id))
+        except KafkaException:
+            pass  # a cluster older than 3.1 has no ids
+    return LogId(str(uuid.uuid5(uuid.NAMESPACE_URL, f"kafka://{cluster}/{name}")))
+
+
+def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]:
+    """Make the topics that are not there; returns their names.
+
+    Raises:
+        BrokerError: the cluster refuses one; the message says why.
+    """
+    client = admin(settings)
+    with explained(settings, "topics"):
+        there = client.list_topics(timeout=SECONDS).topics
+    missing = [plan for plan in plans(settings) if plan.name not in there]
+    wanted = [
+        NewTopic(
+            plan.name,
+            num_partitions=partitions,
+            replication_factor=replicas,
+            config={
+                "cleanup.policy": "delete",
+                "retention.ms": str(plan.retention_days * DAY_MS),
+                "max.message.bytes": str(MESSAGE_BYTES),
+                "message.timestamp.type": "CreateTime",
+            },
+        )
+        for plan in missing
+    ]
+    if wanted:
+        for name, future in client.create_topics(wanted, operation_timeout=SECONDS).items():
+            with explained(settings, f"topic {name}"):
+                future.result()
+    return [plan.name for plan in missing]
+
+
+def check(settings: KafkaSettings) -> dict[str, list[str]]:
+    """What is wrong with each topic; nothing is, where a list is empty."""
+    client = admin(settings)
+    with explained(settings, "topics"):
+        there = client.list_topics(timeout=SECONDS).topics
+    faults: dict[str, list[str]] = {}
+    for plan in plans(settings):
+        if plan.name not in there:
+            faults[plan.name] = ["it does not exist; make it with: crossdock topics create"]
+        else:
+            faults[plan.name] = _faults(plan, _options(settings, client, plan.name))
+    return faults
+
+
+def _options(settings: KafkaSettings, client: AdminClient, name: str) -> Mapping[str, str]:
+    resource = ConfigResource(ResourceType.TOPIC, name)
+    with explained(settings, f"options of topic {name}"):
+        entries = client.describe_configs([resource])[resource].result(timeout=SECONDS)
+    return {key: str(entry.value) for key, entry in entries.items()}
+
+
+def _faults(plan: Plan, options: Mapping[str, str]) -> list[str]:
+    """Why a topic would lose records or their order."""
+    faults = []
+    if plan.ordered and "compact" in options["cleanup.policy"]:
+        faults.append("it is compacted, which drops records; set cleanup.policy=delete")
+    kept_ms = int(options["retention.ms"])
+    if 0 <= kept_ms < plan.retention_days * DAY_MS:
+        faults.append(
+            f"it keeps records for {kept_ms / DAY_MS:.2f} days; a rebuild needs "
+            f"{plan.retention_days}: set retention.ms={plan.retention_days * DAY_MS}"
+        )
+    if plan.ordered and int(options["retention.bytes"]) >= 0:
+        faults.append("it drops records by size; set retention.bytes=-1")
+    if int(options["max.message.bytes"]) < MESSAGE_BYTES:
+        faults.append(f"it refuses large records; set max.message.bytes={MESSAGE_BYTES}")
+    return faults

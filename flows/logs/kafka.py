@@ -1,0 +1,267 @@
+"""A Kafka topic as a log: one JSON CloudEvent per message, read as slices.
+
+One consumer per process is assigned its partitions; nothing balances them. Where to begin comes from
+checkpoints. Positions are shown to a consumer group afterwards, for lag tools only: nothing reads them.
+
+A slice is what has arrived when the source is asked: a few records when it is quiet, thousands under
+load. A message that is no record goes to the dead letters with its bytes; the slice has a gap there.
+Records that expired before they were read, or a topic that was made anew, stop the job: never skipped.
+
+The record time is the message's timestamp, unless the record brings one (a log that was replayed to
+Kafka does, to the microsecond).
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from flows.guard import Guard
+from flows.kafka.client import SECONDS, KafkaSettings, consumer, explained
+from flows.kafka.topics import describe
+from flows.logs.log import SLICE_RECORDS, ReadSlice, partition_of
+from schemas.codec import Refusal, decode_line, key_of, to_slice_at
+from schemas.codes import DeadLetterReason
+from schemas.control import ClockTicked
+from schemas.envelope import Event
+from schemas.errors import BrokerError, LogError
+from schemas.ids import LogId
+from schemas.kinds import INSTANT
+from schemas.tables import SCHEMAS, Table
+
+POLL_SECONDS = 0.001
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_SHOW_SECONDS = 1.0
+_RETRIABLE = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
+_EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
+
+
+class KafkaLog:
+    """A topic of one cluster, as a log."""
+
+    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+        found = describe(settings, topic)
+        self.settings = settings
+        self.name = topic
+        self.id: LogId = found.id
+        self.partitions = found.partitions
+        self._client = consumer(settings, settings.group)
+
+    def bounds(self, partition: int) -> tuple[int, int]:
+        """First position that is still there, and the one after the last."""
+        with explained(self.settings, f"{self.name}/{partition}"):
+            bounds = self._client.get_watermark_offsets(
+                TopicPartition(self.name, partition), timeout=SECONDS
+            )
+        if bounds is None:
+            raise BrokerError(f"Kafka at {self.settings.bootstrap} does not answer")
+        first, end = bounds
+        return first, end
+
+    def end(self, partition: int) -> int:
+        """Position after the last record."""
+        return self.bounds(partition)[1]
+
+
+class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
+    """Partitions of a topic from given positions on, without an end unless one is given."""
+
+    def __init__(
+        self,
+        log: KafkaLog,
+        starts: Mapping[int, int],
+        *,
+        ends: Mapping[int, int] | None = None,
+        slice_records: int = SLICE_RECORDS,
+        guard: Guard | None = None,
+        done: Callable[[int], int] | None = None,
+    ) -> None:
+        """Read a topic.
+
+        Args:
+            log: the topic.
+            starts: first position by partition.
+            ends: position to stop before, by partition; all partitions must get there.
+            slice_records: most messages taken at once.
+            guard: of the flow.
+            done: last position of a partition that is safe in the lake, to show to lag tools.
+        """
+        self.log = log
+        self.starts = dict(starts)
+        self.ends = ends
+        self.slice_records = slice_records
+        self.guard = guard or Guard()
+        self.done = done
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> "_Reader":
+        """The one reader of this process."""
+        return _Reader(self)
+
+
+class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
+    def __init__(self, source: KafkaSource) -> None:
+        self.source = source
+        self.next = dict(source.starts)
+        self.shown_at = time.monotonic()
+        log = source.log
+        for partition, start in source.starts.items():
+            _check_start(log, partition, start)
+        self.client: Consumer = consumer(log.settings, log.settings.group)
+        self.client.assign([TopicPartition(log.name, p, at) for p, at in source.starts.items()])
+
+    def next_batch(self) -> list[tuple[str, ReadSlice]]:
+        if self.source.guard.is_over or self._is_at_end():
+            raise StopIteration
+        with self.source.guard:
+            return self._poll()
+        return []
+
+    def _poll(self) -> list[tuple[str, ReadSlice]]:
+        messages = self.client.consume(self.source.slice_records, POLL_SECONDS)
+        read_at = time.monotonic()
+        if self.source.done is not None and read_at - self.shown_at > _SHOW_SECONDS:
+            self.shown_at = read_at
+            self._show(self.source.done)
+        by_partition: dict[int, list[Message]] = defaultdict(list)
+        for message in messages:
+            if (error := message.error()) is not None:
+                self._hear(error, message)
+            else:
+                by_partition[message.partition() or 0].append(message)
+        return [
+            (f"{partition:04d}", read)
+            for partition, taken in sorted(by_partition.items())
+            if (read := self._read(partition, taken, read_at)) is not None
+        ]
+
+    def next_awake(self) -> datetime:
+        """At once: the time to wait for messages is spent inside ``consume``."""
+        return _LONG_AGO
+
+    def close(self) -> None:
+        if self.source.done is not None:
+            self._show(self.source.done)
+        self.client.close()
+
+    def _read(self, partition: int, messages: list[Message], read_at: float) -> ReadSlice | None:
+        ends = self.source.ends
+        if ends is not None:
+            messages = [m for m in messages if (m.offset() or 0) < ends[partition]]
+        if not messages:
+            return None
+        self.next[partition] = (messages[-1].offset() or 0) + 1
+        return read_messages(messages, partition, self.source.log.partitions, read_at)
+
+    def _is_at_end(self) -> bool:
+        ends = self.source.ends
+        return ends is not None and all(at >= ends[p] for p, at in self.next.items())
+
+    def _show(self, done: Callable[[int], int]) -> None:
+        """Let lag tools see how far the lake is."""
+        name = self.source.log.name
+        offsets = [TopicPartition(name, p, done(p) + 1) for p in self.next if done(p) >= 0]
+        if offsets:
+            self.client.commit(offsets=offsets, asynchronous=True)
+
+    def _hear(self, error: KafkaError, message: Message) -> None:
+        """Stop for what would lose records; the client mends the rest by itself."""
+        partition = message.partition()
+        if error.code() in _EXPIRED:
+            raise _expired(self.source.log, partition or 0, self.next.get(partition or 0, 0))
+        if error.code() not in _RETRIABLE and not error.retriable():
+            raise BrokerError(
+                f"Kafka at {self.source.log.settings.bootstrap}: reading {self.source.log.name}: "
+                f"{error.str()}"
+            )
+
+
+def _check_start(log: KafkaLog, partition: int, start: int) -> None:
+    first, end = log.bounds(partition)
+    if not first <= start <= end:
+        raise _expired(log, partition, start)
+
+
+def _expired(log: KafkaLog, partition: int, start: int) -> LogError:
+    first, end = log.bounds(partition)
+    if start > end:
+        return LogError(
+            f"{log.name}/{partition} ends at {end}, but position {start} was to be read next: the "
+            "topic was emptied or cut; restore it, or begin a new lake"
+        )
+    return LogError(
+        f"{log.name}/{partition}: positions {start} to {first - 1} expired before they were read; "
+        "record the topic (crossdock record), lengthen its retention, and rebuild from the recording"
+    )
+
+
+def read_messages(
+    messages: list[Message], partition: int, partitions: int, read_at: float
+) -> ReadSlice:
+    """Messages of one partition, in order, as a slice and what was refused."""
+    events: list[Event] = []
+    positions: list[int] = []
+    recorded: list[datetime] = []
+    refused: list[tuple[Refusal, datetime]] = []
+    for message in messages:
+        offset, at = message.offset() or 0, _timestamp(message)
+        decoded = decode_message(message.value(), offset)
+        if isinstance(decoded, Event) and not _is_at_home(decoded, partition, partitions):
+            detail = f"{key_of(decoded)} lives in another partition than {partition}"
+            raw = message.value() or b""
+            decoded = Refusal(offset, DeadLetterReason.WRONG_PARTITION, detail, raw)
+        if isinstance(decoded, Refusal):
+            refused.append((decoded, at))
+        else:
+            events.append(decoded)
+            positions.append(offset)
+            recorded.append(decoded.recordedtime or at)
+    piece = to_slice_at(events, partition, np.array(positions, np.int64), recorded)
+    return ReadSlice(piece, read_at, _letters(refused, partition) if refused else None)
+
+
+def decode_message(value: bytes | None, position: int) -> Event | Refusal:
+    """The record of one message, or why it is none."""
+    if not value:
+        detail = "the message is empty"
+        return Refusal(position, DeadLetterReason.SCHEMA_INVALID, detail, b"")
+    return decode_line(value, position)
+
+
+def _is_at_home(event: Event, partition: int, partitions: int) -> bool:
+    """Whether the record may be in this partition: a network in two would sell its stock twice."""
+    return isinstance(event, ClockTicked) or _home(key_of(event), partitions) == partition
+
+
+_home = cache(partition_of)
+
+
+def _timestamp(message: Message) -> datetime:
+    _, at_ms = message.timestamp()
+    return datetime.fromtimestamp(max(0, at_ms) / 1000, UTC)
+
+
+def _letters(refused: Iterable[tuple[Refusal, datetime]], partition: int) -> pa.Table:
+    rows: list[dict[str, Any]] = [
+        {
+            "partition": partition,
+            "position": refusal.line_no,
+            "index": 0,
+            "tenant": "",
+            "network": "",
+            "kind": "",
+            "subject": "",
+            "reason": refusal.reason.name,
+            "detail": refusal.detail,
+            "at": pa.scalar(at, INSTANT).as_py(),
+            "raw": refusal.raw,
+        }
+        for refusal, at in refused
+    ]
+    return pa.Table.from_pylist(rows, SCHEMAS[Table.DEAD_LETTERS])

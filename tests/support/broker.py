@@ -1,0 +1,107 @@
+"""A Kafka-speaking broker inside the test's process, with faults to order.
+
+It is the mock cluster of librdkafka, whose functions the wheel of confluent-kafka exports. It keeps
+5 MiB a partition, forgets everything at its end, and has no controller, so nothing about transactions,
+retention or restarts is proved on it.
+"""
+
+import ctypes
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import confluent_kafka
+from confluent_kafka import Producer
+
+from flows.kafka.client import KafkaSettings
+
+_PRODUCER = 0
+_BROKER = 1
+_ADDRESS, _NUMBER = ctypes.c_void_p, ctypes.c_int
+
+
+def _library() -> ctypes.CDLL:
+    wheel = Path(confluent_kafka.__file__).parents[1] / "confluent_kafka.libs"
+    library = ctypes.CDLL(str(next(wheel.glob("librdkafka*.so*"))))
+    library.rd_kafka_new.restype = _ADDRESS
+    library.rd_kafka_new.argtypes = [_NUMBER, _ADDRESS, ctypes.c_char_p, ctypes.c_size_t]
+    library.rd_kafka_destroy.argtypes = [_ADDRESS]
+    library.rd_kafka_mock_cluster_new.restype = _ADDRESS
+    library.rd_kafka_mock_cluster_new.argtypes = [_ADDRESS, _NUMBER]
+    library.rd_kafka_mock_cluster_destroy.argtypes = [_ADDRESS]
+    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
+    library.rd_kafka_mock_cluster_bootstraps.argtypes = [_ADDRESS]
+    library.rd_kafka_mock_topic_create.argtypes = [_ADDRESS, ctypes.c_char_p, _NUMBER, _NUMBER]
+    for name in ("rd_kafka_mock_broker_set_down", "rd_kafka_mock_broker_set_up"):
+        getattr(library, name).argtypes = [_ADDRESS, ctypes.c_int32]
+    library.rd_kafka_mock_broker_set_rtt.argtypes = [_ADDRESS, ctypes.c_int32, _NUMBER]
+    return library
+
+
+class MockBroker:
+    """One broker on loopback; other processes may connect."""
+
+    def __init__(self) -> None:
+        self._library = _library()
+        complaint = ctypes.create_string_buffer(256)
+        self._handle = self._library.rd_kafka_new(_PRODUCER, None, complaint, len(complaint))
+        assert self._handle, complaint.value.decode()
+        self._cluster = self._library.rd_kafka_mock_cluster_new(self._handle, 1)
+
+    @property
+    def bootstrap(self) -> str:
+        """Its address."""
+        found: bytes = self._library.rd_kafka_mock_cluster_bootstraps(self._cluster)
+        return found.decode()
+
+    def topic(self, name: str, partitions: int) -> None:
+        """Make a topic."""
+        refused = self._library.rd_kafka_mock_topic_create(
+            self._cluster, name.encode(), partitions, 1
+        )
+        assert not refused, f"{name}: error {refused}"
+
+    def topics(self, settings: KafkaSettings, partitions: int) -> None:
+        """Make every topic of a deployment."""
+        for name in (*settings.raw, settings.journal, settings.tracking, settings.dead_letters):
+            self.topic(name, partitions)
+
+    def down(self) -> None:
+        """Close every connection and take no new ones."""
+        self._library.rd_kafka_mock_broker_set_down(self._cluster, _BROKER)
+
+    def up(self) -> None:
+        """Be there again."""
+        self._library.rd_kafka_mock_broker_set_up(self._cluster, _BROKER)
+
+    def slow(self, milliseconds: int) -> None:
+        """Answer every request so much later."""
+        self._library.rd_kafka_mock_broker_set_rtt(self._cluster, _BROKER, milliseconds)
+
+    def fail(self, request: int, errors: Sequence[int]) -> None:
+        """Answer the next requests of a kind (Kafka's API key) with these errors."""
+        push: Any = self._library.rd_kafka_mock_push_request_errors
+        push(
+            ctypes.c_void_p(self._cluster), ctypes.c_int16(request), ctypes.c_size_t(len(errors)),
+            *map(ctypes.c_int, errors),
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Be gone with all that was written."""
+        self._library.rd_kafka_mock_cluster_destroy(self._cluster)
+        self._library.rd_kafka_destroy(self._handle)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write(bootstrap: str, topic: str, messages: Sequence[tuple[int, bytes | None]]) -> None:
+    """Messages (partition, value) on a topic, in order."""
+    client = Producer({"bootstrap.servers": bootstrap, "linger.ms": 5, "compression.type": "zstd"})
+    for partition, value in messages:
+        client.produce(topic, value, partition=partition)
+        client.poll(0)
+    assert client.flush(30) == 0
