@@ -36,7 +36,7 @@ def to_batch(effects: Iterable[Effects], high_water: Mapping[int, int]) -> Batch
             if rows.num_rows:
                 pieces.setdefault(name, []).append(rows)
         positions[effect.partition] = effect.position
-    merged = {name: _conform(_merge(parts), SCHEMAS[name]) for name, parts in pieces.items()}
+    merged = {name: _conform(_merge(parts, SCHEMAS[name]), SCHEMAS[name]) for name, parts in pieces.items()}
     return Batch(positions, merged)
 
 
@@ -66,8 +66,10 @@ def _after(table: pa.Table, seen: int, last: int) -> pa.Table:
     return table.slice(int(np.searchsorted(column.to_numpy(), seen, side="right")))
 
 
-def _merge(parts: Iterable[pa.Table]) -> pa.Table:
+def _merge(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """One chunk per column: what follows costs by the chunk, and a quiet flow sends hundreds."""
+    if any(part.schema != parts[0].schema for part in parts):  # dead letters of log and of router
+        parts = [part.cast(schema) for part in parts]
     return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
 
 

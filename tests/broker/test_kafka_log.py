@@ -1,0 +1,183 @@
+"""A topic read as a log: the same lake as from a recording, whatever arrives in between."""
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.kafka.client import KafkaSettings
+from flows.lake.digest import digest
+from flows.lake.query import connect_reader
+from flows.logs.kafka import KafkaLog, KafkaSource
+from flows.logs.parquet import ParquetLog
+from flows.route import RouteJob, run
+from schemas.codec import to_lines
+from schemas.errors import BrokerError, LogError
+from schemas.tables import Table
+from tests.support.broker import MockBroker, write
+from tests.support.runs import recorded_world, route
+
+PARTITIONS = 2
+Messages = list[tuple[int, bytes | None]]
+Digest = dict[Table, tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> ParquetLog:
+    return recorded_world(tmp_path_factory.mktemp("log") / "log", 11, 900, PARTITIONS)
+
+
+@pytest.fixture(scope="module")
+def expected(recording: ParquetLog, tmp_path_factory: pytest.TempPathFactory) -> Digest:
+    """Digests of the lake that the recording leaves."""
+    lake = tmp_path_factory.mktemp("expected") / "lake"
+    route(recording, lake)
+    return digest([lake])
+
+
+@pytest.fixture
+def broker() -> Iterator[MockBroker]:
+    with MockBroker() as started:
+        started.topics(settings(started), PARTITIONS)
+        yield started
+
+
+def settings(broker: MockBroker) -> KafkaSettings:
+    return KafkaSettings(bootstrap=broker.bootstrap)
+
+
+def messages(log: ParquetLog) -> Messages:
+    return [
+        (partition, line)
+        for partition in range(log.partitions)
+        for piece in log.read(partition)
+        for line in to_lines(piece)
+    ]
+
+
+def route_topic(broker: MockBroker, lake: Path, slice_records: int = 256) -> None:
+    """Route what the journal holds now."""
+    log = KafkaLog(settings(broker), "crossdock.journal")
+    job = RouteJob.open(log, lake)
+    ends = {p: log.end(p) for p in job.starts}
+    source = KafkaSource(
+        log, job.starts, ends=ends, slice_records=slice_records, guard=job.guard,
+        done=job.writer.high_water,
+    )  # fmt: skip
+    try:
+        run(source, job)
+    except BaseException:
+        job.abort()
+        raise
+
+
+@pytest.mark.parametrize("slice_records", [7, 4096])
+def test_a_topic_leaves_the_lake_that_its_recording_leaves(
+    broker: MockBroker,
+    recording: ParquetLog,
+    expected: Digest,
+    tmp_path: Path,
+    slice_records: int,
+) -> None:
+    write(broker.bootstrap, "crossdock.journal", messages(recording))
+
+    route_topic(broker, tmp_path / "lake", slice_records)
+
+    assert digest([tmp_path / "lake"]) == expected
+
+
+def test_a_topic_read_in_two_runs_leaves_the_same_lake(
+    broker: MockBroker, recording: ParquetLog, expected: Digest, tmp_path: Path
+) -> None:
+    every = messages(recording)
+    half = [m for p in range(PARTITIONS) for m in [n for n in every if n[0] == p][:200]]
+    rest = [m for p in range(PARTITIONS) for m in [n for n in every if n[0] == p][200:]]
+
+    write(broker.bootstrap, "crossdock.journal", half)
+    route_topic(broker, tmp_path / "lake")
+    write(broker.bootstrap, "crossdock.journal", rest)
+    route_topic(broker, tmp_path / "lake")
+
+    assert digest([tmp_path / "lake"]) == expected
+
+
+def test_a_message_that_is_no_record_is_a_dead_letter_with_its_bytes(
+    broker: MockBroker, recording: ParquetLog, tmp_path: Path
+) -> None:
+    good = [value for partition, value in messages(recording) if partition == 0]
+    bad = [b"", None, b"\xff\xfe", b'{"type": "order.received"}', b"[" * 100_000, b"null"]
+    mixed: Messages = [(0, v) for v in (bad[0], *good[:50], *bad[1:4], *good[50:90], *bad[4:])]
+    stray = next(v for v in good if v and b"order.received" in v)
+    write(broker.bootstrap, "crossdock.journal", [*mixed, (1, stray)])
+
+    route_topic(broker, tmp_path / "lake", slice_records=16)
+
+    with connect_reader(tmp_path / "lake") as reader:
+        found = reader.execute(
+            "SELECT partition, position, reason, raw FROM dead_letters WHERE raw IS NOT NULL "
+            "ORDER BY ALL"
+        ).fetchall()
+        positions = reader.execute("SELECT position FROM positions ORDER BY partition").fetchall()
+    places = [0, 51, 52, 53, 94, 95]
+    letters = zip(places, [value or b"" for value in bad], strict=True)
+    assert found == [
+        *((0, at, "SCHEMA_INVALID", raw) for at, raw in letters),
+        (1, 0, "WRONG_PARTITION", stray),
+    ]
+    assert positions == [(95,), (0,)]
+
+
+def test_a_broker_that_goes_away_and_comes_back_changes_nothing(
+    broker: MockBroker, recording: ParquetLog, expected: Digest, tmp_path: Path
+) -> None:
+    write(broker.bootstrap, "crossdock.journal", messages(recording))
+
+    def disturb() -> None:
+        for _ in range(3):
+            time.sleep(0.05)
+            broker.down()
+            time.sleep(0.3)
+            broker.up()
+            broker.slow(20)
+
+    disturber = threading.Thread(target=disturb)
+    log = KafkaLog(settings(broker), "crossdock.journal")
+    job = RouteJob.open(log, tmp_path / "lake")
+    ends = {p: log.end(p) for p in job.starts}
+    disturber.start()
+    run(KafkaSource(log, job.starts, ends=ends, slice_records=8, guard=job.guard), job)
+    disturber.join()
+
+    assert digest([tmp_path / "lake"]) == expected
+
+
+def test_a_topic_that_was_emptied_stops_the_job_by_name(
+    recording: ParquetLog, tmp_path: Path
+) -> None:
+    with MockBroker() as broker:
+        broker.topics(settings(broker), PARTITIONS)
+        write(broker.bootstrap, "crossdock.journal", messages(recording)[:40])
+        log = KafkaLog(settings(broker), "crossdock.journal")
+        route_topic(broker, tmp_path / "lake")
+
+        with pytest.raises(LogError, match=r"crossdock.journal/0 ends at 40, but position 77"):
+            KafkaSource(log, {0: 77, 1: 0}).build("read_log", 0, 1)
+
+
+def test_a_topic_that_is_not_there_is_one_clear_line(broker: MockBroker) -> None:
+    with pytest.raises(BrokerError, match="has no topic elsewhere"):
+        KafkaLog(settings(broker), "elsewhere")
+
+
+def test_a_refused_option_is_named_and_no_value_is_shown() -> None:
+    wrong = KafkaSettings(
+        bootstrap="127.0.0.1:1", client={"sasl.password": "hunter2", "security.protocol": "hunter2"}
+    )
+
+    with pytest.raises(BrokerError) as caught:
+        KafkaLog(wrong, "any")
+
+    assert "security.protocol" in str(caught.value)
+    assert "hunter2" not in str(caught.value) + repr(wrong)
