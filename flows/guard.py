@@ -9,6 +9,10 @@ bytewax.run`` nobody asks afterwards, so there a failure is raised where it happ
 from types import TracebackType
 from typing import Self
 
+from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.run import cli_main
+
 
 class Guard:
     """Shared by the steps of one flow.
@@ -45,3 +49,17 @@ class Guard:
             return False
         self.failure = self.failure or error
         return self.keeps_failures
+
+
+def run_guarded(flow: Dataflow, guard: Guard) -> None:
+    """Run a flow on one worker until its source ends; raises what kept a step from going on."""
+    guard.keeps_failures = True
+    try:
+        cli_main(flow)
+    except BytewaxRuntimeError as error:
+        cause: BaseException | None = error
+        while isinstance(cause, BytewaxRuntimeError):
+            cause = cause.__cause__
+        raise (error if cause is None else cause) from None
+    if guard.failure is not None:
+        raise guard.failure

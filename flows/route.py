@@ -23,14 +23,12 @@ from typing import Self
 import bytewax.operators as op
 import pyarrow as pa
 from bytewax.dataflow import Dataflow
-from bytewax.errors import BytewaxRuntimeError
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from bytewax.run import cli_main
 
 from flows.checkpoints import Checkpoints, Origin
-from flows.guard import Guard
+from flows.guard import Guard, run_guarded
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
 from flows.logs.parquet import ParquetLog
@@ -71,16 +69,7 @@ def replay(log: str, lake: str, policy: str = "") -> Dataflow:
 
 def run(source: Source[Read], job: "RouteJob") -> None:
     """Run the flow on one worker until its source ends; raises what kept a step from going on."""
-    job.guard.keeps_failures = True
-    try:
-        cli_main(build(source, job))
-    except BytewaxRuntimeError as error:
-        cause: BaseException | None = error
-        while isinstance(cause, BytewaxRuntimeError):
-            cause = cause.__cause__
-        raise (error if cause is None else cause) from None
-    if job.guard.failure is not None:
-        raise job.guard.failure
+    run_guarded(build(source, job), job.guard)
 
 
 class RouteJob:

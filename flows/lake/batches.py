@@ -36,7 +36,10 @@ def to_batch(effects: Iterable[Effects], high_water: Mapping[int, int]) -> Batch
             if rows.num_rows:
                 pieces.setdefault(name, []).append(rows)
         positions[effect.partition] = effect.position
-    merged = {name: _conform(_merge(parts, SCHEMAS[name]), SCHEMAS[name]) for name, parts in pieces.items()}
+    merged = {
+        name: _conform(_merge(parts, SCHEMAS[name]), SCHEMAS[name])
+        for name, parts in pieces.items()
+    }
     return Batch(positions, merged)
 
 

@@ -39,7 +39,7 @@ from schemas.tables import SCHEMAS, Table
 POLL_SECONDS = 0.001
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOW_SECONDS = 1.0
-_RETRIABLE = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
+RETRIABLE = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 
@@ -175,7 +175,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         partition = message.partition()
         if error.code() in _EXPIRED:
             raise _expired(self.source.log, partition or 0, self.next.get(partition or 0, 0))
-        if error.code() not in _RETRIABLE and not error.retriable():
+        if error.code() not in RETRIABLE and not error.retriable():
             raise BrokerError(
                 f"Kafka at {self.source.log.settings.bootstrap}: reading {self.source.log.name}: "
                 f"{error.str()}"

@@ -1,0 +1,334 @@
+"""The ingest flow: raw topics to the journal.
+
+::
+
+    read_raw ──► check_records ──► write_journal
+    messages     CloudEvents,      by network; ticks and
+    of every     or dead letters   dead letters with them
+    raw topic
+
+At-least-once: positions on the raw topics are committed to the consumer group after what was made of
+them is on the journal, so a crash repeats the last fraction of a second, and the folds drop repeats by
+(``source``, ``id``). Nobody balances the group: a process is told its partitions.
+
+**The clock.** A tick says that all raw inputs of this process are consumed up to its time. So it is
+asked how far the raw topics reach, and when all of that is consumed, the time of asking becomes the
+tick. A process that lags, or cannot reach its brokers, holds the clock back: no order times out
+because its news waits in a queue.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import bytewax.operators as op
+import msgspec
+import structlog
+from bytewax.dataflow import Dataflow
+from bytewax.inputs import DynamicSource, StatelessSourcePartition
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
+from confluent_kafka import IsolationLevel, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from flows.guard import Guard, run_guarded
+from flows.kafka.client import SECONDS, KafkaSettings, admin, consumer, explained
+from flows.kafka.producer import Headers, ReliableProducer
+from flows.kafka.topics import describe
+from flows.logs.kafka import POLL_SECONDS, RETRIABLE, decode_message
+from flows.logs.log import partition_of
+from schemas.codec import Refusal, encode_event, key_of
+from schemas.codes import DeadLetterReason
+from schemas.control import ClockTicked, Tick
+from schemas.envelope import Event
+from schemas.errors import BrokerError, LogError
+
+POLL_MESSAGES = 4_096
+COMMIT_SECONDS = 0.2
+"""Positions are committed so often: what a crash may repeat."""
+_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+_log = structlog.get_logger(__name__)
+
+Place = tuple[str, int]
+"""A raw topic and a partition of it."""
+
+
+@dataclass
+class Checked:
+    """What was made of the messages of one poll.
+
+    Attributes:
+        records: journal partition, key and value of each record, in order.
+        letters: key, value and headers of what is no record.
+        reached: next offset by place, once all of the above is written.
+        tick: time that all inputs are consumed up to, if it is known anew.
+    """
+
+    records: list[tuple[int, bytes, bytes]] = field(default_factory=list)
+    letters: list[tuple[bytes, bytes, Headers]] = field(default_factory=list)
+    reached: dict[Place, int] = field(default_factory=dict)
+    tick: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RawBatch:
+    """Messages of one poll, and the tick that is due after them."""
+
+    messages: Sequence[Message]
+    tick: datetime | None
+
+
+def build(job: "IngestJob") -> Dataflow:
+    """The flow: its steps in order."""
+    flow = Dataflow("ingest")
+    batches = op.input("read_raw", flow, _RawSource(job))
+    checked = op.map("check_records", batches, job.check)
+    op.output("write_journal", checked, _JournalSink(job))
+    return flow
+
+
+def run(job: "IngestJob") -> None:
+    """Ingest on one worker until the job is asked to stop; raises what kept it from going on."""
+    run_guarded(build(job), job.guard)
+
+
+class IngestClock:
+    """Up to when all inputs are consumed, by asking the brokers how far they reach."""
+
+    def __init__(self, settings: KafkaSettings, places: Iterable[Place], every: float) -> None:
+        self._admin = admin(settings)
+        self._request = {TopicPartition(*place): _LATEST for place in places}
+        self._every = every
+        self._asked_at: datetime | None = None
+        self._next = time.monotonic()
+        self._answers: dict[TopicPartition, Future[Any]] = {}
+        self._goal: dict[Place, int] | None = None
+
+    def tick(self, consumed: Mapping[Place, int]) -> datetime | None:
+        """The time that was asked at last, once all that was there then is consumed."""
+        if self._goal is None and self._answers:
+            self._take_answers()
+        if self._goal is not None and all(consumed[p] >= end for p, end in self._goal.items()):
+            self._goal = None
+            return self._asked_at
+        if self._goal is None and not self._answers and time.monotonic() >= self._next:
+            self._ask()
+        return None
+
+    def _ask(self) -> None:
+        now = datetime.now(UTC)
+        self._asked_at = now if self._asked_at is None else max(now, self._asked_at)
+        self._next = time.monotonic() + self._every
+        self._answers = self._admin.list_offsets(
+            self._request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=SECONDS
+        )
+
+    def _take_answers(self) -> None:
+        if not all(answer.done() for answer in self._answers.values()):
+            return
+        answers, self._answers = self._answers, {}
+        if any(answer.exception() is not None for answer in answers.values()):
+            return  # no answer, no tick: asked again when the next one is due
+        self._goal = {(p.topic, p.partition): a.result().offset for p, a in answers.items()}
+
+
+class IngestJob:
+    """One run of the flow: its clients, and how far it is."""
+
+    def __init__(self, settings: KafkaSettings, process: str, tick_seconds: float = 1.0) -> None:
+        """Connect, and take up where the group left off.
+
+        Args:
+            settings: of the cluster.
+            process: name of this ingest process, the same after a restart; it signs the ticks.
+            tick_seconds: least time between two ticks.
+
+        Raises:
+            BrokerError: no cluster or no topic there.
+            LogError: messages expired before they were read.
+        """
+        self.settings = settings
+        self.process = process
+        self.guard = Guard()
+        self.partitions = describe(settings, settings.journal).partitions
+        self.producer = ReliableProducer(settings)
+        self.client = consumer(settings, f"{settings.group}.ingest.{process}")
+        self.consumed = self._starts()
+        self.clock = IngestClock(settings, self.consumed, tick_seconds)
+        self._reached: dict[Place, int] = {}
+        self._committed_at = time.monotonic()
+        self.client.assign([TopicPartition(*place, at) for place, at in self.consumed.items()])
+
+    def check(self, batch: RawBatch) -> Checked:
+        """Make a record or a dead letter of every message."""
+        checked = Checked(tick=batch.tick)
+        for message in batch.messages:
+            topic, partition = message.topic() or "", message.partition() or 0
+            offset, value = message.offset() or 0, message.value() or b""
+            decoded = _from_outside(decode_message(value, offset), value)
+            checked.reached[topic, partition] = offset + 1
+            if isinstance(decoded, Refusal):
+                checked.letters.append(_letter(decoded, topic, partition, self.process))
+                continue
+            key = key_of(decoded)
+            if decoded.recordedtime is not None:  # when it was learnt is not theirs to say
+                value = encode_event(msgspec.structs.replace(decoded, recordedtime=None))
+            checked.records.append((_home(key, self.partitions), key.encode(), value))
+        return checked
+
+    def write(self, checked: Checked) -> None:
+        """Hand over to the producer, and commit positions now and then."""
+        put, journal = self.producer.put, self.settings.journal
+        for partition, key, value in checked.records:
+            put(journal, partition, key, value)
+        for key, value, headers in checked.letters:
+            put(self.settings.dead_letters, -1, key, value, headers)
+        if checked.tick is not None:
+            self._tick(checked.tick)
+        self._reached |= checked.reached
+        self.producer.poll()
+        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+            self.commit()
+
+    def commit(self) -> None:
+        """Wait for the journal, then let the group know how far the raw topics are done."""
+        self.producer.flush()
+        self._committed_at = time.monotonic()
+        if self._reached:
+            offsets = [TopicPartition(*place, at) for place, at in self._reached.items()]
+            with explained(self.settings, "committing positions"):
+                self.client.commit(offsets=offsets, asynchronous=False)
+            self._reached = {}
+
+    def close(self) -> None:
+        """Finish what was read, and leave."""
+        try:
+            if self.guard.failure is None:
+                self.commit()
+        finally:
+            self.client.close()
+
+    def _tick(self, at: datetime) -> None:
+        stamp = at.isoformat(timespec="microseconds")
+        tick = ClockTicked(
+            id=f"tick-{stamp}",
+            source=f"crossdock-ingest/{self.process}",
+            subject=f"crossdock-ingest/{self.process}",
+            time=at,
+            tenant="crossdock",
+            network="clock",
+            data=Tick(at=at),
+        )
+        value = encode_event(tick)
+        for partition in range(self.partitions):
+            self.producer.put(self.settings.journal, partition, b"clock", value)
+
+    def _starts(self) -> dict[Place, int]:
+        """Where to read on: what the group committed, else the beginning."""
+        places = [
+            TopicPartition(topic, partition)
+            for topic in self.settings.raw
+            for partition in range(describe(self.settings, topic).partitions)
+        ]
+        starts = {}
+        with explained(self.settings, "positions"):
+            for found in self.client.committed(places, timeout=SECONDS):
+                bounds = self.client.get_watermark_offsets(found, timeout=SECONDS)
+                if bounds is None:
+                    raise BrokerError(f"Kafka at {self.settings.bootstrap} does not answer")
+                first, _ = bounds
+                if 0 <= found.offset < first:
+                    raise LogError(
+                        f"{found.topic}/{found.partition}: messages {found.offset} to {first - 1} "
+                        "expired before they were read; lengthen the topic's retention, ask their "
+                        "producer for them, and reset the group's position to go on without them"
+                    )
+                starts[found.topic, found.partition] = max(first, found.offset)
+        return starts
+
+
+_home = cache(partition_of)
+
+
+def _from_outside(decoded: Event | Refusal, raw: bytes) -> Event | Refusal:
+    if isinstance(decoded, ClockTicked):
+        detail = "clock.ticked is written by ingest alone: it would move the clock for everyone"
+        return Refusal(0, DeadLetterReason.SCHEMA_INVALID, detail, raw)
+    return decoded
+
+
+def _letter(
+    refusal: Refusal, topic: str, partition: int, process: str
+) -> tuple[bytes, bytes, Headers]:
+    headers: Headers = [
+        ("reason", refusal.reason.name),
+        ("detail", refusal.detail),
+        ("topic", topic),
+        ("partition", str(partition)),
+        ("offset", str(refusal.line_no)),
+        ("process", process),
+    ]
+    return f"{topic}/{partition}".encode(), refusal.raw, headers
+
+
+class _RawSource(DynamicSource[RawBatch]):
+    def __init__(self, job: IngestJob) -> None:
+        self.job = job
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> "_RawReader":
+        return _RawReader(self.job)
+
+
+class _RawReader(StatelessSourcePartition[RawBatch]):
+    def __init__(self, job: IngestJob) -> None:
+        self.job = job
+
+    def next_batch(self) -> list[RawBatch]:
+        if self.job.guard.is_over:
+            raise StopIteration
+        with self.job.guard:
+            return self._poll()
+        return []
+
+    def _poll(self) -> list[RawBatch]:
+        job = self.job
+        messages = []
+        for message in job.client.consume(POLL_MESSAGES, POLL_SECONDS):
+            if (error := message.error()) is None:
+                place = message.topic() or "", message.partition() or 0
+                job.consumed[place] = (message.offset() or 0) + 1
+                messages.append(message)
+            elif error.fatal() or (not error.retriable() and error.code() not in RETRIABLE):
+                raise BrokerError(f"Kafka at {job.settings.bootstrap}: {error.str()}")
+        tick = job.clock.tick(job.consumed)
+        return [RawBatch(messages, tick)] if messages or tick is not None else []
+
+    def next_awake(self) -> datetime:
+        return _LONG_AGO
+
+
+class _JournalPartition(StatelessSinkPartition[Checked]):
+    def __init__(self, job: IngestJob) -> None:
+        self.job = job
+
+    def write_batch(self, items: list[Checked]) -> None:
+        if self.job.guard.failure is None:
+            with self.job.guard:
+                for checked in items:
+                    self.job.write(checked)
+
+    def close(self) -> None:
+        with self.job.guard:
+            self.job.close()
+
+
+class _JournalSink(DynamicSink[Checked]):
+    def __init__(self, job: IngestJob) -> None:
+        self.job = job
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _JournalPartition:
+        return _JournalPartition(self.job)

@@ -1,0 +1,185 @@
+"""Raw topics become a journal: every message in it once or in the dead letters, and time keeps step."""
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from flows.ingest import IngestJob, run
+from flows.kafka.client import KafkaSettings
+from flows.lake.query import connect_reader
+from flows.logs.kafka import KafkaLog, KafkaSource
+from flows.route import RouteJob
+from flows.route import run as run_route
+from schemas.codec import encode_event
+from schemas.envelope import Event
+from tests.support.broker import MockBroker, write
+from tests.support.builders import at, counted, lane, node, order, tick
+
+PARTITIONS = 3
+
+
+@pytest.fixture
+def broker() -> Iterator[MockBroker]:
+    with MockBroker() as started:
+        started.topics(KafkaSettings(bootstrap=started.bootstrap), PARTITIONS)
+        yield started
+
+
+def settings(broker: MockBroker) -> KafkaSettings:
+    return KafkaSettings(bootstrap=broker.bootstrap)
+
+
+def ingest(
+    broker: MockBroker, until: Callable[[IngestJob], bool], tick_seconds: float = 60
+) -> None:
+    """Run the flow until something is true of its job."""
+    job = IngestJob(settings(broker), "test", tick_seconds)
+
+    def watch() -> None:
+        deadline = time.monotonic() + 30
+        while not until(job) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        job.guard.stop()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run(job)
+    watcher.join()
+
+
+def consumed(messages: int) -> Callable[[IngestJob], bool]:
+    return lambda job: sum(job.consumed.values()) >= messages
+
+
+def all_of(broker: MockBroker, topic: str) -> list[tuple[int, bytes]]:
+    """Every message of a topic: partition and value, in order per partition."""
+    client = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "all"})
+    found: list[tuple[int, bytes]] = []
+    for partition in range(PARTITIONS):
+        place = TopicPartition(topic, partition, 0)
+        _, end = client.get_watermark_offsets(place, timeout=10)
+        client.assign([place])
+        while sum(p == partition for p, _ in found) < end:
+            found += [(partition, m.value() or b"") for m in client.consume(100, 0.1)]
+    client.close()
+    return found
+
+
+def a_day() -> list[Event]:
+    """Two networks with a node each, and orders."""
+    events: list[Event] = []
+    for name in ("eu", "us"):
+        events += [node("A", when=at(0, network=name)), lane("A", when=at(0, network=name))]
+        events.append(counted("A", {"S1": 60}, when=at(1, network=name)))
+        events += [order(f"{name}-{n}", ("S1", 2), when=at(2 + n, network=name)) for n in range(40)]
+    return [msgspec.structs.replace(event, id=f"e{n}") for n, event in enumerate(events)]
+
+
+def test_every_message_is_in_the_journal_or_in_the_dead_letters(broker: MockBroker) -> None:
+    good = [encode_event(event) for event in a_day()]
+    bad = [b"{", b"null", b"\xff", encode_event(tick(9))]
+    mixed = [*good, *bad]
+    random.Random(3).shuffle(mixed)
+    raw = [(n % PARTITIONS, value) for n, value in enumerate(mixed)]
+    write(broker.bootstrap, "crossdock.raw", raw)
+
+    ingest(broker, consumed(len(raw)))
+
+    journal = all_of(broker, "crossdock.journal")
+    assert sorted(v for _, v in journal if b"clock.ticked" not in v) == sorted(good)
+    assert sorted(v for _, v in all_of(broker, "crossdock.dead-letters")) == sorted(bad)
+    homes = {(p, msgspec.json.decode(v)["network"]) for p, v in journal}
+    assert len({name for _, name in homes if name in {"eu", "us"}}) == 2
+    assert len([h for h in homes if h[1] in {"eu", "us"}]) == 2, "a network lives in one partition"
+
+
+def test_a_restart_goes_on_where_the_last_run_stopped(broker: MockBroker) -> None:
+    good = [encode_event(event) for event in a_day()]
+    write(broker.bootstrap, "crossdock.raw", [(0, v) for v in good[:30]])
+    ingest(broker, consumed(30))
+    write(broker.bootstrap, "crossdock.raw", [(0, v) for v in good[30:]])
+
+    ingest(broker, consumed(len(good)))
+
+    journal = [v for _, v in all_of(broker, "crossdock.journal") if b"clock.ticked" not in v]
+    assert sorted(journal) == sorted(good)
+
+
+def test_record_time_is_not_theirs_to_say(broker: MockBroker) -> None:
+    claimed = msgspec.structs.replace(order(), recordedtime=order().time)
+    write(broker.bootstrap, "crossdock.raw", [(0, encode_event(claimed))])
+
+    ingest(broker, consumed(1))
+
+    (value,) = [v for _, v in all_of(broker, "crossdock.journal") if b"clock.ticked" not in v]
+    assert msgspec.json.decode(value).get("recordedtime") is None
+
+
+def test_ticks_follow_what_they_vouch_for_and_reach_every_partition(broker: MockBroker) -> None:
+    good = [encode_event(event) for event in a_day()]
+    write(broker.bootstrap, "crossdock.raw", [(0, v) for v in good])
+    began = time.time()
+
+    ingest(broker, lambda _job: time.time() > began + 1.5, tick_seconds=0.2)
+
+    journal = all_of(broker, "crossdock.journal")
+    for partition in range(PARTITIONS):
+        mine = [v for p, v in journal if p == partition]
+        ticks = [n for n, v in enumerate(mine) if b"clock.ticked" in v]
+        records = [n for n, v in enumerate(mine) if b"clock.ticked" not in v]
+        assert len(ticks) >= 2
+        assert not records or min(ticks) > max(records), "a tick came before what it vouches for"
+
+
+def test_an_input_that_cannot_be_reached_holds_the_clock_back(broker: MockBroker) -> None:
+    """Its news may wait there, so no tick may pass it."""
+    write(broker.bootstrap, "crossdock.raw", [(0, encode_event(node("A")))])
+    seen: list[float] = []
+
+    def lost_for_a_while(job: IngestJob) -> bool:
+        if not seen and sum(job.consumed.values()) >= 1:
+            broker.down()
+            seen.append(time.time())
+        if len(seen) == 1 and time.time() > seen[0] + 1.0:
+            seen.append(time.time())
+            broker.up()
+        return len(seen) == 2 and time.time() > seen[1] + 3.0
+
+    ingest(broker, lost_for_a_while, tick_seconds=0.1)
+
+    ticks = [
+        datetime.fromisoformat(msgspec.json.decode(v)["data"]["at"]).timestamp()
+        for p, v in all_of(broker, "crossdock.journal")
+        if p == 0 and b"clock.ticked" in v
+    ]
+    down, up = seen
+    assert any(t > up for t in ticks), "time goes on once everything is known again"
+    assert [t for t in ticks if down + 0.3 < t < up - 0.1] == [], (
+        "it went on while nothing was known"
+    )
+
+
+def test_what_was_ingested_is_routed(broker: MockBroker, tmp_path: Path) -> None:
+    write(broker.bootstrap, "crossdock.raw", [(0, encode_event(e)) for e in a_day()])
+    ingest(broker, consumed(len(a_day())))
+    log = KafkaLog(settings(broker), "crossdock.journal")
+    job = RouteJob.open(log, tmp_path / "lake")
+    ends = {p: log.end(p) for p in job.starts}
+
+    run_route(KafkaSource(log, job.starts, ends=ends, guard=job.guard), job)
+
+    with connect_reader(tmp_path / "lake") as reader:
+        found = reader.execute(
+            "SELECT network, outcome, count(*) FROM orders GROUP BY ALL ORDER BY ALL"
+        ).fetchall()
+    assert found == [
+        ("eu", "FULLY_ROUTED", 30), ("eu", "UNROUTABLE", 10),
+        ("us", "FULLY_ROUTED", 30), ("us", "UNROUTABLE", 10),
+    ]  # fmt: skip
