@@ -19,7 +19,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,20 @@ class Origin:
     runtime: str
 
 
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a partition takes up again.
+
+    Attributes:
+        state: of the fold.
+        tracking_ends: by partition of the tracking topic, where it ended when all effects up to the
+            state's position were on it; empty without a tracking topic.
+    """
+
+    state: RouteState
+    tracking_ends: Mapping[int, int] = field(default_factory=dict)
+
+
 class Checkpoints:
     """The checkpoints of one job."""
 
@@ -66,8 +80,8 @@ class Checkpoints:
         self._due_at: dict[int, float] = {}
         self._failure: OSError | None = None
 
-    def load(self, partition: int, at_most: int, override: Policy | None) -> RouteState:
-        """The newest usable state at or before a position; a fresh one if there is none."""
+    def load(self, partition: int, at_most: int, override: Policy | None) -> Checkpoint:
+        """The newest usable one at or before a position; that of a fresh state if there is none."""
         for position, file in reversed(self._files(partition)):
             if position > at_most:
                 continue
@@ -75,26 +89,29 @@ class Checkpoints:
                 return self._read(file, partition, override)
             except CheckpointError as error:
                 _log.warning("checkpoint passed over", reason=str(error))
-        return RouteState(partition, override)
+        return Checkpoint(RouteState(partition, override))
 
-    def offer(self, state: RouteState, high_water: int) -> None:
-        """Take a checkpoint if one is due; ``high_water`` is how far the lake is."""
+    def is_due(self, partition: int) -> bool:
+        """Whether it is time for another one of the partition."""
         now = time.monotonic()
-        due = self._due_at.setdefault(state.partition, now + self.every_seconds)
-        if now < due or (self._pending is not None and self._pending.is_alive()):
-            return
+        due = self._due_at.setdefault(partition, now + self.every_seconds)
+        return now >= due and (self._pending is None or not self._pending.is_alive())
+
+    def take(self, checkpoint: Checkpoint, high_water: int) -> None:
+        """Copy the state and write it on a thread; ``high_water`` is how far the lake is."""
         self._raise_failure()
-        arrays = {name: a.copy() for name, a in to_arrays(state, self.origin).items()}
+        now, state = time.monotonic(), checkpoint.state
+        arrays = {name: a.copy() for name, a in to_arrays(checkpoint, self.origin).items()}
         copied = time.monotonic() - now
         arguments = (state.partition, state.position, arrays, high_water, copied)
         self._pending = threading.Thread(target=self._publish, args=arguments, daemon=True)
         self._pending.start()
 
-    def save(self, state: RouteState, high_water: int) -> None:
-        """Take a checkpoint now and wait until it is on disk."""
+    def save(self, checkpoint: Checkpoint, high_water: int) -> None:
+        """Write a checkpoint now and wait until it is on disk."""
         self.wait()
-        position = state.position
-        self._publish(state.partition, position, to_arrays(state, self.origin), high_water, 0.0)
+        state, arrays = checkpoint.state, to_arrays(checkpoint, self.origin)
+        self._publish(state.partition, state.position, arrays, high_water, 0.0)
         self._raise_failure()
 
     def wait(self) -> None:
@@ -150,7 +167,7 @@ class Checkpoints:
                 found.append((int(match[1]), file))
         return sorted(found)
 
-    def _read(self, file: Path, partition: int, override: Policy | None) -> RouteState:
+    def _read(self, file: Path, partition: int, override: Policy | None) -> Checkpoint:
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -166,8 +183,9 @@ class Checkpoints:
         return from_arrays(arrays, partition, self.origin, override, str(file))
 
 
-def to_arrays(state: RouteState, origin: Origin) -> dict[str, npt.NDArray[Any]]:
-    """The state; whoever writes it while the flow goes on needs a copy."""
+def to_arrays(checkpoint: Checkpoint, origin: Origin) -> dict[str, npt.NDArray[Any]]:
+    """The checkpoint; whoever writes it while the flow goes on needs a copy."""
+    state = checkpoint.state
     arrays: dict[str, npt.NDArray[Any]] = {}
     networks = []
     for i, network in enumerate(state.networks.values()):
@@ -187,6 +205,7 @@ def to_arrays(state: RouteState, origin: Origin) -> dict[str, npt.NDArray[Any]]:
             "retired": sorted(state.clock.retired),
         },
         "networks": networks,
+        "tracking_ends": list(checkpoint.tracking_ends.items()),
     }
     arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
     return arrays
@@ -198,8 +217,8 @@ def from_arrays(
     origin: Origin,
     override: Policy | None,
     name: str,
-) -> RouteState:
-    """The state that ``to_arrays`` was called on.
+) -> Checkpoint:
+    """The checkpoint that ``to_arrays`` was called on.
 
     Raises:
         CheckpointError: it is of another format, log or override.
@@ -226,4 +245,4 @@ def from_arrays(
         tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
         network = Network.from_arrays(tables, values)
         state.networks[NetworkKey(values["key"])] = network
-    return state
+    return Checkpoint(state, dict(header["tracking_ends"]))

@@ -27,13 +27,15 @@ from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
-from flows.checkpoints import Checkpoints, Origin
+from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.guard import Guard, run_guarded
+from flows.kafka.client import KafkaSettings
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
 from flows.settings import Settings
+from flows.tracking import TrackingTopic
 from models.inference import ARTIFACTS, Model, load_model, runtime_fingerprint
 from models.policy.document import Policy, parse_policy
 from models.routing.fold import RouteState, advance
@@ -53,6 +55,8 @@ def build(source: Source[Read], job: "RouteJob") -> Dataflow:
     slices = op.input("read_log", flow, source)
     effects = op.stateful_batch("advance_partition", slices, lambda _resumed: _Fold(job))
     op.output("write_lake", effects, _LakeSink(job))
+    if job.tracking is not None:
+        op.output("write_tracking", effects, _TrackingSink(job.tracking, job.guard))
     return flow
 
 
@@ -80,14 +84,16 @@ class RouteJob:
         log: Log,
         writer: LakeWriter,
         checkpoints: Checkpoints,
-        states: Sequence[RouteState],
+        checkpointed: Sequence[Checkpoint],
         model_dirs: Sequence[Path],
+        tracking: TrackingTopic | None,
     ) -> None:
         self.log = log
         self.writer = writer
         self.checkpoints = checkpoints
-        self.states = {state.partition: state for state in states}
-        self.starts = {state.partition: state.position + 1 for state in states}
+        self.states = {found.state.partition: found.state for found in checkpointed}
+        self.starts = {p: state.position + 1 for p, state in self.states.items()}
+        self.tracking = tracking
         self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
         self.progress: Progress = lambda _records: None
         self.guard = Guard()
@@ -102,6 +108,7 @@ class RouteJob:
         policy_file: Path | None = None,
         partitions: Iterable[int] | None = None,
         settings: Settings | None = None,
+        tracking: KafkaSettings | None = None,
     ) -> Self:
         """Open log and lake and take up where the lake left off.
 
@@ -111,6 +118,7 @@ class RouteJob:
             policy_file: decides in place of the log's own policies.
             partitions: of the log; all without.
             settings: of the surroundings; read from the environment without.
+            tracking: the cluster whose tracking topic is to have every decision; none without.
 
         Raises:
             CrossdockError: log, lake, policy or model cannot be used; the message says why.
@@ -129,11 +137,16 @@ class RouteJob:
             store = Checkpoints(lake_path / "state", origin, chosen.checkpoint_seconds)
             for partition in mine:
                 _check_end(log, partition, writer.high_water(partition))
-            states = [store.load(p, writer.high_water(p), override) for p in mine]
+            found = [store.load(p, writer.high_water(p), override) for p in mine]
+            topic = (
+                TrackingTopic(tracking, log.id, [f.tracking_ends for f in found])
+                if tracking is not None
+                else None
+            )
         except BaseException:
             writer.abort()
             raise
-        return cls(log, writer, store, states, [*chosen.model_dirs, ARTIFACTS])
+        return cls(log, writer, store, found, [*chosen.model_dirs, ARTIFACTS], topic)
 
     def remaining(self) -> int:
         """Records that are still to be read."""
@@ -142,15 +155,31 @@ class RouteJob:
     def advance(self, read: ReadSlice) -> Effects:
         """Take a slice: decide, measure, and take a checkpoint now and then."""
         state = self.states[read.piece.partition]
+        self._checkpoint(state)
         effects = advance(state, read.piece, self.scorer_of)
         if read.refused is not None:
             effects = _with_refused(effects, read)
             state.position = effects.position
         elapsed_ms = (time.monotonic() - read.read_at) * 1e3
-        self.checkpoints.offer(state, self.writer.high_water(state.partition))
         self.progress(len(read.piece))
         measured = _measurement(read, effects, elapsed_ms)
         return replace(effects, tables={**effects.tables, Table.MEASUREMENTS: measured})
+
+    def _checkpoint(self, state: RouteState) -> None:
+        """Take a checkpoint if one is due, once the tracking topic has all effects up to it.
+
+        The effects of the slices before this one have all been given to the sinks.
+        """
+        if state.position >= self.starts[state.partition] and self.checkpoints.is_due(
+            state.partition
+        ):
+            self.checkpoints.take(self._whole(state), self.writer.high_water(state.partition))
+
+    def _whole(self, state: RouteState) -> Checkpoint:
+        if self.tracking is None:
+            return Checkpoint(state)
+        self.tracking.flush()
+        return Checkpoint(state, self.tracking.ends())
 
     def sink_opened(self) -> None:
         """A worker writes to the lake."""
@@ -168,10 +197,14 @@ class RouteJob:
         try:
             for state in self.states.values():
                 if state.position >= self.starts[state.partition]:
-                    self.checkpoints.save(state, self.writer.high_water(state.partition))
+                    self.checkpoints.save(
+                        self._whole(state), self.writer.high_water(state.partition)
+                    )
             self.writer.flush()
         finally:
             self.writer.close()
+            if self.tracking is not None:
+                self.tracking.close()
 
     def abort(self) -> None:
         """Stop as a crash would; what was committed stays."""
@@ -234,6 +267,27 @@ def _with_refused(effects: Effects, read: ReadSlice) -> Effects:
     merged = pa.concat_tables([t.cast(SCHEMAS[Table.DEAD_LETTERS]) for t in letters])
     ordered = merged.sort_by([("position", "ascending"), ("index", "ascending")])
     return Effects(effects.partition, read.last, {**effects.tables, Table.DEAD_LETTERS: ordered})
+
+
+class _TrackingPartition(StatelessSinkPartition[Written]):
+    def __init__(self, topic: TrackingTopic, guard: Guard) -> None:
+        self.topic = topic
+        self.guard = guard
+
+    def write_batch(self, items: list[Written]) -> None:
+        if self.guard.failure is None:
+            with self.guard:
+                for _, effects in items:
+                    self.topic.put(effects)
+
+
+class _TrackingSink(DynamicSink[Written]):
+    def __init__(self, topic: TrackingTopic, guard: Guard) -> None:
+        self.topic = topic
+        self.guard = guard
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> _TrackingPartition:
+        return _TrackingPartition(self.topic, self.guard)
 
 
 def _measurement(read: ReadSlice, effects: Effects, elapsed_ms: float) -> pa.Table:

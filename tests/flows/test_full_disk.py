@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.checkpoints import Checkpoints, Origin
+from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.logs.parquet import LogWriter, ParquetLog
 from models.routing.fold import RouteState
 from schemas.errors import CheckpointError, LogError
@@ -51,12 +51,12 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path: Path) ->
     checkpoints = Checkpoints(tmp_path, Origin(LogId("log"), "", "here"), 0.0)
     state = RouteState(0)
     effects_of(journal(*LOG[:20]), state=state)
-    checkpoints.save(state, -1)
+    checkpoints.save(Checkpoint(state), -1)
     before = state.position
 
     effects_of(journal(*LOG[20:], first=20), state=state)
     with pytest.raises(CheckpointError, match="no checkpoint could be written"), room_for(LITTLE):
-        checkpoints.save(state, -1)
+        checkpoints.save(Checkpoint(state), -1)
 
-    assert checkpoints.load(0, 1_000, None).position == before
+    assert checkpoints.load(0, 1_000, None).state.position == before
     assert not partials(tmp_path)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.checkpoints import Checkpoints, Origin
+from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
@@ -103,12 +103,15 @@ def test_a_checkpoint_of_another_log_is_passed_over(log: ParquetLog, tmp_path: P
     for piece in log.read(0):
         advance(state, piece, lambda sha256: load_model(None, sha256))
     mine = Origin(log.id, "", runtime_fingerprint())
-    Checkpoints(tmp_path, mine, 1.0).save(state, state.position)
+    Checkpoints(tmp_path, mine, 1.0).save(Checkpoint(state), state.position)
 
     other = Checkpoints(tmp_path, Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0)
 
-    assert Checkpoints(tmp_path, mine, 1.0).load(0, state.position, None).position == state.position
-    assert other.load(0, state.position, None).position == -1
+    assert (
+        Checkpoints(tmp_path, mine, 1.0).load(0, state.position, None).state.position
+        == state.position
+    )
+    assert other.load(0, state.position, None).state.position == -1
 
 
 def test_no_checkpoint_ahead_of_the_lake_is_taken(log: ParquetLog, tmp_path: Path) -> None:
@@ -118,11 +121,11 @@ def test_no_checkpoint_ahead_of_the_lake_is_taken(log: ParquetLog, tmp_path: Pat
     piece = next(log.read(0))
     for start in range(0, 300, 100):
         advance(state, piece.cut(start, start + 100), lambda sha256: load_model(None, sha256))
-        store.save(state, -1)
+        store.save(Checkpoint(state), -1)
         positions.append(state.position)
 
-    assert store.load(0, positions[1] + 5, None).position == positions[1]
-    assert store.load(0, positions[0] - 1, None).position == -1
+    assert store.load(0, positions[1] + 5, None).state.position == positions[1]
+    assert store.load(0, positions[0] - 1, None).state.position == -1
 
 
 def test_bytewax_runs_the_flow_as_any_other(log: ParquetLog, lake: Path, tmp_path: Path) -> None:

@@ -1,0 +1,161 @@
+"""Effects as the public records of the tracking topic: what others may know of a decision.
+
+One CloudEvents JSON object per record. Its ``id`` is ``partition/position/index``, the cause in the
+journal and which of its effects this is, so that (``source``, ``id``) is the same in every replay and a
+reader can drop repeats. Records come in the order of their causes.
+
+Columns become lists of plain values at once and rows are encoded one by one: a data frame's expressions
+take 5 ms for the three rows of a quiet slice (measured with Polars), as long as all the rest.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+import pyarrow as pa
+
+from schemas.ids import LogId
+from schemas.tables import Effects, Table
+
+_DECISION = (
+    "revision", "kind", "trigger", "outcome", "selection", "hold_reason", "policy_version",
+    "model_sha256", "region", "channel", "units_ordered", "units_served", "units_backordered",
+    "units_unserved", "nodes", "lane_ids", "promise_at", "backorder_due_at", "total_minor",
+    "carbon_g", "late_probability", "margin_minor",
+)  # fmt: skip
+_EXCEPTION = ("code", "severity", "node", "sku", "qty")
+_PACKAGE = ("node", "lane_id", "ship_date")
+_LINE = ("line_no", "sku", "qty")
+_SCOPE = ("position", "index", "tenant", "network", "order_id")
+_N = len(_SCOPE)
+_WORK = {"placed": "work.offered", "released": "work.withdrawn"}
+_OUTCOME = {
+    "HELD_FOR_REVIEW": "decision.held",
+    "BACKORDERED": "decision.backordered",
+    "UNROUTABLE": "decision.unroutable",
+}
+_KIND = {"REROUTE": "decision.rerouted", "CANCEL": "decision.cancelled"}
+_ENCODER = msgspec.json.Encoder()
+
+Row = tuple[Any, ...]
+
+
+class PublicRecord(NamedTuple):
+    """One message.
+
+    Attributes:
+        position: of the journal's record that caused it.
+        effect: which of that record's effects it is.
+        key: tenant, network and order: what the topic is partitioned by.
+        value: the CloudEvent.
+    """
+
+    position: int
+    effect: int
+    key: bytes
+    value: bytes
+
+
+class _Told(NamedTuple):
+    """A record before it is encoded; ``scope`` as in ``_SCOPE``."""
+
+    scope: tuple[int, int, str, str, str]
+    kind: str
+    at: str | None
+    data: dict[str, Any]
+
+
+def public_records(effects: Effects, log_id: LogId) -> list[PublicRecord]:
+    """Every public record that the effects hold, in order."""
+    told = [
+        *_decisions(_rows(effects, Table.DECISIONS, (*_SCOPE, "decided_at", *_DECISION))),
+        *_work(_rows(effects, Table.ALLOCATIONS, (*_SCOPE, "event", *_PACKAGE, *_LINE))),
+        *_exceptions(_rows(effects, Table.EXCEPTIONS, (*_SCOPE, "raised_at", *_EXCEPTION))),
+    ]
+    told.sort(key=itemgetter(0))
+    source = f"crossdock-route/{log_id}"
+    return [_record(record, effects.partition, source) for record in told]
+
+
+def _record(told: _Told, partition: int, source: str) -> PublicRecord:
+    position, effect, tenant, network, order_id = told.scope
+    body = {
+        "specversion": "1.0",
+        "id": f"{partition}/{position}/{effect}",
+        "source": source,
+        "type": told.kind,
+        "subject": order_id,
+        "time": told.at,
+        "tenant": tenant,
+        "network": network,
+        "dataschema": "crossdock/1",
+        "data": told.data,
+    }
+    key = f"{tenant}/{network}/{order_id}".encode()
+    return PublicRecord(position, effect, key, _ENCODER.encode(body))
+
+
+def _decisions(rows: Iterable[Row]) -> Iterator[_Told]:
+    for row in rows:
+        data = dict(zip(_DECISION, row[_N + 1 :], strict=True))
+        if data["kind"] != "SHADOW":
+            kind = _KIND.get(data["kind"]) or _OUTCOME.get(data["outcome"], "decision.routed")
+            yield _Told(row[:_N], kind, row[_N], data)
+
+
+def _work(rows: Iterable[Row]) -> Iterator[_Told]:
+    """A record per node to which a record of the journal gave, or from which it took, lines."""
+    parts = _N + 1 + len(_PACKAGE)
+    together = itemgetter(0, 4, slice(_N, parts))  # position, order, event and package
+    for _, group in groupby((row for row in rows if row[_N] in _WORK), key=together):
+        lines = list(group)
+        data = dict(zip(_PACKAGE, lines[0][_N + 1 : parts], strict=True))
+        data["lines"] = [dict(zip(_LINE, line[parts:], strict=True)) for line in lines]
+        yield _Told(lines[0][:_N], _WORK[lines[0][_N]], None, data)
+
+
+def _exceptions(rows: Iterable[Row]) -> Iterator[_Told]:
+    for row in rows:
+        if row[_N - 1] is not None:  # it is about an order
+            data = dict(zip(_EXCEPTION, row[_N + 1 :], strict=True))
+            yield _Told(row[:_N], "exception.raised", row[_N], data)
+
+
+def _rows(effects: Effects, table: Table, names: Sequence[str]) -> Iterable[Row]:
+    held = effects.tables.get(table)
+    return zip(*(_values(held[name]) for name in names), strict=True) if held is not None else ()
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column as plain values that JSON can take; null as None."""
+    return [value for chunk in column.chunks for value in _chunk_values(chunk)]
+
+
+def _chunk_values(values: pa.Array) -> list[Any]:
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        return _chunk_values(values.dictionary_decode())
+    if pa.types.is_list(kind):
+        words, bounds = _chunk_values(values.flatten()), np.diff(values.offsets.to_numpy())
+        ends = np.cumsum(bounds).tolist()
+        return [words[end - size : end] for end, size in zip(ends, bounds.tolist(), strict=True)]
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        unit, suffix = ("us", "Z") if pa.types.is_timestamp(kind) else ("D", "")
+        raw = values.cast(pa.int64() if unit == "us" else pa.int32()).fill_null(0).to_numpy()
+        told = np.datetime_as_string(raw.astype(np.int64).view(f"datetime64[{unit}]")).tolist()
+        return _with_nulls([text + suffix for text in told], values)
+    if pa.types.is_string(kind):
+        strings: list[Any] = values.to_numpy(zero_copy_only=False).tolist()
+        return strings
+    plain = values.fill_null(0) if values.null_count else values
+    return _with_nulls(plain.to_numpy(zero_copy_only=False).tolist(), values)
+
+
+def _with_nulls(told: list[Any], values: pa.Array) -> list[Any]:
+    if not values.null_count:
+        return told
+    empty = values.is_null().to_numpy(zero_copy_only=False).tolist()
+    return [None if gone else value for value, gone in zip(told, empty, strict=True)]

@@ -1,0 +1,130 @@
+"""The tracking topic: public records, written once, partitioned by order.
+
+After a restart a partition of the journal is read on from a checkpoint, and effects are made again that
+may be on the topic already. Each output partition holds them in the order of their causes, so it is
+enough to know the last cause that it holds from each journal partition: that is read back from its end
+(the *tail*), and what is not beyond it is left out. How far back the tail must go is kept with the
+checkpoint: the ends of the topic when everything up to the checkpoint was on it. Without a checkpoint
+the whole topic is the tail.
+
+A paused owner that wakes up can add repeats of the same (``source``, ``id``); readers drop those.
+"""
+
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+
+from confluent_kafka import Message, TopicPartition
+
+from flows.kafka.client import SECONDS, KafkaSettings, consumer, explained
+from flows.kafka.producer import ReliableProducer
+from flows.kafka.topics import describe
+from flows.public_records import public_records
+from schemas.errors import BrokerError
+from schemas.ids import LogId
+from schemas.tables import Effects
+
+Cause = tuple[int, int]
+"""Position in the journal, and which of that record's effects."""
+
+_JOURNAL = "journal"
+_CAUSE = re.compile(r"^(\d+)/(\d+)/(\d+)$")
+_READ = 1_000
+
+
+class TrackingTopic:
+    """Write side of the topic for some partitions of one journal."""
+
+    def __init__(
+        self, settings: KafkaSettings, log_id: LogId, floors: Iterable[Mapping[int, int]]
+    ) -> None:
+        """Connect, and read back what is on the topic.
+
+        Args:
+            settings: of the cluster.
+            log_id: of the journal.
+            floors: per journal partition of this process the ends that its checkpoint kept.
+
+        Raises:
+            BrokerError: no cluster or no topic there.
+        """
+        self._settings = settings
+        self._log_id = log_id
+        self._topic = settings.tracking
+        self._partitions = describe(settings, self._topic).partitions
+        self._producer = ReliableProducer(settings)
+        self._client = consumer(settings, settings.group)
+        self._seen = self._tail(tuple(floors))
+
+    def put(self, effects: Effects) -> None:
+        """Write the public records that are not on the topic yet.
+
+        Raises:
+            BrokerError: one can never be written.
+        """
+        for record in public_records(effects, self._log_id):
+            partition = zlib.crc32(record.key) % self._partitions
+            cause = record.position, record.effect
+            if cause > self._seen.get((partition, effects.partition), (-1, -1)):
+                told = f"{effects.partition}/{record.position}/{record.effect}"
+                headers = [("cause", told), (_JOURNAL, self._log_id)]
+                self._producer.put(self._topic, partition, record.key, record.value, headers)
+        self._producer.poll()
+
+    def flush(self) -> None:
+        """Wait until everything put so far is on the topic."""
+        self._producer.flush()
+
+    def ends(self) -> dict[int, int]:
+        """Where the topic's partitions end now."""
+        return {p: self._bounds(p)[1] for p in range(self._partitions)}
+
+    def close(self) -> None:
+        """Leave."""
+        self._client.close()
+
+    def _bounds(self, partition: int) -> tuple[int, int]:
+        with explained(self._settings, f"{self._topic}/{partition}"):
+            place = TopicPartition(self._topic, partition)
+            bounds = self._client.get_watermark_offsets(place, timeout=SECONDS)
+        if bounds is None:
+            raise BrokerError(f"Kafka at {self._settings.bootstrap} does not answer")
+        first, end = bounds
+        return first, end
+
+    def _tail(self, floors: Sequence[Mapping[int, int]]) -> dict[tuple[int, int], Cause]:
+        """Last cause by (output partition, journal partition)."""
+        seen: dict[tuple[int, int], Cause] = {}
+        for partition in range(self._partitions):
+            first, end = self._bounds(partition)
+            kept = [floor.get(partition, 0) for floor in floors]
+            at = max(first, min(kept, default=0))
+            if at < end:
+                self._client.assign([TopicPartition(self._topic, partition, at)])
+                self._read_to(end, partition, seen)
+        self._client.unassign()
+        return seen
+
+    def _read_to(self, end: int, partition: int, seen: dict[tuple[int, int], Cause]) -> None:
+        at = 0
+        while at < end:
+            for message in self._client.consume(_READ, 0.1):
+                error = message.error()
+                if error is not None:
+                    if error.fatal():
+                        raise BrokerError(f"reading back {self._topic}: {error.str()}")
+                    continue
+                at = (message.offset() or 0) + 1
+                found = self._cause_of(message)
+                if found is not None:
+                    source, cause = found
+                    key = partition, source
+                    seen[key] = max(cause, seen.get(key, (-1, -1)))
+
+    def _cause_of(self, message: Message) -> tuple[int, Cause] | None:
+        """Journal partition and cause; None for what is not of this journal."""
+        headers = {k: bytes(v).decode() for k, v in message.headers() or [] if v is not None}
+        if headers.get(_JOURNAL) != self._log_id:
+            return None
+        match = _CAUSE.match(headers.get("cause", ""))
+        return (int(match[1]), (int(match[2]), int(match[3]))) if match else None

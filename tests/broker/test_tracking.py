@@ -1,0 +1,119 @@
+"""Decisions on the tracking topic: every one, once, in the order of their causes, after any restart."""
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, TopicPartition
+
+from flows.kafka.client import KafkaSettings
+from flows.logs.kafka import KafkaLog, KafkaSource
+from flows.logs.parquet import ParquetLog
+from flows.public_records import public_records
+from flows.route import RouteJob, run
+from flows.settings import Settings
+from models.inference import load_model
+from models.routing.fold import RouteState, advance
+from schemas.codec import to_lines
+from tests.support.broker import MockBroker, write
+from tests.support.runs import recorded_world
+
+PARTITIONS = 2
+JOURNAL = "crossdock.journal"
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> ParquetLog:
+    return recorded_world(tmp_path_factory.mktemp("log") / "log", 12, 700, PARTITIONS)
+
+
+@pytest.fixture
+def broker(recording: ParquetLog) -> Iterator[MockBroker]:
+    with MockBroker() as started:
+        started.topics(KafkaSettings(bootstrap=started.bootstrap), PARTITIONS)
+        for partition in range(PARTITIONS):
+            lines = [v for piece in recording.read(partition) for v in to_lines(piece)]
+            write(started.bootstrap, JOURNAL, [(partition, line) for line in lines])
+        yield started
+
+
+def route(broker: MockBroker, lake: Path, share: float, checkpoint_seconds: float = 3600) -> None:
+    """Route the first part of the journal, publishing what is decided."""
+    settings = KafkaSettings(bootstrap=broker.bootstrap)
+    log = KafkaLog(settings, JOURNAL)
+    job = RouteJob.open(
+        log, lake, settings=Settings(checkpoint_seconds=checkpoint_seconds), tracking=settings
+    )
+    ends = {p: int(log.end(p) * share) for p in job.starts}
+    run(KafkaSource(log, job.starts, ends=ends, slice_records=32, guard=job.guard), job)
+
+
+def published(broker: MockBroker) -> dict[int, list[bytes]]:
+    """Every message of the tracking topic by journal partition, in topic order."""
+    client = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "all"})
+    found: dict[int, list[bytes]] = defaultdict(list)
+    for partition in range(PARTITIONS):
+        place = TopicPartition("crossdock.tracking", partition, 0)
+        _, end = client.get_watermark_offsets(place, timeout=10)
+        client.assign([place])
+        at = 0
+        while at < end:
+            for message in client.consume(100, 0.1):
+                at = (message.offset() or 0) + 1
+                value = message.value() or b""
+                journal_partition = int(msgspec.json.decode(value)["id"].split("/")[0])
+                found[journal_partition].append(value)
+    client.close()
+    return found
+
+
+def told_by_the_fold(broker: MockBroker, recording: ParquetLog) -> dict[int, list[bytes]]:
+    log_id = KafkaLog(KafkaSettings(bootstrap=broker.bootstrap), JOURNAL).id
+    found = {}
+    for partition in range(PARTITIONS):
+        state = RouteState(partition)
+        found[partition] = [
+            record.value
+            for piece in recording.read(partition)
+            for record in public_records(
+                advance(state, piece, lambda sha256: load_model(None, sha256)), log_id
+            )
+        ]
+    return found
+
+
+def test_every_decision_is_published_once_in_order(
+    broker: MockBroker, recording: ParquetLog, tmp_path: Path
+) -> None:
+    route(broker, tmp_path / "lake", 1.0)
+
+    found, expected = published(broker), told_by_the_fold(broker, recording)
+    assert {p: sorted(v) for p, v in found.items()} == {p: sorted(v) for p, v in expected.items()}
+    subjects: dict[str, list[tuple[int, int]]] = defaultdict(list)
+    for values in found.values():
+        for event in map(msgspec.json.decode, values):
+            partition, position, index = map(int, event["id"].split("/"))
+            key = f"{partition}/{event['network']}/{event['subject']}"
+            subjects[key].append((position, index))
+    assert all(causes == sorted(causes) for causes in subjects.values())
+
+
+@pytest.mark.parametrize("kept", ["checkpoints", "no checkpoint", "no lake"])
+def test_a_restart_repeats_nothing_and_leaves_nothing_out(
+    broker: MockBroker, recording: ParquetLog, tmp_path: Path, kept: str
+) -> None:
+    lake = tmp_path / "lake"
+    route(broker, lake, 0.3, checkpoint_seconds=0.01)
+    route(broker, lake, 0.6, checkpoint_seconds=0.01)
+    if kept == "no checkpoint":
+        shutil.rmtree(lake / "state")
+    if kept == "no lake":
+        shutil.rmtree(lake)
+
+    route(broker, lake, 1.0)
+
+    found, expected = published(broker), told_by_the_fold(broker, recording)
+    assert {p: sorted(v) for p, v in found.items()} == {p: sorted(v) for p, v in expected.items()}
