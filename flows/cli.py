@@ -2,7 +2,7 @@
 
 import typer
 
-from flows.commands import lake, log, policy
+from flows.commands import lake, live, log, policy
 from flows.commands.explain import explain
 from flows.commands.group import CrossdockGroup
 from flows.commands.importing import import_files
@@ -20,11 +20,13 @@ app = typer.Typer(
 )
 app.command("import")(import_files)
 app.command("replay")(replay)
+app.command("run")(live.run)
 app.command("explain")(explain)
 app.command("sql")(sql)
 app.command("schemas")(schemas)
 app.add_typer(log.app, name="log")
 app.add_typer(lake.app, name="lake")
+app.add_typer(live.app, name="topics")
 app.add_typer(policy.app, name="policy")
 
 

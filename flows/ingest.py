@@ -26,8 +26,6 @@ from functools import cache
 from typing import Any
 
 import bytewax.operators as op
-import msgspec
-import structlog
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
@@ -35,8 +33,8 @@ from confluent_kafka import IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from flows.guard import Guard, run_guarded
+from flows.journals import Journal
 from flows.kafka.client import SECONDS, KafkaSettings, admin, consumer, explained
-from flows.kafka.producer import Headers, ReliableProducer
 from flows.kafka.topics import describe
 from flows.logs.kafka import POLL_SECONDS, RETRIABLE, decode_message
 from flows.logs.log import partition_of
@@ -51,7 +49,6 @@ COMMIT_SECONDS = 0.2
 """Positions are committed so often: what a crash may repeat."""
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-_log = structlog.get_logger(__name__)
 
 Place = tuple[str, int]
 """A raw topic and a partition of it."""
@@ -62,14 +59,14 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: journal partition, key and value of each record, in order.
-        letters: key, value and headers of what is no record.
+        records: journal partition of each record, the record, and how it came; in order.
+        letters: what is no record, and the topic and partition it came from.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    letters: list[tuple[bytes, bytes, Headers]] = field(default_factory=list)
+    records: list[tuple[int, Event, bytes]] = field(default_factory=list)
+    letters: list[tuple[str, Refusal]] = field(default_factory=list)
     reached: dict[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
 
@@ -83,12 +80,17 @@ class RawBatch:
 
 
 def build(job: "IngestJob") -> Dataflow:
-    """The flow: its steps in order."""
+    """The flow."""
     flow = Dataflow("ingest")
+    add_steps(flow, job)
+    return flow
+
+
+def add_steps(flow: Dataflow, job: "IngestJob") -> None:
+    """The steps in order, in a flow of their own or beside others."""
     batches = op.input("read_raw", flow, _RawSource(job))
     checked = op.map("check_records", batches, job.check)
     op.output("write_journal", checked, _JournalSink(job))
-    return flow
 
 
 def run(job: "IngestJob") -> None:
@@ -139,23 +141,31 @@ class IngestClock:
 class IngestJob:
     """One run of the flow: its clients, and how far it is."""
 
-    def __init__(self, settings: KafkaSettings, process: str, tick_seconds: float = 1.0) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        journal: Journal,
+        process: str,
+        tick_seconds: float = 1.0,
+        guard: Guard | None = None,
+    ) -> None:
         """Connect, and take up where the group left off.
 
         Args:
-            settings: of the cluster.
+            settings: of the cluster that has the raw topics.
+            journal: where to write.
             process: name of this ingest process, the same after a restart; it signs the ticks.
             tick_seconds: least time between two ticks.
+            guard: of the flow.
 
         Raises:
             BrokerError: no cluster or no topic there.
             LogError: messages expired before they were read.
         """
         self.settings = settings
-        self.process = process
-        self.guard = Guard()
-        self.partitions = describe(settings, settings.journal).partitions
-        self.producer = ReliableProducer(settings)
+        self.journal = journal
+        self.source = f"crossdock-ingest/{process}"
+        self.guard = guard or Guard()
         self.client = consumer(settings, f"{settings.group}.ingest.{process}")
         self.consumed = self._starts()
         self.clock = IngestClock(settings, self.consumed, tick_seconds)
@@ -165,38 +175,35 @@ class IngestJob:
 
     def check(self, batch: RawBatch) -> Checked:
         """Make a record or a dead letter of every message."""
-        checked = Checked(tick=batch.tick)
+        checked, partitions = Checked(tick=batch.tick), self.journal.partitions
         for message in batch.messages:
             topic, partition = message.topic() or "", message.partition() or 0
             offset, value = message.offset() or 0, message.value() or b""
-            decoded = _from_outside(decode_message(value, offset), value)
+            decoded = _from_outside(decode_message(value, offset), offset, value)
             checked.reached[topic, partition] = offset + 1
             if isinstance(decoded, Refusal):
-                checked.letters.append(_letter(decoded, topic, partition, self.process))
-                continue
-            key = key_of(decoded)
-            if decoded.recordedtime is not None:  # when it was learnt is not theirs to say
-                value = encode_event(msgspec.structs.replace(decoded, recordedtime=None))
-            checked.records.append((_home(key, self.partitions), key.encode(), value))
+                checked.letters.append((f"{topic}/{partition}", decoded))
+            else:
+                checked.records.append((_home(key_of(decoded), partitions), decoded, value))
         return checked
 
     def write(self, checked: Checked) -> None:
-        """Hand over to the producer, and commit positions now and then."""
-        put, journal = self.producer.put, self.settings.journal
-        for partition, key, value in checked.records:
-            put(journal, partition, key, value)
-        for key, value, headers in checked.letters:
-            put(self.settings.dead_letters, -1, key, value, headers)
+        """Hand over to the journal, and commit positions now and then."""
+        put = self.journal.put
+        for partition, event, raw in checked.records:
+            put(partition, event, raw)
+        for source, refusal in checked.letters:
+            self.journal.letter(source, refusal)
         if checked.tick is not None:
             self._tick(checked.tick)
         self._reached |= checked.reached
-        self.producer.poll()
+        self.journal.poll()
         if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
             self.commit()
 
     def commit(self) -> None:
         """Wait for the journal, then let the group know how far the raw topics are done."""
-        self.producer.flush()
+        self.journal.flush()
         self._committed_at = time.monotonic()
         if self._reached:
             offsets = [TopicPartition(*place, at) for place, at in self._reached.items()]
@@ -209,23 +216,23 @@ class IngestJob:
         try:
             if self.guard.failure is None:
                 self.commit()
+                self.journal.close()
         finally:
             self.client.close()
 
     def _tick(self, at: datetime) -> None:
-        stamp = at.isoformat(timespec="microseconds")
         tick = ClockTicked(
-            id=f"tick-{stamp}",
-            source=f"crossdock-ingest/{self.process}",
-            subject=f"crossdock-ingest/{self.process}",
+            id=f"tick-{at.isoformat(timespec='microseconds')}",
+            source=self.source,
+            subject=self.source,
             time=at,
             tenant="crossdock",
             network="clock",
             data=Tick(at=at),
         )
-        value = encode_event(tick)
-        for partition in range(self.partitions):
-            self.producer.put(self.settings.journal, partition, b"clock", value)
+        raw = encode_event(tick)
+        for partition in range(self.journal.partitions):
+            self.journal.put(partition, tick, raw)
 
     def _starts(self) -> dict[Place, int]:
         """Where to read on: what the group committed, else the beginning."""
@@ -254,25 +261,11 @@ class IngestJob:
 _home = cache(partition_of)
 
 
-def _from_outside(decoded: Event | Refusal, raw: bytes) -> Event | Refusal:
+def _from_outside(decoded: Event | Refusal, offset: int, raw: bytes) -> Event | Refusal:
     if isinstance(decoded, ClockTicked):
         detail = "clock.ticked is written by ingest alone: it would move the clock for everyone"
-        return Refusal(0, DeadLetterReason.SCHEMA_INVALID, detail, raw)
+        return Refusal(offset, DeadLetterReason.SCHEMA_INVALID, detail, raw)
     return decoded
-
-
-def _letter(
-    refusal: Refusal, topic: str, partition: int, process: str
-) -> tuple[bytes, bytes, Headers]:
-    headers: Headers = [
-        ("reason", refusal.reason.name),
-        ("detail", refusal.detail),
-        ("topic", topic),
-        ("partition", str(partition)),
-        ("offset", str(refusal.line_no)),
-        ("process", process),
-    ]
-    return f"{topic}/{partition}".encode(), refusal.raw, headers
 
 
 class _RawSource(DynamicSource[RawBatch]):

@@ -50,14 +50,19 @@ Written = tuple[str, Effects]
 
 
 def build(source: Source[Read], job: "RouteJob") -> Dataflow:
-    """The flow: its steps in order; source and job differ between replay and live."""
+    """The flow; source and job differ between replay and live."""
     flow = Dataflow("route")
+    add_steps(flow, source, job)
+    return flow
+
+
+def add_steps(flow: Dataflow, source: Source[Read], job: "RouteJob") -> None:
+    """The steps in order, in a flow of their own or beside others."""
     slices = op.input("read_log", flow, source)
     effects = op.stateful_batch("advance_partition", slices, lambda _resumed: _Fold(job))
     op.output("write_lake", effects, _LakeSink(job))
     if job.tracking is not None:
         op.output("write_tracking", effects, _TrackingSink(job.tracking, job.guard))
-    return flow
 
 
 def replay(log: str, lake: str, policy: str = "") -> Dataflow:
@@ -87,6 +92,7 @@ class RouteJob:
         checkpointed: Sequence[Checkpoint],
         model_dirs: Sequence[Path],
         tracking: TrackingTopic | None,
+        guard: Guard | None,
     ) -> None:
         self.log = log
         self.writer = writer
@@ -96,7 +102,7 @@ class RouteJob:
         self.tracking = tracking
         self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
         self.progress: Progress = lambda _records: None
-        self.guard = Guard()
+        self.guard = guard or Guard()
         self._sinks = 0
 
     @classmethod
@@ -109,6 +115,7 @@ class RouteJob:
         partitions: Iterable[int] | None = None,
         settings: Settings | None = None,
         tracking: KafkaSettings | None = None,
+        guard: Guard | None = None,
     ) -> Self:
         """Open log and lake and take up where the lake left off.
 
@@ -119,6 +126,7 @@ class RouteJob:
             partitions: of the log; all without.
             settings: of the surroundings; read from the environment without.
             tracking: the cluster whose tracking topic is to have every decision; none without.
+            guard: of the flow.
 
         Raises:
             CrossdockError: log, lake, policy or model cannot be used; the message says why.
@@ -146,7 +154,7 @@ class RouteJob:
         except BaseException:
             writer.abort()
             raise
-        return cls(log, writer, store, found, [*chosen.model_dirs, ARTIFACTS], topic)
+        return cls(log, writer, store, found, [*chosen.model_dirs, ARTIFACTS], topic, guard)
 
     def remaining(self) -> int:
         """Records that are still to be read."""

@@ -1,15 +1,73 @@
-"""What the surroundings may set, by environment variables that begin with ``CROSSDOCK_``."""
+"""What the surroundings may set: a TOML file, and over it environment variables.
 
+``CROSSDOCK_LAKE`` is ``lake``, ``CROSSDOCK_KAFKA__BOOTSTRAP`` is ``bootstrap`` under ``[kafka]``. Values are
+never shown in an error: any of them may be a secret.
+"""
+
+import tomllib
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from flows.kafka.client import KafkaSettings
+from schemas.errors import InputError
+
+_PREFIX = "CROSSDOCK_"
 
 
 class Settings(BaseSettings):
     """Settings of a process; the defaults are right for one machine."""
 
-    model_config = SettingsConfigDict(env_prefix="CROSSDOCK_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
 
     model_dirs: list[Path] = Field(default=[], description="More places to look for ONNX models.")
     checkpoint_seconds: float = Field(default=10.0, gt=0, description="Least time between two.")
+    lake: Path | None = Field(default=None, description="The lake that the job writes.")
+    process: str = Field(
+        default="ingest-0", pattern="^[A-Za-z0-9._-]+$", description="Signs this process's ticks."
+    )
+    partitions: list[int] | None = Field(
+        default=None, description="Of the journal, to be routed by this process; all without."
+    )
+    tick_seconds: float = Field(default=1.0, gt=0, description="Least time between two ticks.")
+    kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment counts for more than the file, whose content is given to the class."""
+        return env_settings, init_settings
+
+
+def load_settings(file: Path | None) -> Settings:
+    """The settings of the file, as far as the environment says nothing else.
+
+    Raises:
+        InputError: the file cannot be read, or a setting is unknown or wrong; each is named.
+    """
+    content = _read(file) if file is not None else {}
+    try:
+        return Settings(**content)
+    except ValidationError as error:
+        where = str(file) if file is not None else "the environment"
+        faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise InputError(f"{where}: {'; '.join(faults)}") from None
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file}: {error}") from error

@@ -67,7 +67,7 @@ class TrackingTopic:
             cause = record.position, record.effect
             if cause > self._seen.get((partition, effects.partition), (-1, -1)):
                 told = f"{effects.partition}/{record.position}/{record.effect}"
-                headers = [("cause", told), (_JOURNAL, self._log_id)]
+                headers = {"cause": told, _JOURNAL: self._log_id}
                 self._producer.put(self._topic, partition, record.key, record.value, headers)
         self._producer.poll()
 
@@ -123,7 +123,8 @@ class TrackingTopic:
 
     def _cause_of(self, message: Message) -> tuple[int, Cause] | None:
         """Journal partition and cause; None for what is not of this journal."""
-        headers = {k: bytes(v).decode() for k, v in message.headers() or [] if v is not None}
+        said = dict(message.headers() or [])
+        headers = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
         if headers.get(_JOURNAL) != self._log_id:
             return None
         match = _CAUSE.match(headers.get("cause", ""))

@@ -185,11 +185,17 @@ def _instants(values: Sequence[datetime | None]) -> pa.Array:
     return pa.array(values, pa.timestamp("us", "UTC"))
 
 
-def to_lines(piece: Slice) -> Iterator[bytes]:
-    """The records of a slice as CloudEvents JSON, one line each, without the line end."""
+def to_lines(piece: Slice, *, recorded: bool = True) -> Iterator[bytes]:
+    """The records of a slice as CloudEvents JSON, one line each, without the line end.
+
+    Args:
+        piece: the records.
+        recorded: whether to say when each was learnt.
+    """
     rows = {k: piece.of_kind(k)[1].to_pylist() for k in map(Kind, np.unique(piece.kinds).tolist())}
     seen = dict.fromkeys(rows, 0)
-    envelopes = piece.envelope.to_pylist()
+    kept = piece.envelope if recorded else piece.envelope.drop_columns(["recordedtime"])
+    envelopes = kept.to_pylist()
     for code, envelope in zip(piece.kinds.tolist(), envelopes, strict=True):
         kind = Kind(code)
         body = {

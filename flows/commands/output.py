@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pyarrow as pa
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -71,6 +72,8 @@ def cell(value: Any) -> str:
             return "true" if value else "false"
         case float():
             return f"{value:.6g}" if abs(value) < 1e6 else f"{value:.2f}"
+        case pa.MonthDayNano(months=0):
+            return str(timedelta(days=value.days, microseconds=value.nanoseconds // 1000))
         case Decimal() | int() | date() | timedelta() | str():
             return str(value)
         case list():

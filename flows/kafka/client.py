@@ -26,10 +26,10 @@ SECONDS = 10.0
 Client = TypeVar("Client")
 
 _log = structlog.get_logger(__name__)
-_QUIET = logging.getLogger("crossdock.librdkafka")
+QUIET = logging.getLogger("crossdock.librdkafka")
 """Takes the clients' own log lines; what matters in them comes through ``error_cb`` as well."""
-_QUIET.addHandler(logging.NullHandler())
-_QUIET.propagate = False
+QUIET.addHandler(logging.NullHandler())
+QUIET.propagate = False
 
 
 class KafkaSettings(BaseModel):
@@ -114,7 +114,7 @@ def _made(
         "client.id": settings.group,
         "reconnect.backoff.max.ms": 2_000,
         "error_cb": _heard,
-        "logger": _QUIET,
+        "logger": QUIET,
     }
     try:
         return kind({**common, **settings.client, **options})

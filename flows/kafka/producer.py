@@ -4,6 +4,7 @@ Retries, order and repeats within one life of the process are librdkafka's (it i
 gives up). Room is bounded: while the client's queue is full, ``put`` waits, and the flow stops reading.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -11,7 +12,6 @@ from confluent_kafka import KafkaError, KafkaException
 from flows.kafka.client import KafkaSettings, producer
 from schemas.errors import BrokerError
 
-Headers = list[tuple[str, str | bytes | None]]
 _WAIT_SECONDS = 0.05
 
 
@@ -24,7 +24,12 @@ class ReliableProducer:
         self._client = producer(settings, self._failed)
 
     def put(
-        self, topic: str, partition: int, key: bytes, value: bytes, headers: Headers | None = None
+        self,
+        topic: str,
+        partition: int,
+        key: bytes,
+        value: bytes,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         """Take a message; waits while too many are on their way.
 
@@ -34,7 +39,7 @@ class ReliableProducer:
         while True:
             self._raise_failure()
             try:
-                self._client.produce(topic, value, key, partition, headers=headers or [])
+                self._client.produce(topic, value, key, partition, headers=dict(headers or {}))
             except BufferError:
                 self._client.poll(_WAIT_SECONDS)
             except KafkaException as error:

@@ -5,7 +5,7 @@ A slice is what there is to take when the source is asked: at full speed the res
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,9 @@ from flows.guard import Guard
 from flows.logs.log import SLICE_RECORDS, ReadSlice
 from flows.logs.parquet import ParquetLog
 from schemas.slices import Slice
+
+LOOK_AGAIN = timedelta(milliseconds=20)
+"""Pause before more of a log is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +46,11 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         slice_records: int,
         pace: Pace | None,
         guard: Guard,
+        follow: Callable[[int | None], Iterator[Slice]] | None,
     ) -> None:
         self.key = key
+        self.follow = follow
+        self.position: int | None = None
         self.guard = guard
         self.pieces = pieces
         self.slice_records = slice_records
@@ -52,9 +58,10 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         self.piece: Slice | None = None
         self.times: np.ndarray[tuple[int], np.dtype[np.int64]] | None = None
         self.at = 0
+        self.is_at_end = False
 
     def next_batch(self) -> list[tuple[str, ReadSlice]]:
-        if self.guard.is_over:
+        if self.guard.is_over or self.is_at_end:
             raise StopIteration
         with self.guard:
             return self._read()
@@ -64,7 +71,8 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         if self.piece is None or self.at >= len(self.piece):
             self.piece = next(self.pieces, None)
             if self.piece is None:
-                raise StopIteration
+                return self._wait()
+            self.position = int(self.piece.positions[-1])
             self.at = 0
             if self.pace is not None:
                 self.times = event_times(self.piece)
@@ -78,7 +86,17 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         self.at = stop
         return [(self.key, ReadSlice(taken, time.monotonic()))]
 
+    def _wait(self) -> list[tuple[str, ReadSlice]]:
+        """At the end of what is there: that was all, or more is looked for a little later."""
+        if self.follow is None:
+            self.is_at_end = True
+        else:
+            self.pieces = self.follow(self.position)
+        return []
+
     def next_awake(self) -> datetime | None:
+        if self.follow is not None and self.piece is None:
+            return datetime.now(UTC) + LOOK_AGAIN
         if self.pace is None or self.piece is None or self.times is None:
             return None
         if self.at >= len(self.piece):
@@ -101,6 +119,7 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
         speed: float | None = None,
         *,
         guard: Guard | None = None,
+        follow: bool = False,
     ) -> None:
         """Read a log.
 
@@ -110,12 +129,14 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
             slice_records: most records of a slice.
             speed: event time over wall time; as fast as may be without.
             guard: of the flow.
+            follow: at the end wait for more, which another step or process may write.
         """
         self.log = log
         self.starts = starts
         self.slice_records = slice_records
         self.speed = speed
         self.guard = guard or Guard()
+        self.follow = follow
         self._pace: Pace | None = None
 
     def list_parts(self) -> list[str]:
@@ -128,7 +149,13 @@ class LogSource(FixedPartitionedSource[tuple[str, ReadSlice], None]):
         pieces = self.log.read(partition, self.starts[partition])
         if self.speed is not None and self._pace is None:
             self._pace = Pace(self.speed, self._first_time(), time.monotonic())
-        return _LogPartition(for_part, pieces, self.slice_records, self._pace, self.guard)
+        begin = self.starts[partition]
+
+        def rest(position: int | None) -> Iterator[Slice]:
+            return self.log.read(partition, begin if position is None else position + 1)
+
+        follow = rest if self.follow else None
+        return _LogPartition(for_part, pieces, self.slice_records, self._pace, self.guard, follow)
 
     def _first_time(self) -> int:
         """Earliest event time that is still to be read."""

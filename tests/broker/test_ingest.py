@@ -12,6 +12,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from flows.ingest import IngestJob, run
+from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
@@ -40,7 +41,8 @@ def ingest(
     broker: MockBroker, until: Callable[[IngestJob], bool], tick_seconds: float = 60
 ) -> None:
     """Run the flow until something is true of its job."""
-    job = IngestJob(settings(broker), "test", tick_seconds)
+    journal = KafkaJournal(settings(broker), "test")
+    job = IngestJob(settings(broker), journal, "test", tick_seconds)
 
     def watch() -> None:
         deadline = time.monotonic() + 30

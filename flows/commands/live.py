@@ -1,0 +1,149 @@
+"""``crossdock run`` and ``crossdock topics``: the deployed job, and the topics it stands on."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.group import group_of_commands
+from flows.commands.output import console, error_console, print_json, table
+from flows.embedded import EmbeddedBroker, Feed, embedded_job
+from flows.guard import Guard
+from flows.ingest import IngestJob
+from flows.journals import KafkaJournal
+from flows.kafka import topics
+from flows.kafka.client import KafkaSettings
+from flows.live import LiveJob, ending_in_order
+from flows.logs.kafka import KafkaLog, KafkaSource
+from flows.logs.parquet import ParquetLog
+from flows.route import RouteJob
+from flows.settings import Settings, load_settings
+from flows.warmup import warm_up
+from schemas.errors import InputError
+
+app = group_of_commands("Make and check the topics that a job stands on.")
+
+Config = Annotated[
+    Path | None, typer.Option(help="A TOML file; CROSSDOCK_... in the environment counts for more.")
+]
+
+
+class Part(StrEnum):
+    """Parts of the job that may run apart."""
+
+    INGEST = "ingest"
+    ROUTE = "route"
+
+
+def run(
+    config: Config = None,
+    only: Annotated[
+        Part | None, typer.Option(help="Only this part; both without, in one process.")
+    ] = None,
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Everything in this process: broker, feed, lake.")
+    ] = False,
+    home: Annotated[
+        Path, typer.Option(help="With --embedded: where journal and lake are kept.")
+    ] = Path("out/live"),
+    feed: Annotated[
+        Path, typer.Option(help="With --embedded: the recorded log whose records are fed.")
+    ] = Path("examples/online-retail/log"),
+    per_second: Annotated[
+        float, typer.Option(min=0.001, help="With --embedded: records fed a second.")
+    ] = 50.0,
+) -> None:
+    """Run the live job until SIGTERM or Ctrl-C: raw topics in, decisions and lake out.
+
+    Example: crossdock run --embedded
+    """
+    settings, guard = load_settings(config), Guard()
+    if embedded and (only is not None or settings.kafka is not None):
+        raise InputError("--embedded brings its own broker: leave out --only and [kafka]")
+    with ending_in_order(guard):
+        with error_console().status("compiling the kernels (once per version)…"):
+            warm_up()
+        if embedded:
+            _run_embedded(home, ParquetLog(feed), per_second, settings, guard)
+        else:
+            job = _live_job(settings, only, guard)
+            _say(f"running {only or 'ingest and route'}; Ctrl-C ends it")
+            job.run()
+
+
+def _run_embedded(
+    home: Path, recorded: ParquetLog, per_second: float, settings: Settings, guard: Guard
+) -> None:
+    broker = EmbeddedBroker()
+    job, fed = embedded_job(home, broker, settings, guard)
+    _say(f"broker at {broker.settings.bootstrap}, lake in {home / 'lake'}; Ctrl-C ends it")
+    _say(f'in another terminal: crossdock sql "SELECT * FROM routing_summary" --lake {home}/lake')
+    with Feed(recorded, broker, fed, per_second, guard):
+        job.run()
+    broker.close()
+
+
+def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
+    kafka, job = _kafka(settings), LiveJob(guard)
+    if only is not Part.ROUTE:
+        journal = KafkaJournal(kafka, settings.process)
+        job.ingest = IngestJob(kafka, journal, settings.process, settings.tick_seconds, guard)
+    if only is not Part.INGEST:
+        if settings.lake is None:
+            raise InputError(
+                "lake is not set: say where the lake is, in the file or CROSSDOCK_LAKE"
+            )
+        log = KafkaLog(kafka, kafka.journal)
+        routing = RouteJob.open(
+            log, settings.lake, partitions=settings.partitions, settings=settings, tracking=kafka,
+            guard=guard,
+        )  # fmt: skip
+        source = KafkaSource(log, routing.starts, guard=guard, done=routing.writer.high_water)
+        job.route = routing, source
+    return job
+
+
+def _kafka(settings: Settings) -> KafkaSettings:
+    if settings.kafka is None:
+        raise InputError(
+            "no cluster is named: set bootstrap under [kafka], or CROSSDOCK_KAFKA__BOOTSTRAP"
+        )
+    return settings.kafka
+
+
+def _say(text: str) -> None:
+    error_console().print(text, markup=False, soft_wrap=True)
+
+
+@app.command()
+def create(
+    config: Config = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of each topic.")] = 12,
+    replicas: Annotated[int, typer.Option(min=1, help="Copies of each partition.")] = 1,
+) -> None:
+    """Make the topics that are not there yet.
+
+    Example: crossdock topics create --config crossdock.toml --partitions 12 --replicas 3
+    """
+    made = topics.create(_kafka(load_settings(config)), partitions, replicas)
+    _say(f"made {', '.join(made)}" if made else "every topic was there already")
+
+
+@app.command()
+def check(
+    config: Config = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
+) -> None:
+    """See that no topic would lose records or their order. Exit code 2 if one would.
+
+    Example: crossdock topics check --config crossdock.toml
+    """
+    faults = topics.check(_kafka(load_settings(config)))
+    if as_json:
+        print_json(faults)
+    else:
+        rows = [(name, "\n".join(found) or "good") for name, found in faults.items()]
+        console().print(table("Topics", ("topic", ""), rows))
+    if any(faults.values()):
+        raise InputError("some topics would lose records or their order; see above")

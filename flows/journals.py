@@ -1,0 +1,110 @@
+"""Where ingest writes: the journal as a Kafka topic, or as a recorded log on this machine."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Protocol
+
+import msgspec
+
+from flows.kafka.client import KafkaSettings
+from flows.kafka.producer import ReliableProducer
+from flows.kafka.topics import describe
+from flows.logs.parquet import LogWriter
+from schemas.codec import Refusal, encode_event, key_of
+from schemas.envelope import Event
+
+
+class Journal(Protocol):
+    """An ordered log that records and dead letters are added to."""
+
+    @property
+    def partitions(self) -> int:
+        """Number of its partitions."""
+
+    def put(self, partition: int, event: Event, raw: bytes) -> None:
+        """Add a record; ``raw`` is how it came."""
+
+    def letter(self, source: str, refusal: Refusal) -> None:
+        """Keep what is no record; ``source`` is the topic and partition it came from."""
+
+    def poll(self) -> None:
+        """Hear what became of earlier records, without waiting."""
+
+    def flush(self) -> None:
+        """Wait until everything added so far is durable."""
+
+    def close(self) -> None:
+        """Leave."""
+
+
+class KafkaJournal:
+    """A topic. The record time of a message is its timestamp."""
+
+    def __init__(self, settings: KafkaSettings, process: str) -> None:
+        self._topic, self._letters = settings.journal, settings.dead_letters
+        self._process = process
+        self._producer = ReliableProducer(settings)
+        self.partitions = describe(settings, settings.journal).partitions
+
+    def put(self, partition: int, event: Event, raw: bytes) -> None:
+        """See ``Journal``."""
+        if event.recordedtime is not None:  # when it was learnt is not theirs to say
+            raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
+        self._producer.put(self._topic, partition, key_of(event).encode(), raw)
+
+    def letter(self, source: str, refusal: Refusal) -> None:
+        """See ``Journal``."""
+        headers = {
+            "reason": refusal.reason.name,
+            "detail": refusal.detail,
+            "source": source,
+            "offset": str(refusal.line_no),
+            "process": self._process,
+        }
+        self._producer.put(self._letters, -1, source.encode(), refusal.raw, headers)
+
+    def poll(self) -> None:
+        """See ``Journal``."""
+        self._producer.poll()
+
+    def flush(self) -> None:
+        """See ``Journal``."""
+        self._producer.flush()
+
+    def close(self) -> None:
+        """See ``Journal``."""
+
+
+class RecordedJournal:
+    """A recorded log; one segment per partition and flush."""
+
+    def __init__(
+        self, writer: LogWriter, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._writer = writer
+        self._clock = clock
+        self._letters: dict[str, list[Refusal]] = {}
+        self.partitions = writer.log.partitions
+
+    def put(self, partition: int, event: Event, raw: bytes) -> None:
+        """See ``Journal``."""
+        learnt = msgspec.structs.replace(event, recordedtime=self._clock())
+        self._writer.append_to(partition, learnt)
+
+    def letter(self, source: str, refusal: Refusal) -> None:
+        """See ``Journal``."""
+        self._letters.setdefault(source, []).append(refusal)
+
+    def poll(self) -> None:
+        """See ``Journal``."""
+
+    def flush(self) -> None:
+        """See ``Journal``."""
+        for source, refusals in self._letters.items():
+            self._writer.dead_letters(source, refusals)
+        self._letters = {}
+        self._writer.flush()
+
+    def close(self) -> None:
+        """See ``Journal``."""
+        self._writer.close()

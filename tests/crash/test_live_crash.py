@@ -1,0 +1,80 @@
+"""The live job on its embedded broker: killed at random moments, asked to end, and started again.
+
+The oracle: every record of the feed is in the journal once, and the lake is the one that a plain replay
+of that journal leaves.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from flows.lake.digest import digest
+from flows.logs.parquet import ParquetLog
+from schemas.kinds import Kind
+from tests.support.runs import recorded_world, route
+
+KILLS = 10
+SEED = 20261123
+
+
+def start(feed: Path, home: Path) -> "subprocess.Popen[bytes]":
+    """The job as a user starts it, fed fast."""
+    command = [sys.executable, "-m", "flows.cli", "run", "--embedded"]
+    options = ["--home", str(home), "--feed", str(feed), "--per-second", "150"]
+    surroundings = {"CROSSDOCK_CHECKPOINT_SECONDS": "0.2", "CROSSDOCK_TICK_SECONDS": "0.2"}
+    return subprocess.Popen(
+        [*command, *options],
+        env=os.environ | surroundings,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def fed(log: ParquetLog) -> list[tuple[str, str]]:
+    """(source, id) of every record but clock ticks."""
+    found: list[tuple[str, str]] = []
+    for partition in range(log.partitions):
+        for piece in log.read(partition):
+            rows = np.flatnonzero(piece.kinds != Kind.CLOCK_TICKED)
+            envelope = piece.take(rows).envelope
+            found += zip(envelope["source"].to_pylist(), envelope["id"].to_pylist(), strict=True)
+    return sorted(found)
+
+
+def count_fed(home: Path) -> int:
+    return len(fed(ParquetLog(home / "journal"))) if (home / "journal/log.json").exists() else 0
+
+
+def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
+    print(f"seed {SEED}")
+    moments = random.Random(SEED)
+    feed = recorded_world(tmp_path / "feed", seed=SEED, records=3000, partitions=1)
+    expected, home = fed(feed), tmp_path / "home"
+
+    for _ in range(KILLS):
+        process = start(feed.path, home)
+        time.sleep(moments.uniform(1.5, 5.0))
+        assert process.poll() is None, process.communicate()[1].decode()
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    process, deadline = start(feed.path, home), time.monotonic() + 90
+    assert process.stderr is not None
+    assert b"Ctrl-C ends it" in process.stderr.readline()
+    while count_fed(home) < len(expected) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+
+    assert process.returncode == 0, said.decode()
+    assert time.monotonic() - asked < 10
+    journal = ParquetLog(home / "journal")
+    assert fed(journal) == expected
+    route(journal, tmp_path / "replayed")
+    assert digest([home / "lake"]) == digest([tmp_path / "replayed"])
