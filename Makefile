@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt bench golden train lock clean
+.PHONY: help demo test kafka-test check fmt bench golden train lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -19,6 +19,10 @@ demo: .venv/ready ## Route ten months of real orders, and show what came of it
 
 test: .venv/ready ## Run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+kafka-test: .venv/ready ## Run the tests that need Apache Kafka on one of their own (Java 17, Maven)
+	@test -z "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m pytest -m broker; \
+	test -n "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m tests.broker.server $(BIN)/python -m pytest -m broker
 
 check: .venv/ready ## Lint, types, architecture
 	$(BIN)/ruff format --check .
@@ -44,5 +48,5 @@ lock: .venv/ready ## Resolve the dependencies anew
 	  --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
 
 clean: ## Remove what was built
-	rm -rf .venv out bench/out .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .cache out bench/out .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

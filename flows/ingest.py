@@ -29,14 +29,23 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from confluent_kafka import IsolationLevel, Message, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from flows.guard import Guard, run_guarded
 from flows.journals import Journal
-from flows.kafka.client import SECONDS, KafkaSettings, admin, consumer, explained
+from flows.kafka.client import (
+    RETRIABLE,
+    SECONDS,
+    KafkaSettings,
+    admin,
+    asked,
+    bounds,
+    consumer,
+    may_pass,
+)
 from flows.kafka.topics import describe
-from flows.logs.kafka import POLL_SECONDS, RETRIABLE, decode_message
+from flows.logs.kafka import POLL_SECONDS, decode_message
 from flows.logs.log import partition_of
 from schemas.codec import Refusal, encode_event, key_of
 from schemas.codes import DeadLetterReason
@@ -207,8 +216,15 @@ class IngestJob:
         self._committed_at = time.monotonic()
         if self._reached:
             offsets = [TopicPartition(*place, at) for place, at in self._reached.items()]
-            with explained(self.settings, "committing positions"):
+            try:
                 self.client.commit(offsets=offsets, asynchronous=False)
+            except KafkaException as error:
+                if not may_pass(error):
+                    raise BrokerError(
+                        f"Kafka at {self.settings.bootstrap}: committing positions: "
+                        f"{error.args[0].str()}"
+                    ) from error
+                return  # the brokers are away: it is tried again, and at worst repeated
             self._reached = {}
 
     def close(self) -> None:
@@ -241,20 +257,21 @@ class IngestJob:
             for topic in self.settings.raw
             for partition in range(describe(self.settings, topic).partitions)
         ]
+        committed = asked(
+            self.settings,
+            "positions of the group",
+            lambda: self.client.committed(places, timeout=SECONDS),
+        )
         starts = {}
-        with explained(self.settings, "positions"):
-            for found in self.client.committed(places, timeout=SECONDS):
-                bounds = self.client.get_watermark_offsets(found, timeout=SECONDS)
-                if bounds is None:
-                    raise BrokerError(f"Kafka at {self.settings.bootstrap} does not answer")
-                first, _ = bounds
-                if 0 <= found.offset < first:
-                    raise LogError(
-                        f"{found.topic}/{found.partition}: messages {found.offset} to {first - 1} "
-                        "expired before they were read; lengthen the topic's retention, ask their "
-                        "producer for them, and reset the group's position to go on without them"
-                    )
-                starts[found.topic, found.partition] = max(first, found.offset)
+        for found in committed:
+            first, _ = bounds(self.settings, self.client, found.topic, found.partition)
+            if 0 <= found.offset < first:
+                raise LogError(
+                    f"{found.topic}/{found.partition}: messages {found.offset} to {first - 1} "
+                    "expired before they were read; lengthen the topic's retention, ask their "
+                    "producer for them, and reset the group's position to go on without them"
+                )
+            starts[found.topic, found.partition] = max(first, found.offset)
         return starts
 
 

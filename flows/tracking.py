@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from confluent_kafka import Message, TopicPartition
 
-from flows.kafka.client import SECONDS, KafkaSettings, consumer, explained
+from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
 from flows.public_records import public_records
@@ -84,13 +84,7 @@ class TrackingTopic:
         self._client.close()
 
     def _bounds(self, partition: int) -> tuple[int, int]:
-        with explained(self._settings, f"{self._topic}/{partition}"):
-            place = TopicPartition(self._topic, partition)
-            bounds = self._client.get_watermark_offsets(place, timeout=SECONDS)
-        if bounds is None:
-            raise BrokerError(f"Kafka at {self._settings.bootstrap} does not answer")
-        first, end = bounds
-        return first, end
+        return bounds(self._settings, self._client, self._topic, partition)
 
     def _tail(self, floors: Sequence[Mapping[int, int]]) -> dict[tuple[int, int], Cause]:
         """Last cause by (output partition, journal partition)."""

@@ -5,12 +5,12 @@ are never printed, only names: any of them may be a secret.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import stamina
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,9 +21,21 @@ Option = str | int | float | bool
 MESSAGE_BYTES = MAX_LINE_BYTES + 1024 * 1024
 """Largest message: a record of the largest size, its key and headers."""
 SECONDS = 10.0
-"""How long the cluster may take to answer a question before a job starts."""
+"""How long one answer of the cluster may take."""
+START_SECONDS = 30.0
+"""How long a job asks before it gives up starting."""
 
 Client = TypeVar("Client")
+Answer = TypeVar("Answer")
+RETRIABLE = {
+    KafkaError._ALL_BROKERS_DOWN,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
+"""What the client, or asking again, mends."""
 
 _log = structlog.get_logger(__name__)
 QUIET = logging.getLogger("crossdock.librdkafka")
@@ -96,14 +108,45 @@ def admin(settings: KafkaSettings) -> AdminClient:
     return _made(AdminClient, settings, {})
 
 
-@contextmanager
-def explained(settings: KafkaSettings, what: str) -> Iterator[None]:
-    """Turn what a client raises into one clear line."""
+def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) -> Answer:
+    """The cluster's answer to a question that a job begins with; asked again while it may yet answer.
+
+    Raises:
+        BrokerError: it refuses, or has not answered after ``START_SECONDS``.
+    """
     try:
-        yield
+        for attempt in stamina.retry_context(
+            on=may_pass, attempts=None, timeout=START_SECONDS, wait_initial=0.1, wait_max=2.0
+        ):
+            with attempt:
+                return question()
     except KafkaException as error:
-        fault = error.args[0]
-        raise BrokerError(f"Kafka at {settings.bootstrap}: {what}: {fault.str()}") from error
+        raise BrokerError(
+            f"Kafka at {settings.bootstrap}: {what}: {error.args[0].str()}"
+        ) from error
+    raise AssertionError("a retry ends with an answer or an error")
+
+
+def bounds(
+    settings: KafkaSettings, client: Consumer, topic: str, partition: int
+) -> tuple[int, int]:
+    """First position of a partition that is still there, and the one after the last."""
+
+    def question() -> tuple[int, int]:
+        found = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=SECONDS)
+        if found is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+        return found[0], found[1]
+
+    return asked(settings, f"{topic}/{partition}", question)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether what went wrong may be right a moment later."""
+    if not isinstance(error, KafkaException):
+        return False
+    fault = error.args[0]
+    return bool(fault.retriable()) or fault.code() in RETRIABLE
 
 
 def _made(

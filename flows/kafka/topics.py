@@ -8,11 +8,12 @@ what they mean, and neither may be compacted.
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 
-from flows.kafka.client import MESSAGE_BYTES, SECONDS, KafkaSettings, admin, explained
+from flows.kafka.client import MESSAGE_BYTES, SECONDS, KafkaSettings, admin, asked
 from schemas.errors import BrokerError
 from schemas.ids import LogId
 
@@ -61,8 +62,7 @@ def describe(settings: KafkaSettings, name: str) -> Topic:
         BrokerError: no cluster there, or no such topic.
     """
     client = admin(settings)
-    with explained(settings, f"topic {name}"):
-        metadata = client.list_topics(timeout=SECONDS)
+    metadata = asked(settings, f"topic {name}", lambda: client.list_topics(timeout=SECONDS))
     if name not in metadata.topics:
         raise BrokerError(
             f"Kafka at {settings.bootstrap} has no topic {name}; make it with: crossdock topics create"
@@ -92,8 +92,7 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
         BrokerError: the cluster refuses one; the message says why.
     """
     client = admin(settings)
-    with explained(settings, "topics"):
-        there = client.list_topics(timeout=SECONDS).topics
+    there = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS)).topics
     missing = [plan for plan in plans(settings) if plan.name not in there]
     wanted = [
         NewTopic(
@@ -111,16 +110,14 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
     ]
     if wanted:
         for name, future in client.create_topics(wanted, operation_timeout=SECONDS).items():
-            with explained(settings, f"topic {name}"):
-                future.result()
+            asked(settings, f"topic {name}", future.result)
     return [plan.name for plan in missing]
 
 
 def check(settings: KafkaSettings) -> dict[str, list[str]]:
     """What is wrong with each topic; nothing is, where a list is empty."""
     client = admin(settings)
-    with explained(settings, "topics"):
-        there = client.list_topics(timeout=SECONDS).topics
+    there = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS)).topics
     faults: dict[str, list[str]] = {}
     for plan in plans(settings):
         if plan.name not in there:
@@ -132,8 +129,12 @@ def check(settings: KafkaSettings) -> dict[str, list[str]]:
 
 def _options(settings: KafkaSettings, client: AdminClient, name: str) -> Mapping[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, name)
-    with explained(settings, f"options of topic {name}"):
-        entries = client.describe_configs([resource])[resource].result(timeout=SECONDS)
+
+    def question() -> Mapping[str, Any]:
+        found: Mapping[str, Any] = client.describe_configs([resource])[resource].result(SECONDS)
+        return found
+
+    entries = asked(settings, f"options of topic {name}", question)
     return {key: str(entry.value) for key, entry in entries.items()}
 
 

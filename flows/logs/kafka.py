@@ -24,7 +24,7 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from flows.guard import Guard
-from flows.kafka.client import SECONDS, KafkaSettings, consumer, explained
+from flows.kafka.client import RETRIABLE, KafkaSettings, bounds, consumer
 from flows.kafka.topics import describe
 from flows.logs.log import SLICE_RECORDS, ReadSlice, partition_of
 from schemas.codec import Refusal, decode_line, key_of, to_slice_at
@@ -39,7 +39,6 @@ from schemas.tables import SCHEMAS, Table
 POLL_SECONDS = 0.001
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOW_SECONDS = 1.0
-RETRIABLE = {KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT, KafkaError._TIMED_OUT}
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 
@@ -56,14 +55,7 @@ class KafkaLog:
 
     def bounds(self, partition: int) -> tuple[int, int]:
         """First position that is still there, and the one after the last."""
-        with explained(self.settings, f"{self.name}/{partition}"):
-            bounds = self._client.get_watermark_offsets(
-                TopicPartition(self.name, partition), timeout=SECONDS
-            )
-        if bounds is None:
-            raise BrokerError(f"Kafka at {self.settings.bootstrap} does not answer")
-        first, end = bounds
-        return first, end
+        return bounds(self.settings, self._client, self.name, partition)
 
     def end(self, partition: int) -> int:
         """Position after the last record."""

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,17 +36,6 @@ def expected(recording: ParquetLog, tmp_path_factory: pytest.TempPathFactory) ->
     return digest([lake])
 
 
-@pytest.fixture
-def broker() -> Iterator[MockBroker]:
-    with MockBroker() as started:
-        started.topics(settings(started), PARTITIONS)
-        yield started
-
-
-def settings(broker: MockBroker) -> KafkaSettings:
-    return KafkaSettings(bootstrap=broker.bootstrap)
-
-
 def messages(log: ParquetLog) -> Messages:
     return [
         (partition, line)
@@ -57,9 +45,9 @@ def messages(log: ParquetLog) -> Messages:
     ]
 
 
-def route_topic(broker: MockBroker, lake: Path, slice_records: int = 256) -> None:
+def route_topic(cluster: KafkaSettings, lake: Path, slice_records: int = 256) -> None:
     """Route what the journal holds now."""
-    log = KafkaLog(settings(broker), "crossdock.journal")
+    log = KafkaLog(cluster, cluster.journal)
     job = RouteJob.open(log, lake)
     ends = {p: log.end(p) for p in job.starts}
     source = KafkaSource(
@@ -75,44 +63,44 @@ def route_topic(broker: MockBroker, lake: Path, slice_records: int = 256) -> Non
 
 @pytest.mark.parametrize("slice_records", [7, 4096])
 def test_a_topic_leaves_the_lake_that_its_recording_leaves(
-    broker: MockBroker,
+    cluster: KafkaSettings,
     recording: ParquetLog,
     expected: Digest,
     tmp_path: Path,
     slice_records: int,
 ) -> None:
-    write(broker.bootstrap, "crossdock.journal", messages(recording))
+    write(cluster.bootstrap, cluster.journal, messages(recording))
 
-    route_topic(broker, tmp_path / "lake", slice_records)
+    route_topic(cluster, tmp_path / "lake", slice_records)
 
     assert digest([tmp_path / "lake"]) == expected
 
 
 def test_a_topic_read_in_two_runs_leaves_the_same_lake(
-    broker: MockBroker, recording: ParquetLog, expected: Digest, tmp_path: Path
+    cluster: KafkaSettings, recording: ParquetLog, expected: Digest, tmp_path: Path
 ) -> None:
     every = messages(recording)
     half = [m for p in range(PARTITIONS) for m in [n for n in every if n[0] == p][:200]]
     rest = [m for p in range(PARTITIONS) for m in [n for n in every if n[0] == p][200:]]
 
-    write(broker.bootstrap, "crossdock.journal", half)
-    route_topic(broker, tmp_path / "lake")
-    write(broker.bootstrap, "crossdock.journal", rest)
-    route_topic(broker, tmp_path / "lake")
+    write(cluster.bootstrap, cluster.journal, half)
+    route_topic(cluster, tmp_path / "lake")
+    write(cluster.bootstrap, cluster.journal, rest)
+    route_topic(cluster, tmp_path / "lake")
 
     assert digest([tmp_path / "lake"]) == expected
 
 
 def test_a_message_that_is_no_record_is_a_dead_letter_with_its_bytes(
-    broker: MockBroker, recording: ParquetLog, tmp_path: Path
+    cluster: KafkaSettings, recording: ParquetLog, tmp_path: Path
 ) -> None:
     good = [value for partition, value in messages(recording) if partition == 0]
     bad = [b"", None, b"\xff\xfe", b'{"type": "order.received"}', b"[" * 100_000, b"null"]
     mixed: Messages = [(0, v) for v in (bad[0], *good[:50], *bad[1:4], *good[50:90], *bad[4:])]
     stray = next(v for v in good if v and b"order.received" in v)
-    write(broker.bootstrap, "crossdock.journal", [*mixed, (1, stray)])
+    write(cluster.bootstrap, cluster.journal, [*mixed, (1, stray)])
 
-    route_topic(broker, tmp_path / "lake", slice_records=16)
+    route_topic(cluster, tmp_path / "lake", slice_records=16)
 
     with connect_reader(tmp_path / "lake") as reader:
         found = reader.execute(
@@ -130,20 +118,20 @@ def test_a_message_that_is_no_record_is_a_dead_letter_with_its_bytes(
 
 
 def test_a_broker_that_goes_away_and_comes_back_changes_nothing(
-    broker: MockBroker, recording: ParquetLog, expected: Digest, tmp_path: Path
+    mock: MockBroker, mocked: KafkaSettings, recording: ParquetLog, expected: Digest, tmp_path: Path
 ) -> None:
-    write(broker.bootstrap, "crossdock.journal", messages(recording))
+    write(mocked.bootstrap, mocked.journal, messages(recording))
 
     def disturb() -> None:
         for _ in range(3):
             time.sleep(0.05)
-            broker.down()
+            mock.down()
             time.sleep(0.3)
-            broker.up()
-            broker.slow(20)
+            mock.up()
+            mock.slow(20)
 
     disturber = threading.Thread(target=disturb)
-    log = KafkaLog(settings(broker), "crossdock.journal")
+    log = KafkaLog(mocked, mocked.journal)
     job = RouteJob.open(log, tmp_path / "lake")
     ends = {p: log.end(p) for p in job.starts}
     disturber.start()
@@ -153,22 +141,20 @@ def test_a_broker_that_goes_away_and_comes_back_changes_nothing(
     assert digest([tmp_path / "lake"]) == expected
 
 
-def test_a_topic_that_was_emptied_stops_the_job_by_name(
-    recording: ParquetLog, tmp_path: Path
+def test_a_topic_that_ends_too_early_stops_the_job_by_name(
+    cluster: KafkaSettings, recording: ParquetLog
 ) -> None:
-    with MockBroker() as broker:
-        broker.topics(settings(broker), PARTITIONS)
-        write(broker.bootstrap, "crossdock.journal", messages(recording)[:40])
-        log = KafkaLog(settings(broker), "crossdock.journal")
-        route_topic(broker, tmp_path / "lake")
+    of_first = [message for message in messages(recording) if message[0] == 0]
+    write(cluster.bootstrap, cluster.journal, of_first[:40])
+    log = KafkaLog(cluster, cluster.journal)
 
-        with pytest.raises(LogError, match=r"crossdock.journal/0 ends at 40, but position 77"):
-            KafkaSource(log, {0: 77, 1: 0}).build("read_log", 0, 1)
+    with pytest.raises(LogError, match="journal/0 ends at 40, but position 77"):
+        KafkaSource(log, {0: 77, 1: 0}).build("read_log", 0, 1)
 
 
-def test_a_topic_that_is_not_there_is_one_clear_line(broker: MockBroker) -> None:
+def test_a_topic_that_is_not_there_is_one_clear_line(cluster: KafkaSettings) -> None:
     with pytest.raises(BrokerError, match="has no topic elsewhere"):
-        KafkaLog(settings(broker), "elsewhere")
+        KafkaLog(cluster, "elsewhere")
 
 
 def test_a_refused_option_is_named_and_no_value_is_shown() -> None:

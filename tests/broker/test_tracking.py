@@ -2,7 +2,6 @@
 
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -18,11 +17,10 @@ from flows.settings import Settings
 from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
-from tests.support.broker import MockBroker, write
+from tests.support.broker import write
 from tests.support.runs import recorded_world
 
 PARTITIONS = 2
-JOURNAL = "crossdock.journal"
 
 
 @pytest.fixture(scope="module")
@@ -31,19 +29,19 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> ParquetLog:
 
 
 @pytest.fixture
-def broker(recording: ParquetLog) -> Iterator[MockBroker]:
-    with MockBroker() as started:
-        started.topics(KafkaSettings(bootstrap=started.bootstrap), PARTITIONS)
-        for partition in range(PARTITIONS):
-            lines = [v for piece in recording.read(partition) for v in to_lines(piece)]
-            write(started.bootstrap, JOURNAL, [(partition, line) for line in lines])
-        yield started
+def journal(cluster: KafkaSettings, recording: ParquetLog) -> KafkaSettings:
+    """A cluster whose journal is the recording."""
+    for partition in range(PARTITIONS):
+        lines = [v for piece in recording.read(partition) for v in to_lines(piece)]
+        write(cluster.bootstrap, cluster.journal, [(partition, line) for line in lines])
+    return cluster
 
 
-def route(broker: MockBroker, lake: Path, share: float, checkpoint_seconds: float = 3600) -> None:
+def route(
+    settings: KafkaSettings, lake: Path, share: float, checkpoint_seconds: float = 3600
+) -> None:
     """Route the first part of the journal, publishing what is decided."""
-    settings = KafkaSettings(bootstrap=broker.bootstrap)
-    log = KafkaLog(settings, JOURNAL)
+    log = KafkaLog(settings, settings.journal)
     job = RouteJob.open(
         log, lake, settings=Settings(checkpoint_seconds=checkpoint_seconds), tracking=settings
     )
@@ -51,12 +49,12 @@ def route(broker: MockBroker, lake: Path, share: float, checkpoint_seconds: floa
     run(KafkaSource(log, job.starts, ends=ends, slice_records=32, guard=job.guard), job)
 
 
-def published(broker: MockBroker) -> dict[int, list[bytes]]:
+def published(settings: KafkaSettings) -> dict[int, list[bytes]]:
     """Every message of the tracking topic by journal partition, in topic order."""
-    client = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "all"})
+    client = Consumer({"bootstrap.servers": settings.bootstrap, "group.id": "all"})
     found: dict[int, list[bytes]] = defaultdict(list)
     for partition in range(PARTITIONS):
-        place = TopicPartition("crossdock.tracking", partition, 0)
+        place = TopicPartition(settings.tracking, partition, 0)
         _, end = client.get_watermark_offsets(place, timeout=10)
         client.assign([place])
         at = 0
@@ -70,8 +68,8 @@ def published(broker: MockBroker) -> dict[int, list[bytes]]:
     return found
 
 
-def told_by_the_fold(broker: MockBroker, recording: ParquetLog) -> dict[int, list[bytes]]:
-    log_id = KafkaLog(KafkaSettings(bootstrap=broker.bootstrap), JOURNAL).id
+def told_by_the_fold(settings: KafkaSettings, recording: ParquetLog) -> dict[int, list[bytes]]:
+    log_id = KafkaLog(settings, settings.journal).id
     found = {}
     for partition in range(PARTITIONS):
         state = RouteState(partition)
@@ -86,11 +84,11 @@ def told_by_the_fold(broker: MockBroker, recording: ParquetLog) -> dict[int, lis
 
 
 def test_every_decision_is_published_once_in_order(
-    broker: MockBroker, recording: ParquetLog, tmp_path: Path
+    journal: KafkaSettings, recording: ParquetLog, tmp_path: Path
 ) -> None:
-    route(broker, tmp_path / "lake", 1.0)
+    route(journal, tmp_path / "lake", 1.0)
 
-    found, expected = published(broker), told_by_the_fold(broker, recording)
+    found, expected = published(journal), told_by_the_fold(journal, recording)
     assert {p: sorted(v) for p, v in found.items()} == {p: sorted(v) for p, v in expected.items()}
     subjects: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for values in found.values():
@@ -103,17 +101,17 @@ def test_every_decision_is_published_once_in_order(
 
 @pytest.mark.parametrize("kept", ["checkpoints", "no checkpoint", "no lake"])
 def test_a_restart_repeats_nothing_and_leaves_nothing_out(
-    broker: MockBroker, recording: ParquetLog, tmp_path: Path, kept: str
+    journal: KafkaSettings, recording: ParquetLog, tmp_path: Path, kept: str
 ) -> None:
     lake = tmp_path / "lake"
-    route(broker, lake, 0.3, checkpoint_seconds=0.01)
-    route(broker, lake, 0.6, checkpoint_seconds=0.01)
+    route(journal, lake, 0.3, checkpoint_seconds=0.01)
+    route(journal, lake, 0.6, checkpoint_seconds=0.01)
     if kept == "no checkpoint":
         shutil.rmtree(lake / "state")
     if kept == "no lake":
         shutil.rmtree(lake)
 
-    route(broker, lake, 1.0)
+    route(journal, lake, 1.0)
 
-    found, expected = published(broker), told_by_the_fold(broker, recording)
+    found, expected = published(journal), told_by_the_fold(journal, recording)
     assert {p: sorted(v) for p, v in found.items()} == {p: sorted(v) for p, v in expected.items()}

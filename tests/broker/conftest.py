@@ -1,0 +1,58 @@
+"""Clusters for tests: the mock in this process, and a real Apache Kafka where there is one.
+
+``CROSSDOCK_TEST_BOOTSTRAP`` says where; ``make kafka-test`` fetches one, starts it and says so.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+
+from flows.kafka import topics
+from flows.kafka.client import KafkaSettings
+from tests.support.broker import MockBroker
+
+BOOTSTRAP = os.environ.get("CROSSDOCK_TEST_BOOTSTRAP", "")
+PARTITIONS = 2
+
+
+def _of_its_own(bootstrap: str) -> KafkaSettings:
+    """Topics and a group that no other test uses."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    return KafkaSettings(
+        bootstrap=bootstrap,
+        raw=[f"{name}.raw"],
+        journal=f"{name}.journal",
+        tracking=f"{name}.tracking",
+        dead_letters=f"{name}.dead-letters",
+        group=name,
+    )
+
+
+@pytest.fixture
+def mock() -> Iterator[MockBroker]:
+    """A broker to disturb."""
+    with MockBroker() as started:
+        yield started
+
+
+@pytest.fixture
+def mocked(mock: MockBroker) -> KafkaSettings:
+    """Topics on it."""
+    settings = _of_its_own(mock.bootstrap)
+    mock.topics(settings, PARTITIONS)
+    return settings
+
+
+@pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.broker)])
+def cluster(request: pytest.FixtureRequest) -> KafkaSettings:
+    """Topics on the mock, then on a real cluster."""
+    if request.param == "mock":
+        settings: KafkaSettings = request.getfixturevalue("mocked")
+        return settings
+    if not BOOTSTRAP:
+        pytest.skip("no Apache Kafka: CROSSDOCK_TEST_BOOTSTRAP is not set (make kafka-test)")
+    settings = _of_its_own(BOOTSTRAP)
+    topics.create(settings, PARTITIONS, replicas=1)
+    return settings
