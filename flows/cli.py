@@ -6,6 +6,7 @@ from flows.commands import lake, live, log, policy
 from flows.commands.explain import explain
 from flows.commands.group import CrossdockGroup
 from flows.commands.importing import import_files
+from flows.commands.recording import record
 from flows.commands.replay import replay
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command("replay")(replay)
 app.command("run")(live.run)
+app.command("record")(record)
 app.command("explain")(explain)
 app.command("sql")(sql)
 app.command("schemas")(schemas)

@@ -12,6 +12,7 @@ from flows.kafka.topics import describe
 from flows.logs.parquet import LogWriter
 from schemas.codec import Refusal, encode_event, key_of
 from schemas.envelope import Event
+from schemas.ids import NetworkKey
 
 
 class Journal(Protocol):
@@ -51,6 +52,10 @@ class KafkaJournal:
         if event.recordedtime is not None:  # when it was learnt is not theirs to say
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
         self._producer.put(self._topic, partition, key_of(event).encode(), raw)
+
+    def replay(self, partition: int, key: NetworkKey, line: bytes) -> None:
+        """Add a record as it was recorded, with the record time that it brings."""
+        self._producer.put(self._topic, partition, key.encode(), line)
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """See ``Journal``."""

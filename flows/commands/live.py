@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.embedded import EmbeddedBroker, Feed, embedded_job
@@ -13,7 +14,6 @@ from flows.guard import Guard
 from flows.ingest import IngestJob
 from flows.journals import KafkaJournal
 from flows.kafka import topics
-from flows.kafka.client import KafkaSettings
 from flows.live import LiveJob, ending_in_order
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
@@ -23,10 +23,6 @@ from flows.warmup import warm_up
 from schemas.errors import InputError
 
 app = group_of_commands("Make and check the topics that a job stands on.")
-
-Config = Annotated[
-    Path | None, typer.Option(help="A TOML file; CROSSDOCK_... in the environment counts for more.")
-]
 
 
 class Part(StrEnum):
@@ -85,7 +81,7 @@ def _run_embedded(
 
 
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
-    kafka, job = _kafka(settings), LiveJob(guard)
+    kafka, job = kafka_of(settings), LiveJob(guard)
     if only is not Part.ROUTE:
         journal = KafkaJournal(kafka, settings.process)
         job.ingest = IngestJob(kafka, journal, settings.process, settings.tick_seconds, guard)
@@ -104,14 +100,6 @@ def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     return job
 
 
-def _kafka(settings: Settings) -> KafkaSettings:
-    if settings.kafka is None:
-        raise InputError(
-            "no cluster is named: set bootstrap under [kafka], or CROSSDOCK_KAFKA__BOOTSTRAP"
-        )
-    return settings.kafka
-
-
 def _say(text: str) -> None:
     error_console().print(text, markup=False, soft_wrap=True)
 
@@ -126,7 +114,7 @@ def create(
 
     Example: crossdock topics create --config crossdock.toml --partitions 12 --replicas 3
     """
-    made = topics.create(_kafka(load_settings(config)), partitions, replicas)
+    made = topics.create(kafka_of(load_settings(config)), partitions, replicas)
     _say(f"made {', '.join(made)}" if made else "every topic was there already")
 
 
@@ -139,7 +127,7 @@ def check(
 
     Example: crossdock topics check --config crossdock.toml
     """
-    faults = topics.check(_kafka(load_settings(config)))
+    faults = topics.check(kafka_of(load_settings(config)))
     if as_json:
         print_json(faults)
     else:

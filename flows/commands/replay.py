@@ -1,36 +1,39 @@
 """``crossdock replay``: a recorded log through the route flow into a lake."""
 
 import shutil
-import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from flows.commands.output import error_console
+from flows.commands.config import Config, kafka_of
+from flows.commands.output import counting, error_console
 from flows.commands.summary import print_summary, summarise
+from flows.journals import KafkaJournal
 from flows.lake.diagnosis import CATALOG
 from flows.lake.lock import WriterLock
 from flows.logs.log import SLICE_RECORDS
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
+from flows.recording import send
 from flows.route import RouteJob, run
+from flows.settings import load_settings
 from flows.warmup import warm_up
 from schemas.errors import InputError, LakeError
 
 
+class Target(StrEnum):
+    """Where records may be sent."""
+
+    KAFKA = "kafka"
+
+
 def replay(
     log: Annotated[Path, typer.Argument(help="A recorded log (a directory).")],
-    lake: Annotated[Path, typer.Option(help="The lake to write; made if it is not there.")],
+    lake: Annotated[
+        Path | None, typer.Option(help="The lake to write; made if it is not there.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="Decide by this policy in place of the log's own.")
     ] = None,
@@ -47,6 +50,10 @@ def replay(
     as_json: Annotated[
         bool, typer.Option("--json", help="The summary as one JSON object.")
     ] = False,
+    to: Annotated[
+        Target | None, typer.Option(help="Send the records to the journal topic; route nothing.")
+    ] = None,
+    config: Config = None,
 ) -> None:
     """Route every order of a recorded log, and keep all decisions in a lake.
 
@@ -55,6 +62,11 @@ def replay(
     Example: crossdock replay examples/online-retail/log --lake out/lake
     """
     pace = _speed(speed)
+    if to is Target.KAFKA and lake is None:
+        _send(ParquetLog(log), config, pace)
+        return
+    if lake is None or to is not None:
+        raise InputError("say either --lake LAKE, to route, or --to kafka, to send")
     if fresh:
         _remove(lake)
     recorded = ParquetLog(log)
@@ -99,18 +111,17 @@ def _remove(lake: Path) -> None:
 
 def _run(job: RouteJob, source: LogSource) -> None:
     """Run the flow with a bar on standard error."""
-    console = Console(stderr=True)
-    with console.status("compiling the kernels (once per version)…"):
+    with error_console().status("compiling the kernels (once per version)…"):
         warm_up()
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    quiet = not sys.stderr.isatty()
-    with Progress(*columns, console=console, disable=quiet) as bar:
-        task = bar.add_task("routing", total=job.remaining())
-        job.progress = lambda records: bar.advance(task, records)
+    with counting("routing", job.remaining()) as advance:
+        job.progress = advance
         run(source, job)
+
+
+def _send(log: ParquetLog, config: Path | None, speed: float | None) -> None:
+    """Write the log to the journal topic."""
+    settings = load_settings(config)
+    journal = KafkaJournal(kafka_of(settings), settings.process)
+    with counting("sending", len(log)) as advance:
+        sent = send(log, journal, speed, advance)
+    error_console().print(f"{sent:,} records sent to the journal", markup=False)

@@ -104,7 +104,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         self.shown_at = time.monotonic()
         log = source.log
         for partition, start in source.starts.items():
-            _check_start(log, partition, start)
+            check_start(log, partition, start)
         self.client: Consumer = consumer(log.settings, log.settings.group)
         self.client.assign([TopicPartition(log.name, p, at) for p, at in source.starts.items()])
 
@@ -124,7 +124,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         by_partition: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
             if (error := message.error()) is not None:
-                self._hear(error, message)
+                heard(self.source.log, error, message, self.next)
             else:
                 by_partition[message.partition() or 0].append(message)
         return [
@@ -162,19 +162,25 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         if offsets:
             self.client.commit(offsets=offsets, asynchronous=True)
 
-    def _hear(self, error: KafkaError, message: Message) -> None:
-        """Stop for what would lose records; the client mends the rest by itself."""
-        partition = message.partition()
-        if error.code() in _EXPIRED:
-            raise _expired(self.source.log, partition or 0, self.next.get(partition or 0, 0))
-        if error.code() not in RETRIABLE and not error.retriable():
-            raise BrokerError(
-                f"Kafka at {self.source.log.settings.bootstrap}: reading {self.source.log.name}: "
-                f"{error.str()}"
-            )
+
+def heard(log: KafkaLog, error: KafkaError, message: Message, at: Mapping[int, int]) -> None:
+    """Stop for what would lose records; the client mends the rest by itself.
+
+    Args:
+        log: the topic.
+        error: what the client said.
+        message: in whose place.
+        at: next position by partition.
+    """
+    partition = message.partition() or 0
+    if error.code() in _EXPIRED:
+        raise _expired(log, partition, at.get(partition, 0))
+    if error.code() not in RETRIABLE and not error.retriable():
+        raise BrokerError(f"Kafka at {log.settings.bootstrap}: reading {log.name}: {error.str()}")
 
 
-def _check_start(log: KafkaLog, partition: int, start: int) -> None:
+def check_start(log: KafkaLog, partition: int, start: int) -> None:
+    """Refuse a position that the topic does not hold, nor ends at."""
     first, end = log.bounds(partition)
     if not first <= start <= end:
         raise _expired(log, partition, start)
@@ -202,7 +208,7 @@ def read_messages(
     recorded: list[datetime] = []
     refused: list[tuple[Refusal, datetime]] = []
     for message in messages:
-        offset, at = message.offset() or 0, _timestamp(message)
+        offset, at = message.offset() or 0, timestamp(message)
         decoded = decode_message(message.value(), offset)
         if isinstance(decoded, Event) and not _is_at_home(decoded, partition, partitions):
             detail = f"{key_of(decoded)} lives in another partition than {partition}"
@@ -234,7 +240,8 @@ def _is_at_home(event: Event, partition: int, partitions: int) -> bool:
 _home = cache(partition_of)
 
 
-def _timestamp(message: Message) -> datetime:
+def timestamp(message: Message) -> datetime:
+    """When the message was written, as its producer or the broker says."""
     _, at_ms = message.timestamp()
     return datetime.fromtimestamp(max(0, at_ms) / 1000, UTC)
 

@@ -205,6 +205,7 @@ class LogWriter:
         self.completed = appending.complete(path)
         self._ends = [self.log.end(p) for p in range(self.log.partitions)]
         self._buffers: list[list[Event]] = [[] for _ in range(self.log.partitions)]
+        self._marks: list[dict[bytes, bytes]] = [{} for _ in range(self.log.partitions)]
 
     @classmethod
     def create(cls, path: Path, partitions: int = 1, log_id: str | None = None) -> Self:
@@ -228,10 +229,19 @@ class LogWriter:
         self.append_to(partition, event)
         return partition
 
-    def append_to(self, partition: int, event: Event) -> None:
-        """Add one record to the given partition (clock ticks are for a whole partition)."""
+    def append_to(
+        self, partition: int, event: Event, marks: Mapping[bytes, bytes] | None = None
+    ) -> None:
+        """Add one record to the given partition (clock ticks are for a whole partition).
+
+        Args:
+            partition: of this log.
+            event: the record.
+            marks: kept in the metadata of the segment whose last record this is.
+        """
         buffer = self._buffers[partition]
         buffer.append(event)
+        self._marks[partition] = dict(marks or {})
         if len(buffer) >= self.segment_records:
             self._publish(partition)
 
@@ -261,7 +271,8 @@ class LogWriter:
         if not events:
             return
         first = self._ends[partition]
-        content = _parquet(_to_table(to_slice(events, partition, first)))
+        table = _to_table(to_slice(events, partition, first))
+        content = _parquet(table.replace_schema_metadata(self._marks[partition] or None))
         name = f"{first:020d}-{len(events):07d}-{digest(content)}.parquet"
         self._write(self.log.path / f"partition={partition:04d}" / name, content)
         self._ends[partition] += len(events)

@@ -1,0 +1,27 @@
+"""The option ``--config`` of every command that needs a cluster."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.kafka.client import KafkaSettings
+from flows.settings import Settings
+from schemas.errors import InputError
+
+Config = Annotated[
+    Path | None, typer.Option(help="A TOML file; CROSSDOCK_... in the environment counts for more.")
+]
+
+
+def kafka_of(settings: Settings) -> KafkaSettings:
+    """The cluster.
+
+    Raises:
+        InputError: none is named.
+    """
+    if settings.kafka is None:
+        raise InputError(
+            "no cluster is named: set bootstrap under [kafka], or CROSSDOCK_KAFKA__BOOTSTRAP"
+        )
+    return settings.kafka

@@ -1,0 +1,32 @@
+"""``crossdock record``: a topic to a recorded log."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.commands.config import Config, kafka_of
+from flows.commands.output import counting, error_console
+from flows.guard import Guard
+from flows.live import ending_in_order
+from flows.logs.kafka import KafkaLog
+from flows.recording import record as record_topic
+from flows.settings import load_settings
+
+
+def record(
+    out: Annotated[Path, typer.Option(help="The recorded log; made if it is not there.")],
+    config: Config = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until SIGTERM or Ctrl-C.")
+    ] = False,
+) -> None:
+    """Archive the journal topic as a recorded log. A recording that was stopped goes on.
+
+    Example: crossdock record --config crossdock.toml --out archive/journal --follow
+    """
+    kafka = kafka_of(load_settings(config))
+    log, guard = KafkaLog(kafka, kafka.journal), Guard()
+    with ending_in_order(guard), counting("recording", None) as advance:
+        taken = record_topic(log, out, guard=guard, to_end=not follow, progress=advance)
+    error_console().print(f"{taken:,} records of {log.name} added to {out}", markup=False)
