@@ -2,10 +2,11 @@
 
 import typer
 
-from flows.commands import lake, live, log, policy
+from flows.commands import lake, letters, live, log, policy
 from flows.commands.explain import explain
 from flows.commands.group import CrossdockGroup
 from flows.commands.importing import import_files
+from flows.commands.job_status import status
 from flows.commands.recording import record
 from flows.commands.replay import replay
 from flows.commands.schemas import schemas
@@ -23,12 +24,14 @@ app.command("import")(import_files)
 app.command("replay")(replay)
 app.command("run")(live.run)
 app.command("record")(record)
+app.command("status")(status)
 app.command("explain")(explain)
 app.command("sql")(sql)
 app.command("schemas")(schemas)
 app.add_typer(log.app, name="log")
 app.add_typer(lake.app, name="lake")
 app.add_typer(live.app, name="topics")
+app.add_typer(letters.app, name="dead-letters")
 app.add_typer(policy.app, name="policy")
 
 

@@ -1,0 +1,95 @@
+"""``crossdock dead-letters``: what ingest refused; see it, and send it again once it is mended."""
+
+from collections import Counter
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from flows.commands.config import Config, kafka_of
+from flows.commands.group import group_of_commands
+from flows.commands.output import console, error_console, print_json, table
+from flows.letters import Letter, Wanted, read_letters
+from flows.letters import resend as resend_letters
+from flows.settings import load_settings
+
+app = group_of_commands("See what ingest refused, and send it again.")
+
+Reason = Annotated[str | None, typer.Option(help="Only this reason, as in SCHEMA_INVALID.")]
+Source = Annotated[str | None, typer.Option(help="Only from this raw topic.")]
+Json = Annotated[bool, typer.Option("--json", help="As JSON, an object a line.")]
+_SHOWN = 120
+
+
+@app.command("list")
+def list_(
+    config: Config = None, reason: Reason = None, source: Source = None, as_json: Json = False
+) -> None:
+    """Count dead letters by reason and source, and say how many would pass today.
+
+    Example: crossdock dead-letters list --config crossdock.toml
+    """
+    found: Counter[tuple[str, str]] = Counter()
+    passing: Counter[tuple[str, str]] = Counter()
+    for letter in read_letters(kafka_of(load_settings(config)), Wanted(reason, source)):
+        kind = letter.reason, letter.source.partition("/")[0]
+        found[kind] += 1
+        passing[kind] += letter.would_pass
+    rows = [(*kind, count, passing[kind]) for kind, count in sorted(found.items())]
+    if as_json:
+        for why, where, count, passes in rows:
+            print_json({"reason": why, "source": where, "letters": count, "would_pass": passes})
+        return
+    columns = ("reason", "source", "letters", "would pass now")
+    console().print(table("Dead letters", columns, rows, numbers=columns[2:]))
+
+
+@app.command()
+def show(
+    config: Config = None,
+    reason: Reason = None,
+    source: Source = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Show dead letters with their reason, place and content.
+
+    Example: crossdock dead-letters show --config crossdock.toml --limit 5
+    """
+    every = read_letters(kafka_of(load_settings(config)), Wanted(reason, source))
+    newest = sorted(every, key=lambda letter: letter.at)[-limit:]
+    if as_json:
+        for letter in newest:
+            print_json({**asdict(letter), "raw": letter.raw.decode(errors="backslashreplace")})
+        return
+    columns = ("refused at", "source", "offset", "reason", "detail", "message")
+    rows = [(x.at, x.source, x.source_offset, x.reason, x.detail, _start(x)) for x in newest]
+    console().print(table("Dead letters", columns, rows, numbers=("offset",)))
+
+
+@app.command()
+def resend(
+    config: Config = None,
+    reason: Reason = None,
+    source: Source = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Also those that would be refused again.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
+) -> None:
+    """Send dead letters to their raw topics again: those that would pass today.
+
+    Example: crossdock dead-letters resend --config crossdock.toml --dry-run
+    """
+    kafka = kafka_of(load_settings(config))
+    wanted = list(read_letters(kafka, Wanted(reason, source)))
+    chosen = [letter for letter in wanted if every or letter.would_pass]
+    sent = len(chosen) if dry_run else resend_letters(kafka, iter(chosen))
+    word = "would be sent" if dry_run else "sent"
+    error_console().print(f"{sent} of {len(wanted)} dead letters {word} again", markup=False)
+
+
+def _start(letter: Letter) -> str:
+    """The beginning of a message, as far as it is text."""
+    text = letter.raw[:_SHOWN].decode(errors="backslashreplace")
+    return text + ("…" if len(letter.raw) > _SHOWN else "")

@@ -1,0 +1,117 @@
+"""Dead letters of the live job: what ingest could not take for a record, on a topic of its own.
+
+Each is the message as it came, with the reason, where it came from and which process refused it. It
+can be sent again to its raw topic once its producer, or we, have mended what was wrong; the topic keeps
+it, and the folds drop repeats.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from confluent_kafka import TopicPartition
+
+from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.producer import ReliableProducer
+from flows.kafka.topics import describe
+from flows.logs.kafka import decode_message, timestamp
+from schemas.codec import Refusal
+
+_READ, _WAIT_SECONDS = 1_000, 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message that was no record.
+
+    Attributes:
+        partition: of the dead-letter topic.
+        offset: in it.
+        at: when it was refused.
+        reason: the class of the trouble.
+        detail: what was wrong, in one line.
+        source: raw topic and partition that it came from.
+        source_offset: its offset there.
+        raw: the message as it came.
+    """
+
+    partition: int
+    offset: int
+    at: datetime
+    reason: str
+    detail: str
+    source: str
+    source_offset: int
+    raw: bytes
+
+    @property
+    def would_pass(self) -> bool:
+        """Whether it is a record by today's rules."""
+        return not isinstance(decode_message(self.raw, 0), Refusal)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which letters; None leaves nothing out."""
+
+    reason: str | None = None
+    source: str | None = None
+
+    def __contains__(self, letter: object) -> bool:
+        return (
+            isinstance(letter, Letter)
+            and self.reason in (None, letter.reason)
+            and (self.source is None or letter.source.partition("/")[0] == self.source)
+        )
+
+
+def read_letters(settings: KafkaSettings, wanted: Wanted) -> Iterator[Letter]:
+    """Every letter that the topic holds now, oldest first within a partition.
+
+    Raises:
+        BrokerError: no cluster or no topic there.
+    """
+    client = consumer(settings, settings.group)
+    try:
+        for partition in range(describe(settings, settings.dead_letters).partitions):
+            first, end = bounds(settings, client, settings.dead_letters, partition)
+            if first < end:
+                client.assign([TopicPartition(settings.dead_letters, partition, first)])
+            at = first
+            while at < end:
+                for message in client.consume(_READ, _WAIT_SECONDS):
+                    if message.error() is not None:
+                        continue
+                    at = (message.offset() or 0) + 1
+                    said = dict(message.headers() or [])
+                    told = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
+                    letter = Letter(
+                        partition,
+                        at - 1,
+                        timestamp(message),
+                        told.get("reason", "UNKNOWN"),
+                        told.get("detail", ""),
+                        told.get("source", ""),
+                        int(told.get("offset", "-1")),
+                        message.value() or b"",
+                    )
+                    if at <= end and letter in wanted:
+                        yield letter
+    finally:
+        client.close()
+
+
+def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
+    """Write letters to the raw topics that they came from; returns how many.
+
+    Raises:
+        BrokerError: one can never be written.
+    """
+    producer, sent = ReliableProducer(settings), 0
+    for letter in letters:
+        topic = letter.source.partition("/")[0]
+        if topic in settings.raw:
+            producer.put(topic, -1, letter.source.encode(), letter.raw)
+            sent += 1
+    producer.flush()
+    return sent
