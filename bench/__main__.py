@@ -1,17 +1,19 @@
 """``make bench``: the figures of the route flow, each with its baseline from the same call."""
 
 import json
+import os
 import resource
 import shutil
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import loops
+from bench import kafka, loops
+from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
 from flows.logs.parquet import ParquetLog
@@ -21,18 +23,8 @@ from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"
 ORDERS, PLAIN_ORDERS, PACED_ORDERS = 300_000, 5_000, 10_000
+KAFKA_ORDERS = 100_000
 RUNS, FOLD_RUNS = 3, 5
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the results; ``ratio`` is value over baseline."""
-
-    name: str
-    value: float
-    unit: str
-    baseline: float | None = None
-    ratio: float | None = None
 
 
 def log_to_lake(log: ParquetLog, lake: Path) -> float:
@@ -68,13 +60,25 @@ def measure(scratch: Path) -> list[Figure]:
     ]
 
 
+def _on_kafka(scratch: Path) -> list[Figure]:
+    """The live job's figures, where there is a cluster."""
+    bootstrap = os.environ.get("CROSSDOCK_TEST_BOOTSTRAP")
+    if not bootstrap:
+        Console(stderr=True).print("No Apache Kafka: the live job is not measured.")
+        return []
+    log = profile_log(OUT / f"log-{KAFKA_ORDERS}", KAFKA_ORDERS, per_second=1_000)
+    paced = profile_log(OUT / f"paced-{PACED_ORDERS}", PACED_ORDERS, per_second=1_000)
+    rate = KAFKA_ORDERS / min(log_to_lake(log, scratch / f"parquet-{n}") for n in range(RUNS))
+    return kafka.measure(bootstrap, log, paced, scratch, rate)
+
+
 def main() -> int:
     """Measure, print, keep."""
     OUT.mkdir(exist_ok=True)
     scratch = OUT / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    figures = measure(scratch)
+    figures = [*measure(scratch), *_on_kafka(scratch)]
     shutil.rmtree(scratch)
     with (OUT / "results.jsonl").open("w") as file:
         file.writelines(json.dumps(asdict(figure)) + "\n" for figure in figures)

@@ -22,7 +22,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import bytewax.operators as op
@@ -47,15 +46,19 @@ from flows.kafka.client import (
 from flows.kafka.topics import describe
 from flows.logs.kafka import POLL_SECONDS, decode_message
 from flows.logs.log import partition_of
-from schemas.codec import Refusal, encode_event, key_of
+from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event
 from schemas.errors import BrokerError, LogError
+from schemas.ids import network_key
 
 POLL_MESSAGES = 4_096
 COMMIT_SECONDS = 0.2
 """Positions are committed so often: what a crash may repeat."""
+FLUSH_SECONDS = 1.0
+"""Under steady load the journal is waited for so often, so that positions are committed at all."""
+_NO_TICKS = "clock.ticked is written by ingest alone: it would move the clock for everyone"
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -68,24 +71,16 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: journal partition of each record, the record, and how it came; in order.
+        records: journal partition, key and content of each record, and how it came; in order.
         letters: what is no record, and the topic and partition it came from.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[int, Event, bytes]] = field(default_factory=list)
+    records: list[tuple[int, bytes, Event, bytes]] = field(default_factory=list)
     letters: list[tuple[str, Refusal]] = field(default_factory=list)
     reached: dict[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RawBatch:
-    """Messages of one poll, and the tick that is due after them."""
-
-    messages: Sequence[Message]
-    tick: datetime | None
 
 
 def build(job: "IngestJob") -> Dataflow:
@@ -118,6 +113,11 @@ class IngestClock:
         self._next = time.monotonic()
         self._answers: dict[TopicPartition, Future[Any]] = {}
         self._goal: dict[Place, int] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to ask, to hear or to say."""
+        return bool(self._answers) or self._goal is not None or time.monotonic() >= self._next
 
     def tick(self, consumed: Mapping[Place, int]) -> datetime | None:
         """The time that was asked at last, once all that was there then is consumed."""
@@ -178,37 +178,52 @@ class IngestJob:
         self.client = consumer(settings, f"{settings.group}.ingest.{process}")
         self.consumed = self._starts()
         self.clock = IngestClock(settings, self.consumed, tick_seconds)
+        self._homes: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
         self.client.assign([TopicPartition(*place, at) for place, at in self.consumed.items()])
 
-    def check(self, batch: RawBatch) -> Checked:
+    def check(self, messages: Sequence[Message]) -> Checked:
         """Make a record or a dead letter of every message."""
-        checked, partitions = Checked(tick=batch.tick), self.journal.partitions
-        for message in batch.messages:
+        checked = Checked()
+        for message in messages:
             topic, partition = message.topic() or "", message.partition() or 0
             offset, value = message.offset() or 0, message.value() or b""
-            decoded = _from_outside(decode_message(value, offset), offset, value)
+            decoded = decode_message(value, offset)
             checked.reached[topic, partition] = offset + 1
+            if isinstance(decoded, ClockTicked):
+                decoded = Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
             if isinstance(decoded, Refusal):
                 checked.letters.append((f"{topic}/{partition}", decoded))
             else:
-                checked.records.append((_home(key_of(decoded), partitions), decoded, value))
+                home, key = self._home(decoded.tenant, decoded.network)
+                checked.records.append((home, key, decoded, value))
+        self.consumed |= checked.reached
+        checked.tick = self.clock.tick(self.consumed)
         return checked
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
         put = self.journal.put
-        for partition, event, raw in checked.records:
-            put(partition, event, raw)
+        for home, key, event, raw in checked.records:
+            put(home, key, event, raw)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if checked.tick is not None:
             self._tick(checked.tick)
         self._reached |= checked.reached
-        self.journal.poll()
-        if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+        waited = time.monotonic() - self._committed_at
+        if waited >= COMMIT_SECONDS and (self.journal.is_settled() or waited >= FLUSH_SECONDS):
             self.commit()
+
+    def _home(self, tenant: str, network: str) -> tuple[int, bytes]:
+        """Partition and key of a network."""
+        found = self._homes.get((tenant, network))
+        if found is None:
+            key = network_key(tenant, network)
+            found = partition_of(key, self.journal.partitions), key.encode()
+            self._homes[tenant, network] = found
+        return found
 
     def commit(self) -> None:
         """Wait for the journal, then let the group know how far the raw topics are done."""
@@ -248,7 +263,7 @@ class IngestJob:
         )
         raw = encode_event(tick)
         for partition in range(self.journal.partitions):
-            self.journal.put(partition, tick, raw)
+            self.journal.put(partition, b"clock", tick, raw)
 
     def _starts(self) -> dict[Place, int]:
         """Where to read on: what the group committed, else the beginning."""
@@ -275,17 +290,7 @@ class IngestJob:
         return starts
 
 
-_home = cache(partition_of)
-
-
-def _from_outside(decoded: Event | Refusal, offset: int, raw: bytes) -> Event | Refusal:
-    if isinstance(decoded, ClockTicked):
-        detail = "clock.ticked is written by ingest alone: it would move the clock for everyone"
-        return Refusal(offset, DeadLetterReason.SCHEMA_INVALID, detail, raw)
-    return decoded
-
-
-class _RawSource(DynamicSource[RawBatch]):
+class _RawSource(DynamicSource[list[Message]]):
     def __init__(self, job: IngestJob) -> None:
         self.job = job
 
@@ -293,29 +298,26 @@ class _RawSource(DynamicSource[RawBatch]):
         return _RawReader(self.job)
 
 
-class _RawReader(StatelessSourcePartition[RawBatch]):
+class _RawReader(StatelessSourcePartition[list[Message]]):
     def __init__(self, job: IngestJob) -> None:
         self.job = job
 
-    def next_batch(self) -> list[RawBatch]:
+    def next_batch(self) -> list[list[Message]]:
         if self.job.guard.is_over:
             raise StopIteration
         with self.job.guard:
             return self._poll()
         return []
 
-    def _poll(self) -> list[RawBatch]:
-        job = self.job
+    def _poll(self) -> list[list[Message]]:
         messages = []
-        for message in job.client.consume(POLL_MESSAGES, POLL_SECONDS):
-            if (error := message.error()) is None:
-                place = message.topic() or "", message.partition() or 0
-                job.consumed[place] = (message.offset() or 0) + 1
+        for message in self.job.client.consume(POLL_MESSAGES, POLL_SECONDS):
+            error = message.error()
+            if error is None:
                 messages.append(message)
             elif error.fatal() or (not error.retriable() and error.code() not in RETRIABLE):
-                raise BrokerError(f"Kafka at {job.settings.bootstrap}: {error.str()}")
-        tick = job.clock.tick(job.consumed)
-        return [RawBatch(messages, tick)] if messages or tick is not None else []
+                raise BrokerError(f"Kafka at {self.job.settings.bootstrap}: {error.str()}")
+        return [messages] if messages or self.job.clock.is_due else []
 
     def next_awake(self) -> datetime:
         return _LONG_AGO

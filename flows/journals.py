@@ -10,7 +10,7 @@ from flows.kafka.client import KafkaSettings
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
 from flows.logs.parquet import LogWriter
-from schemas.codec import Refusal, encode_event, key_of
+from schemas.codec import Refusal, encode_event
 from schemas.envelope import Event
 from schemas.ids import NetworkKey
 
@@ -22,14 +22,14 @@ class Journal(Protocol):
     def partitions(self) -> int:
         """Number of its partitions."""
 
-    def put(self, partition: int, event: Event, raw: bytes) -> None:
-        """Add a record; ``raw`` is how it came."""
+    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
+        """Add a record; ``key`` is its network, ``raw`` how it came."""
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """Keep what is no record; ``source`` is the topic and partition it came from."""
 
-    def poll(self) -> None:
-        """Hear what became of earlier records, without waiting."""
+    def is_settled(self) -> bool:
+        """Whether everything added so far is durable, without waiting for it."""
 
     def flush(self) -> None:
         """Wait until everything added so far is durable."""
@@ -47,11 +47,11 @@ class KafkaJournal:
         self._producer = ReliableProducer(settings)
         self.partitions = describe(settings, settings.journal).partitions
 
-    def put(self, partition: int, event: Event, raw: bytes) -> None:
+    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
         """See ``Journal``."""
         if event.recordedtime is not None:  # when it was learnt is not theirs to say
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
-        self._producer.put(self._topic, partition, key_of(event).encode(), raw)
+        self._producer.put(self._topic, partition, key, raw)
 
     def replay(self, partition: int, key: NetworkKey, line: bytes) -> None:
         """Add a record as it was recorded, with the record time that it brings."""
@@ -59,7 +59,7 @@ class KafkaJournal:
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """See ``Journal``."""
-        headers = {
+        headers: dict[str, str | bytes | None] = {
             "reason": refusal.reason.name,
             "detail": refusal.detail,
             "source": source,
@@ -68,9 +68,9 @@ class KafkaJournal:
         }
         self._producer.put(self._letters, -1, source.encode(), refusal.raw, headers)
 
-    def poll(self) -> None:
+    def is_settled(self) -> bool:
         """See ``Journal``."""
-        self._producer.poll()
+        return self._producer.is_settled()
 
     def flush(self) -> None:
         """See ``Journal``."""
@@ -91,7 +91,7 @@ class RecordedJournal:
         self._letters: dict[str, list[Refusal]] = {}
         self.partitions = writer.log.partitions
 
-    def put(self, partition: int, event: Event, raw: bytes) -> None:
+    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
         """See ``Journal``."""
         learnt = msgspec.structs.replace(event, recordedtime=self._clock())
         self._writer.append_to(partition, learnt)
@@ -100,8 +100,10 @@ class RecordedJournal:
         """See ``Journal``."""
         self._letters.setdefault(source, []).append(refusal)
 
-    def poll(self) -> None:
+    def is_settled(self) -> bool:
         """See ``Journal``."""
+        self.flush()
+        return True
 
     def flush(self) -> None:
         """See ``Journal``."""

@@ -76,8 +76,13 @@ def public_records(effects: Effects, log_id: LogId) -> list[PublicRecord]:
         *_exceptions(_rows(effects, Table.EXCEPTIONS, (*_SCOPE, "raised_at", *_EXCEPTION))),
     ]
     told.sort(key=itemgetter(0))
-    source = f"crossdock-route/{log_id}"
+    source = source_of(log_id)
     return [_record(record, effects.partition, source) for record in told]
+
+
+def source_of(log_id: LogId) -> str:
+    """The CloudEvents ``source`` of everything decided on one journal."""
+    return f"crossdock-route/{log_id}"
 
 
 def _record(told: _Told, partition: int, source: str) -> PublicRecord:

@@ -14,12 +14,13 @@ import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
 from confluent_kafka import Message, TopicPartition
 
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
-from flows.public_records import public_records
+from flows.public_records import public_records, source_of
 from schemas.errors import BrokerError
 from schemas.ids import LogId
 from schemas.tables import Effects
@@ -27,7 +28,6 @@ from schemas.tables import Effects
 Cause = tuple[int, int]
 """Position in the journal, and which of that record's effects."""
 
-_JOURNAL = "journal"
 _CAUSE = re.compile(r"^(\d+)/(\d+)/(\d+)$")
 _READ = 1_000
 
@@ -62,13 +62,12 @@ class TrackingTopic:
         Raises:
             BrokerError: one can never be written.
         """
+        put = self._producer.put
         for record in public_records(effects, self._log_id):
             partition = zlib.crc32(record.key) % self._partitions
             cause = record.position, record.effect
             if cause > self._seen.get((partition, effects.partition), (-1, -1)):
-                told = f"{effects.partition}/{record.position}/{record.effect}"
-                headers = {"cause": told, _JOURNAL: self._log_id}
-                self._producer.put(self._topic, partition, record.key, record.value, headers)
+                put(self._topic, partition, record.key, record.value)
         self._producer.poll()
 
     def flush(self) -> None:
@@ -117,9 +116,19 @@ class TrackingTopic:
 
     def _cause_of(self, message: Message) -> tuple[int, Cause] | None:
         """Journal partition and cause; None for what is not of this journal."""
-        said = dict(message.headers() or [])
-        headers = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
-        if headers.get(_JOURNAL) != self._log_id:
+        try:
+            told = _DECODER.decode(message.value() or b"")
+        except msgspec.DecodeError:
             return None
-        match = _CAUSE.match(headers.get("cause", ""))
-        return (int(match[1]), (int(match[2]), int(match[3]))) if match else None
+        match = _CAUSE.match(told.id)
+        if told.source != source_of(self._log_id) or match is None:
+            return None
+        return int(match[1]), (int(match[2]), int(match[3]))
+
+
+class _Told(msgspec.Struct):
+    id: str
+    source: str
+
+
+_DECODER = msgspec.json.Decoder(_Told)

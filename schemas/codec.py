@@ -84,14 +84,24 @@ def _fault(event: Event, raw: bytes) -> str:
         return f"tenant {event.tenant!r}, network {event.network!r}: neither may hold a slash"
     instants, numbered = _IN_DATA[type(event)]
     data = event.data  # type: ignore[attr-defined]
-    for instant in (event.time, event.recordedtime, *(getattr(data, name) for name in instants)):
-        if instant is not None and not 1 < instant.year < 9999:
-            return f"time {instant.isoformat()} is out of range"
+    if not _in_range(event.time):
+        return f"time {event.time.isoformat()} is out of range"
+    if event.recordedtime is not None and not _in_range(event.recordedtime):
+        return f"recordedtime {event.recordedtime.isoformat()} is out of range"
+    for name in instants:
+        instant = getattr(data, name)
+        if instant is not None and not _in_range(instant):
+            return f"{name} {instant.isoformat()} is out of range"
     if numbered and len(data.lines) > 1:
         numbers = {line.line_no for line in data.lines}
         if len(numbers) < len(data.lines):
             return "lines: two of them have the same line_no"
     return ""
+
+
+def _in_range(instant: datetime) -> bool:
+    """Whether it stays an instant in any time zone."""
+    return 1 < instant.year < 9999
 
 
 def _in_data(cls: type[Event]) -> tuple[tuple[str, ...], bool]:

@@ -28,7 +28,7 @@ Stock = Annotated[int, Meta(ge=0, le=1_000_000_000)]
 """Whole units of one SKU at one node."""
 
 
-class Event(msgspec.Struct, tag_field="type", kw_only=True, frozen=True):
+class Event(msgspec.Struct, tag_field="type", kw_only=True, frozen=True, gc=False):
     """Attributes common to all records; the subclass fixes ``type`` and the shape of ``data``."""
 
     id: Id

@@ -20,7 +20,7 @@ def _ambient_only() -> list[TempClass]:
     return [TempClass.AMBIENT]
 
 
-class Node(msgspec.Struct, kw_only=True, frozen=True):
+class Node(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """What a node can do. ``customers`` (if any) are the only ones it serves."""
 
     location_type: LocationType = LocationType.DISTRIBUTION_CENTRE
@@ -33,7 +33,7 @@ class Node(msgspec.Struct, kw_only=True, frozen=True):
     utc_offset_minutes: Annotated[int, Meta(ge=-840, le=840)] = 0
 
 
-class Capacity(msgspec.Struct, kw_only=True, frozen=True):
+class Capacity(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """What a node can ship a day: on one ``date``, or on the given ISO ``weekdays`` (none: all).
 
     ``capacity`` absent means no bound. Orders decided after ``cut_off_minute`` (local minute of the
@@ -48,7 +48,7 @@ class Capacity(msgspec.Struct, kw_only=True, frozen=True):
     open: bool = True
 
 
-class TariffBand(msgspec.Struct, kw_only=True, frozen=True):
+class TariffBand(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Charge for a package of ``from_kg`` <= weight <= ``to_kg``: max(minimum, base + kg x rate)."""
 
     from_kg: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
@@ -58,7 +58,7 @@ class TariffBand(msgspec.Struct, kw_only=True, frozen=True):
     minimum_minor: Rate = 0.0
 
 
-class Lane(msgspec.Struct, kw_only=True, frozen=True):
+class Lane(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """One way from a node to a region with one carrier and service. Bands may leave gaps."""
 
     node: Id
@@ -75,7 +75,7 @@ class Lane(msgspec.Struct, kw_only=True, frozen=True):
     open: bool = True
 
 
-class Signal(msgspec.Struct, kw_only=True, frozen=True):
+class Signal(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Something outside that changes demand or transit in a region for a while."""
 
     kind: SignalKind
@@ -84,25 +84,25 @@ class Signal(msgspec.Struct, kw_only=True, frozen=True):
     ends_at: Instant
 
 
-class NodeSet(Event, tag="node.set", kw_only=True, frozen=True):
+class NodeSet(Event, tag="node.set", kw_only=True, frozen=True, gc=False):
     """A node was opened, closed or changed; the whole node, not a difference."""
 
     data: Node
 
 
-class CapacitySet(Event, tag="capacity.set", kw_only=True, frozen=True):
+class CapacitySet(Event, tag="capacity.set", kw_only=True, frozen=True, gc=False):
     """A node said what it can ship."""
 
     data: Capacity
 
 
-class LaneSet(Event, tag="lane.set", kw_only=True, frozen=True):
+class LaneSet(Event, tag="lane.set", kw_only=True, frozen=True, gc=False):
     """A lane was opened, closed or changed; the whole lane, not a difference."""
 
     data: Lane
 
 
-class SignalObserved(Event, tag="signal.observed", kw_only=True, frozen=True):
+class SignalObserved(Event, tag="signal.observed", kw_only=True, frozen=True, gc=False):
     """Weather, a promotion or sentiment was observed in a region."""
 
     data: Signal

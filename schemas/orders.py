@@ -9,7 +9,7 @@ from schemas.codes import OrderKind, PaymentState, TempClass
 from schemas.envelope import Event, Id, Instant, Units
 
 
-class OrderLine(msgspec.Struct, kw_only=True, frozen=True):
+class OrderLine(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """One line of demand; ``weight_g`` and ``volume_cm3`` are per unit."""
 
     line_no: Annotated[int, Meta(ge=1, le=1_000_000)]
@@ -22,7 +22,7 @@ class OrderLine(msgspec.Struct, kw_only=True, frozen=True):
     hazmat: bool = False
 
 
-class Order(msgspec.Struct, kw_only=True, frozen=True):
+class Order(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """The whole content of an order at one revision. ``customer`` is a token, never a name."""
 
     region: Id
@@ -41,27 +41,27 @@ class Order(msgspec.Struct, kw_only=True, frozen=True):
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "EUR"
 
 
-class CancelledLine(msgspec.Struct, kw_only=True, frozen=True):
+class CancelledLine(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Units of one line that the customer no longer wants."""
 
     line_no: Annotated[int, Meta(ge=1, le=1_000_000)]
     qty: Units
 
 
-class Cancellation(msgspec.Struct, kw_only=True, frozen=True):
+class Cancellation(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """No lines: the whole order."""
 
     lines: Annotated[list[CancelledLine], Meta(max_length=5_000)] = []
     reason: Annotated[str, Meta(max_length=128)] = ""
 
 
-class Payment(msgspec.Struct, kw_only=True, frozen=True):
+class Payment(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """The new state of the order's payment."""
 
     state: PaymentState
 
 
-class ReturnedItem(msgspec.Struct, kw_only=True, frozen=True):
+class ReturnedItem(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Units that came back; ``restock`` says whether they can be sold again."""
 
     sku: Id
@@ -69,7 +69,7 @@ class ReturnedItem(msgspec.Struct, kw_only=True, frozen=True):
     restock: bool = True
 
 
-class Return(msgspec.Struct, kw_only=True, frozen=True):
+class Return(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """Goods received back at a node; ``order_id`` is empty where nobody knows it."""
 
     node: Id
@@ -78,31 +78,31 @@ class Return(msgspec.Struct, kw_only=True, frozen=True):
     reason: Annotated[str, Meta(max_length=128)] = ""
 
 
-class OrderReceived(Event, tag="order.received", kw_only=True, frozen=True):
+class OrderReceived(Event, tag="order.received", kw_only=True, frozen=True, gc=False):
     """A customer ordered."""
 
     data: Order
 
 
-class OrderAmended(Event, tag="order.amended", kw_only=True, frozen=True):
+class OrderAmended(Event, tag="order.amended", kw_only=True, frozen=True, gc=False):
     """The order as it now stands; a higher revision replaces a lower one."""
 
     data: Order
 
 
-class OrderCancelled(Event, tag="order.cancelled", kw_only=True, frozen=True):
+class OrderCancelled(Event, tag="order.cancelled", kw_only=True, frozen=True, gc=False):
     """The customer no longer wants all or part of the order."""
 
     data: Cancellation
 
 
-class PaymentUpdated(Event, tag="payment.updated", kw_only=True, frozen=True):
+class PaymentUpdated(Event, tag="payment.updated", kw_only=True, frozen=True, gc=False):
     """The payment of an order was authorised or failed."""
 
     data: Payment
 
 
-class ReturnReceived(Event, tag="return.received", kw_only=True, frozen=True):
+class ReturnReceived(Event, tag="return.received", kw_only=True, frozen=True, gc=False):
     """Goods came back."""
 
     data: Return

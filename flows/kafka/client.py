@@ -92,7 +92,7 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
         {
             "enable.idempotence": True,
             "compression.type": "lz4",
-            "linger.ms": 1,
+            "linger.ms": 0.5,
             "message.timeout.ms": 0,
             "message.max.bytes": MESSAGE_BYTES,
             "queue.buffering.max.messages": 100_000,

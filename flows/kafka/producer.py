@@ -4,7 +4,6 @@ Retries, order and repeats within one life of the process are librdkafka's (it i
 gives up). Room is bounded: while the client's queue is full, ``put`` waits, and the flow stops reading.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -29,7 +28,7 @@ class ReliableProducer:
         partition: int,
         key: bytes,
         value: bytes,
-        headers: Mapping[str, str] | None = None,
+        headers: dict[str, str | bytes | None] | None = None,
     ) -> None:
         """Take a message; waits while too many are on their way.
 
@@ -37,9 +36,10 @@ class ReliableProducer:
             BrokerError: this one or an earlier one can never be written.
         """
         while True:
-            self._raise_failure()
+            if self._failure is not None:
+                self._raise_failure()
             try:
-                self._client.produce(topic, value, key, partition, headers=dict(headers or {}))
+                self._client.produce(topic, value, key, partition, headers=headers)
             except BufferError:
                 self._client.poll(_WAIT_SECONDS)
             except KafkaException as error:
@@ -55,6 +55,15 @@ class ReliableProducer:
         """
         self._client.poll(0)
         self._raise_failure()
+
+    def is_settled(self) -> bool:
+        """Whether everything taken so far is on the topics, without waiting for it.
+
+        Raises:
+            BrokerError: something never will be.
+        """
+        self.poll()
+        return len(self._client) == 0
 
     def flush(self) -> None:
         """Wait until everything taken so far is on the topics, however long the brokers are away.

@@ -32,7 +32,7 @@ from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
 from schemas.envelope import Event
 from schemas.errors import BrokerError, LogError
-from schemas.ids import LogId
+from schemas.ids import LogId, network_key
 from schemas.kinds import INSTANT
 from schemas.tables import SCHEMAS, Table
 
@@ -234,10 +234,13 @@ def decode_message(value: bytes | None, position: int) -> Event | Refusal:
 
 def _is_at_home(event: Event, partition: int, partitions: int) -> bool:
     """Whether the record may be in this partition: a network in two would sell its stock twice."""
-    return isinstance(event, ClockTicked) or _home(key_of(event), partitions) == partition
+    home = _home(event.tenant, event.network, partitions)
+    return home == partition or isinstance(event, ClockTicked)
 
 
-_home = cache(partition_of)
+@cache
+def _home(tenant: str, network: str, partitions: int) -> int:
+    return partition_of(network_key(tenant, network), partitions)
 
 
 def timestamp(message: Message) -> datetime:
