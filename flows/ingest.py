@@ -42,9 +42,10 @@ from flows.kafka.client import (
     bounds,
     consumer,
     may_pass,
+    poll,
 )
 from flows.kafka.topics import describe
-from flows.logs.kafka import POLL_SECONDS, decode_message
+from flows.logs.kafka import decode_message
 from flows.logs.log import partition_of
 from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
@@ -311,7 +312,7 @@ class _RawReader(StatelessSourcePartition[list[Message]]):
 
     def _poll(self) -> list[list[Message]]:
         messages = []
-        for message in self.job.client.consume(POLL_MESSAGES, POLL_SECONDS):
+        for message in poll(self.job.client, POLL_MESSAGES):
             error = message.error()
             if error is None:
                 messages.append(message)

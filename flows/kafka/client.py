@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import stamina
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -27,6 +27,7 @@ START_SECONDS = 30.0
 
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
+POLL_SECONDS = 0.001
 RETRIABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
@@ -125,6 +126,11 @@ def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) ->
             f"Kafka at {settings.bootstrap}: {what}: {error.args[0].str()}"
         ) from error
     raise AssertionError("a retry ends with an answer or an error")
+
+
+def poll(client: Consumer, most: int) -> list[Message]:
+    """What has arrived, at once; if nothing has, what arrives within a millisecond."""
+    return client.consume(most, 0) or client.consume(most, POLL_SECONDS)
 
 
 def bounds(

@@ -24,7 +24,7 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from flows.guard import Guard
-from flows.kafka.client import RETRIABLE, KafkaSettings, bounds, consumer
+from flows.kafka.client import RETRIABLE, KafkaSettings, bounds, consumer, poll
 from flows.kafka.topics import describe
 from flows.logs.log import SLICE_RECORDS, ReadSlice, partition_of
 from schemas.codec import Refusal, decode_line, key_of, to_slice_at
@@ -36,7 +36,6 @@ from schemas.ids import LogId, network_key
 from schemas.kinds import INSTANT
 from schemas.tables import SCHEMAS, Table
 
-POLL_SECONDS = 0.001
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOW_SECONDS = 1.0
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
@@ -116,7 +115,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         return []
 
     def _poll(self) -> list[tuple[str, ReadSlice]]:
-        messages = self.client.consume(self.source.slice_records, POLL_SECONDS)
+        messages = poll(self.client, self.source.slice_records)
         read_at = time.monotonic()
         if self.source.done is not None and read_at - self.shown_at > _SHOW_SECONDS:
             self.shown_at = read_at
