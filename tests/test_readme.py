@@ -62,7 +62,9 @@ def test_a_command_does_what_the_readme_says(command: str, checkout: Path) -> No
 
 
 @pytest.mark.parametrize("command", PACED)
-def test_what_does_not_end_by_itself_runs_until_it_is_interrupted(command: str, checkout: Path) -> None:
+def test_what_does_not_end_by_itself_runs_until_it_is_interrupted(
+    command: str, checkout: Path
+) -> None:
     process = started(command, checkout)
     try:
         process.wait(timeout=15)
