@@ -6,6 +6,7 @@ from then on, the source ends, and whoever ran the flow raises what was kept. Un
 bytewax.run`` nobody asks afterwards, so there a failure is raised where it happens.
 """
 
+import time
 from types import TracebackType
 from typing import Self
 
@@ -20,11 +21,13 @@ class Guard:
     Attributes:
         keeps_failures: whether somebody asks for the failure after the run.
         failure: the first one.
+        entered_at: when a step was entered last, by the monotonic clock; None before the first.
     """
 
     def __init__(self) -> None:
         self.keeps_failures = False
         self.failure: Exception | None = None
+        self.entered_at: float | None = None
         self._asked_to_stop = False
 
     def stop(self) -> None:
@@ -37,6 +40,7 @@ class Guard:
         return self._asked_to_stop or self.failure is not None
 
     def __enter__(self) -> Self:
+        self.entered_at = time.monotonic()
         return self
 
     def __exit__(

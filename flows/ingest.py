@@ -47,6 +47,7 @@ from flows.kafka.client import (
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
 from flows.logs.log import partition_of
+from flows.metrics import Metrics
 from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
@@ -179,6 +180,7 @@ class IngestJob:
         self.client = consumer(settings, f"{settings.group}.ingest.{process}")
         self.consumed = self._starts()
         self.clock = IngestClock(settings, self.consumed, tick_seconds)
+        self.metrics = Metrics()
         self._homes: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
@@ -200,6 +202,7 @@ class IngestJob:
                 home, key = self._home(decoded.tenant, decoded.network)
                 checked.records.append((home, key, decoded, value))
         self.consumed |= checked.reached
+        self.metrics.ingested(len(checked.records), len(checked.letters))
         checked.tick = self.clock.tick(self.consumed)
         return checked
 

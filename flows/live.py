@@ -23,6 +23,7 @@ from bytewax.inputs import Source
 from flows import ingest, route
 from flows.guard import Guard, run_guarded
 from flows.ingest import IngestJob
+from flows.metrics import Metrics, serve
 from flows.route import Read, RouteJob
 
 
@@ -39,6 +40,19 @@ class LiveJob:
     guard: Guard
     ingest: IngestJob | None = None
     route: tuple[RouteJob, Source[Read]] | None = None
+
+    def serve_metrics(self, host: str, port: int) -> None:
+        """Let an operator's tools ask how the job is doing.
+
+        Raises:
+            InputError: the port cannot be had.
+        """
+        metrics = Metrics()
+        if self.ingest is not None:
+            self.ingest.metrics = metrics
+        if self.route is not None:
+            self.route[0].watch(metrics)
+        serve(metrics, self.guard, host, port)
 
     def run(self) -> None:
         """Work until asked to stop; raises what kept a part from going on."""

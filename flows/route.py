@@ -34,6 +34,7 @@ from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
+from flows.metrics import Metrics
 from flows.settings import Settings
 from flows.tracking import TrackingTopic
 from models.inference import ARTIFACTS, Model, load_model, runtime_fingerprint
@@ -102,6 +103,7 @@ class RouteJob:
         self.tracking = tracking
         self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
         self.progress: Progress = lambda _records: None
+        self.metrics = Metrics()
         self.guard = guard or Guard()
         self._sinks = 0
 
@@ -170,6 +172,8 @@ class RouteJob:
             state.position = effects.position
         elapsed_ms = (time.monotonic() - read.read_at) * 1e3
         self.progress(len(read.piece))
+        refused = read.refused.num_rows if read.refused is not None else 0
+        self.metrics.advanced(effects, len(read.piece), refused, elapsed_ms / 1e3)
         measured = _measurement(read, effects, elapsed_ms)
         return replace(effects, tables={**effects.tables, Table.MEASUREMENTS: measured})
 
@@ -188,6 +192,36 @@ class RouteJob:
             return Checkpoint(state)
         self.tracking.flush()
         return Checkpoint(state, self.tracking.ends())
+
+    def watch(self, metrics: Metrics) -> None:
+        """Count in these metrics, and let them ask how far lake and state are."""
+        self.metrics = metrics
+        metrics.watch(
+            "uncommitted_records",
+            "Records taken whose effects are not in the lake yet.",
+            lambda: sum(
+                max(0, state.position - self.writer.high_water(p))
+                for p, state in self.states.items()
+            ),
+        )
+        metrics.watch(
+            "open_orders",
+            "Orders that the state remembers.",
+            lambda: sum(
+                len(network.names["orders"])
+                for state in list(self.states.values())
+                for network in list(state.networks.values())
+            ),
+        )
+        metrics.watch(
+            "networks_decided_by_rules",
+            "Networks with no model activated.",
+            lambda: sum(
+                not network.model_sha256
+                for state in list(self.states.values())
+                for network in list(state.networks.values())
+            ),
+        )
 
     def sink_opened(self) -> None:
         """A worker writes to the lake."""

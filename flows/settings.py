@@ -34,6 +34,10 @@ class Settings(BaseSettings):
         default=None, description="Of the journal, to be routed by this process; all without."
     )
     tick_seconds: float = Field(default=1.0, gt=0, description="Least time between two ticks.")
+    metrics_port: int | None = Field(
+        default=None, ge=1, le=65535, description="Serves /metrics, /health, /ready; not without."
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
 
     @classmethod

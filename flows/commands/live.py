@@ -64,6 +64,7 @@ def run(
             _run_embedded(home, ParquetLog(feed), per_second, settings, guard)
         else:
             job = _live_job(settings, only, guard)
+            _serve_metrics(job, settings)
             _say(f"running {only or 'ingest and route'}; Ctrl-C ends it")
             job.run()
 
@@ -73,11 +74,18 @@ def _run_embedded(
 ) -> None:
     broker = EmbeddedBroker()
     job, fed = embedded_job(home, broker, settings, guard)
+    _serve_metrics(job, settings)
     _say(f"broker at {broker.settings.bootstrap}, lake in {home / 'lake'}; Ctrl-C ends it")
     _say(f'in another terminal: crossdock sql "SELECT * FROM routing_summary" --lake {home}/lake')
     with Feed(recorded, broker, fed, per_second, guard):
         job.run()
     broker.close()
+
+
+def _serve_metrics(job: LiveJob, settings: Settings) -> None:
+    if settings.metrics_port is not None:
+        job.serve_metrics(settings.metrics_host, settings.metrics_port)
+        _say(f"metrics at http://{settings.metrics_host}:{settings.metrics_port}/metrics")
 
 
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:

@@ -1,0 +1,120 @@
+"""What an operator's tools ask of a running process: ``/metrics``, ``/health``, ``/ready``.
+
+Metrics are for watching, not facts: what was decided is in the lake. A process is healthy while its flow
+turns over, and ready once it has; a step that hangs makes it unhealthy, so that a supervisor restarts it.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+import pyarrow.compute as pc
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
+
+from flows.guard import Guard
+from schemas.errors import InputError
+from schemas.tables import Effects, Table
+
+HANGS_SECONDS = 60.0
+"""A flow that has not turned over for so long hangs: nothing that it waits for takes half as long."""
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Metrics:
+    """Counters of one process; unwatched ones cost next to nothing."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._ingested = self._counter("ingested_records", "Records written to the journal.")
+        self._refused = self._counter("refused_messages", "Messages that were no record.", "by")
+        self._records = self._counter("records", "Records of the journal taken.", "partition")
+        self._decisions = self._counter("decisions", "Decisions made.", "partition")
+        self._exceptions = self._counter("exceptions", "Exceptions raised.", "code")
+        self._seconds = Histogram(
+            "crossdock_decision_seconds",
+            "From a slice read to all its decisions made, once per slice.",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
+        self._position = Gauge(
+            "crossdock_position", "Last position taken.", ["partition"], registry=self.registry
+        )
+
+    def ingested(self, records: int, refused: int) -> None:
+        """Messages of one poll of the raw topics."""
+        self._ingested.inc(records)
+        if refused:
+            self._refused.labels("ingest").inc(refused)
+
+    def advanced(self, effects: Effects, records: int, refused: int, seconds: float) -> None:
+        """A slice was folded."""
+        partition = str(effects.partition)
+        self._records.labels(partition).inc(records)
+        self._position.labels(partition).set(effects.position)
+        if refused:
+            self._refused.labels("route").inc(refused)
+        if (made := effects.tables.get(Table.DECISIONS)) is not None:
+            self._decisions.labels(partition).inc(made.num_rows)
+            self._seconds.observe(seconds)
+        if (raised := effects.tables.get(Table.EXCEPTIONS)) is not None:
+            for count in pc.value_counts(raised["code"].cast("string")).to_pylist():
+                self._exceptions.labels(count["values"]).inc(count["counts"])
+
+    def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A gauge that is worked out when it is asked for."""
+        Gauge(f"crossdock_{name}", text, registry=self.registry).set_function(value)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"crossdock_{name}", text, labels, registry=self.registry)
+
+
+def serve(metrics: Metrics, guard: Guard, host: str, port: int) -> None:
+    """Answer on a thread of its own until the process ends.
+
+    Raises:
+        InputError: the port cannot be had.
+    """
+    scraped = make_wsgi_app(metrics.registry)
+
+    def answer(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            body: Iterable[bytes] = scraped(environ, start)
+            return body
+        status, text = _state(path, guard)
+        start(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{text}\n".encode()]
+
+    try:
+        server = make_server(host, port, answer, _Server, _Handler)
+    except OSError as error:
+        raise InputError(f"metrics cannot be served at {host}:{port}: {error.strerror}") from error
+    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
+
+
+def _state(path: str, guard: Guard) -> tuple[HTTPStatus, str]:
+    """What the paths of the probes answer."""
+    if path not in {"/health", "/ready"}:
+        return HTTPStatus.NOT_FOUND, "there are /metrics, /health and /ready"
+    if guard.failure is not None:
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"failed: {guard.failure}"
+    if guard.entered_at is None:
+        starting = HTTPStatus.SERVICE_UNAVAILABLE if path == "/ready" else HTTPStatus.OK
+        return starting, "starting"
+    silent = time.monotonic() - guard.entered_at
+    if silent > HANGS_SECONDS:
+        return HTTPStatus.SERVICE_UNAVAILABLE, f"nothing has moved for {silent:.0f} s"
+    return HTTPStatus.OK, "ok"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _Handler(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: probes come every second."""
