@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import kafka, loops
+from bench import kafka, loops, recovery
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
@@ -78,7 +78,7 @@ def main() -> int:
     scratch = OUT / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    figures = [*measure(scratch), *_on_kafka(scratch)]
+    figures = [*measure(scratch), *_on_kafka(scratch), *recovery.measure(scratch / "recovery")]
     shutil.rmtree(scratch)
     with (OUT / "results.jsonl").open("w") as file:
         file.writelines(json.dumps(asdict(figure)) + "\n" for figure in figures)

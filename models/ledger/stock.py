@@ -17,7 +17,9 @@ where a slice was cut. A refresh copies the cells that changed. ``changed`` list
 in the order of their first change, so that nothing visible depends on how names were numbered.
 """
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 import numba
 import numpy as np
@@ -96,6 +98,31 @@ def resize_stock(heap: Heap, skus: int, nodes: int) -> None:
         kept = lists[row, :used]
         heap[Slot.CELL_LISTS][row, :used] = kept // old_nodes * nodes + kept % old_nodes
     heap.put(Slot.CELL_LENGTHS, lengths)
+
+
+def kept_stock(heap: Heap, skus: int, nodes: int) -> dict[str, npt.NDArray[Any]]:
+    """What a checkpoint keeps: the cells of the named SKUs and nodes, and which of them changed."""
+    kept = {slot.name: heap[slot][:skus, :nodes] for slot in (Slot.CELLS, *_NUMBERS)}
+    width, lengths = heap[Slot.CELLS].shape[1], heap[Slot.CELL_LENGTHS]
+    changed = np.concatenate(
+        [heap[Slot.CELL_LISTS][row, :used] for row, used in enumerate(lengths.tolist())]
+    )
+    kept[Slot.CELL_LISTS.name] = changed // width * nodes + changed % width
+    kept[Slot.CELL_LENGTHS.name] = lengths
+    return kept
+
+
+def restore_stock(heap: Heap, kept: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Put back what ``kept_stock`` gave."""
+    skus, nodes = kept[Slot.CELLS.name].shape
+    new_stock(heap, max(skus, 1), max(nodes, 1))
+    for slot in (Slot.CELLS, *_NUMBERS):
+        heap[slot][:skus, :nodes] = kept[slot.name]
+    lengths = kept[Slot.CELL_LENGTHS.name].astype(np.int64)
+    heap.put(Slot.CELL_LENGTHS, lengths)
+    changed = np.split(kept[Slot.CELL_LISTS.name], [int(lengths[0])])
+    for row, cells in enumerate(changed):
+        heap[Slot.CELL_LISTS][row, : len(cells)] = cells
 
 
 @numba.njit(cache=True)

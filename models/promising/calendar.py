@@ -64,7 +64,7 @@ def resize_calendar(heap: Heap, nodes: int) -> None:
     """Make room for more nodes."""
     slots = (Slot.WEEKDAYS, Slot.DAYS, Slot.PLACES, Slot.FIRST_DAY)
     old = [heap[slot] for slot in slots]
-    new_calendar(heap, nodes)
+    new_calendar(heap, max(nodes, len(heap[Slot.PLACES])))
     for slot, table in zip(slots, old, strict=True):
         heap[slot][: len(table)] = table
 

@@ -14,7 +14,13 @@ import numpy.typing as npt
 from models.heap import Heap, Slot, layout_of
 from models.ledger import window
 from models.ledger.names import Names
-from models.ledger.stock import new_stock, refresh_view, resize_stock
+from models.ledger.stock import (
+    kept_stock,
+    new_stock,
+    refresh_view,
+    resize_stock,
+    restore_stock,
+)
 from models.policy.document import Policy, default_policy
 from models.promising.calendar import new_calendar, resize_calendar
 from models.routing.arrays import Count, put_outputs, put_scratch
@@ -56,13 +62,6 @@ _SPARE = 256
 _DECISIONS, _MOVES = 2048, 16_384
 
 _WHOLE = (
-    Slot.CELLS,
-    Slot.FREE,
-    Slot.FREE_SEEN,
-    Slot.SAFETY,
-    Slot.PRICES,
-    Slot.CELL_LISTS,
-    Slot.CELL_LENGTHS,
     Slot.DAYS,
     Slot.WEEKDAYS,
     Slot.PLACES,
@@ -78,7 +77,7 @@ _WHOLE = (
     Slot.CUSTOMER_KEYS,
     Slot.COUNTS,
 )
-"""Tables that a checkpoint keeps as they are; of the others it keeps the rows in use."""
+"""Tables that a checkpoint keeps as they are; of the others it keeps what is in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +336,7 @@ class Network:
             arrays[slot.name] = heap[slot][:used]
         for name, held in self.names.items():
             arrays |= {f"names.{name}.{k}": v for k, v in held.to_arrays().items()}
+        arrays |= kept_stock(heap, len(self.names["skus"]), len(self.names["nodes"]))
         arrays[Slot.SEEN_KEYS.name] = window.held_keys(heap)
         arrays["band_lengths"] = np.array([len(b) for b in self.lane_bands], np.int64)
         values = {
@@ -389,6 +389,7 @@ class Network:
         heap = network.heap
         for slot in _WHOLE:
             heap.put(slot, arrays[slot.name].astype(layout_of(slot)))
+        restore_stock(heap, arrays)
         window.restore(heap, arrays[Slot.SEEN_KEYS.name])
         for slot in network._used():
             rows = arrays[slot.name].astype(layout_of(slot))
