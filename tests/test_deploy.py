@@ -1,0 +1,75 @@
+"""The files of ``deploy/`` as far as they can be held to the code without a container engine."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from flows.metrics import Metrics
+from flows.settings import load_settings
+
+ROOT = Path(__file__).parents[1]
+DEPLOY = ROOT / "deploy"
+WATCHED = {"uncommitted_records", "open_orders", "networks_decided_by_rules"}
+
+
+def documents(file: Path) -> list[Any]:
+    return list(YAML(typ="safe", pure=True).load_all(file.read_text()))
+
+
+def served() -> set[str]:
+    """Names of all metrics of a job, as Prometheus sees them."""
+    families = [family.name for family in Metrics().registry.collect()]
+    names = {f"{name}{suffix}" for name in families for suffix in ("", "_total", "_bucket")}
+    return names | {f"crossdock_{name}" for name in WATCHED}
+
+
+def named(text: str) -> set[str]:
+    return set(re.findall(r"\bcrossdock_\w+", text))
+
+
+@pytest.mark.parametrize("file", sorted(DEPLOY.rglob("*.y*ml")), ids=lambda f: f.name)
+def test_every_yaml_file_can_be_read(file: Path) -> None:
+    assert all(documents(file))
+
+
+def test_the_job_takes_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (manifest,) = [
+        d for d in documents(DEPLOY / "kubernetes/crossdock.yaml") if d["kind"] == "ConfigMap"
+    ]
+    mounted = tmp_path / "crossdock.toml"
+    mounted.write_text(manifest["data"]["crossdock.toml"])
+
+    for file in (DEPLOY / "crossdock.toml", mounted):
+        settings = load_settings(file)
+        assert settings.kafka is not None
+        assert settings.lake == Path("/var/lib/crossdock/lake")
+
+
+def test_the_image_copies_what_there_is_and_needs() -> None:
+    said = (DEPLOY / "Dockerfile").read_text()
+    copied = [w for line in re.findall(r"^COPY (?!--from)(.*)$", said, re.M) for w in line.split()]
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]
+
+    assert all((ROOT / name).exists() for name in copied if name not in {"./", *_targets(said)})
+    assert set(packages["targets"]["wheel"]["packages"]) <= set(copied)
+    assert "USER crossdock" in said
+
+
+def test_alerts_and_dashboard_name_only_what_is_served() -> None:
+    (alerts,) = documents(DEPLOY / "alerts.yml")
+    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
+    board = json.loads((DEPLOY / "grafana/crossdock.json").read_text())
+    asked = [t["expr"] for panel in board["panels"] for t in panel["targets"]]
+
+    for text in [*(rule["expr"] for rule in rules), *asked]:
+        assert named(text) <= served(), text
+    assert all(rule["annotations"]["runbook"] for rule in rules)
+
+
+def _targets(said: str) -> set[str]:
+    return {line.split()[-1] for line in re.findall(r"^COPY (.*)$", said, re.M)}
