@@ -7,11 +7,13 @@ by what is in the journal, so a job that is ended or killed goes on where it was
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 from confluent_kafka import Producer
 
 from flows.guard import Guard
@@ -25,8 +27,13 @@ from flows.route import RouteJob
 from flows.settings import Settings
 from schemas.codec import to_lines
 from schemas.kinds import Kind
+from schemas.slices import Slice
 
 PARTITIONS = 2
+_IDENTITY = ("tenant", "network", "source", "id")
+Fed = Counter[tuple[str, ...]]
+"""Records by tenant, network, source and id: of one network they are in one partition, in order."""
+
 RAW = "crossdock.raw"
 
 
@@ -53,9 +60,9 @@ class Feed:
     """Writes the records of a log to the raw topic, so many a second, on a thread of its own."""
 
     def __init__(
-        self, log: ParquetLog, broker: EmbeddedBroker, skip: int, per_second: float, guard: Guard
+        self, log: ParquetLog, broker: EmbeddedBroker, fed: Fed, per_second: float, guard: Guard
     ) -> None:
-        self._lines = _records(log, skip)
+        self._lines = records_to_feed(log, fed)
         self._broker = broker
         self._pause = 1 / per_second
         self._guard = guard
@@ -81,15 +88,15 @@ class Feed:
 
 def embedded_job(
     home: Path, broker: EmbeddedBroker, settings: Settings, guard: Guard
-) -> tuple[LiveJob, int]:
-    """The job, and how many records of the feed its journal holds already."""
+) -> tuple[LiveJob, Fed]:
+    """The job, and which records of the feed its journal holds already."""
     journal = home / "journal"
     writer = (
         LogWriter(journal)
         if (journal / "log.json").exists()
         else LogWriter.create(journal, PARTITIONS)
     )
-    fed = _count_fed(writer.log)
+    fed = fed_records(writer.log)
     ingest = IngestJob(
         broker.settings, RecordedJournal(writer), settings.process, settings.tick_seconds, guard
     )
@@ -98,14 +105,32 @@ def embedded_job(
     return LiveJob(guard, ingest, (job, source)), fed
 
 
-def _count_fed(log: ParquetLog) -> int:
-    pieces = (piece for p in range(log.partitions) for piece in log.read(p))
-    return sum(int(np.count_nonzero(piece.kinds != Kind.CLOCK_TICKED)) for piece in pieces)
+def fed_records(log: ParquetLog) -> Fed:
+    """What the journal holds. No count would do: a kill may come between two partitions' segments."""
+    held: Fed = Counter()
+    for partition in range(log.partitions):
+        for piece in log.read(partition):
+            held.update(_keys(piece.take(_rows(piece))))
+    return held
 
 
-def _records(log: ParquetLog, skip: int) -> Iterator[bytes]:
-    """Every record but clock ticks, as its producer would have sent it."""
+def records_to_feed(log: ParquetLog, fed: Fed) -> Iterator[bytes]:
+    """Every record but clock ticks, as its producer would have sent it, that is not fed yet."""
+    left = fed.copy()
     for piece in log.read(0):
-        rows = np.flatnonzero(piece.kinds != Kind.CLOCK_TICKED)
-        yield from to_lines(piece.take(rows[skip:]), recorded=False)
-        skip = max(0, skip - len(rows))
+        missing = []
+        for row, key in zip(rows := _rows(piece), _keys(piece.take(rows)), strict=True):
+            if left[key] > 0:
+                left[key] -= 1
+            else:
+                missing.append(row)
+        yield from to_lines(piece.take(np.array(missing, np.intp)), recorded=False)
+
+
+def _rows(piece: Slice) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(piece.kinds != Kind.CLOCK_TICKED)
+
+
+def _keys(piece: Slice) -> list[tuple[str, ...]]:
+    names = (piece.envelope[name].to_pylist() for name in _IDENTITY)
+    return list(zip(*names, strict=True))
