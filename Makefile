@@ -47,7 +47,7 @@ golden: .venv/ready ## Rewrite generated files (JSON Schemas); read the diff
 
 lock: .venv/ready ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes \
-	  --no-annotate --no-header --no-emit-index-url --output-file requirements.lock
+	  --no-annotate --no-header --output-file requirements.lock
 
 clean: ## Remove what was built
 	rm -rf .venv .cache out bench/out .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -27,9 +27,7 @@ from models.routing.codes import (
     X_SAFETY_STOCK,
     X_TEMP_CLASS,
 )
-from models.routing.costs import (
-    open_terms,
-)
+from models.routing.costs import open_terms
 from models.routing.state import (
     open_blocked,
     open_lanes,

@@ -1,19 +1,17 @@
 """One decision: choose a plan, write it into the books, and say what was decided.
 
-What no plan serves is backordered against planned supply, earliest first; what no supply covers is
-unserved, and the order stays open for an amendment or a person.
+What no plan serves is backordered; what no supply covers is unserved, and the order stays open for an
+amendment or a person.
 """
 
 import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
-from models.ledger.stock import available
 from models.promising.calendar import open_places, starts_at
 from models.routing.arrays import (
     COSTS,
     MAX_PACKAGES,
-    MAX_PIECES,
     PLANS,
     Made,
     open_cursor,
@@ -36,14 +34,13 @@ from models.routing.arrays import (
     open_top_nodes,
     open_wants,
 )
+from models.routing.backorders import backorder
 from models.routing.books import (
     next_effect,
     place,
-    plan_supply,
     raise_exception,
     stop_waiting,
     unplan,
-    wait,
 )
 from models.routing.candidates import gather_lines
 from models.routing.codes import (
@@ -57,20 +54,10 @@ from models.routing.codes import (
     P90,
     X_CAPACITY,
     X_CUTOFF,
-    X_HAZMAT,
-    X_NO_STOCK,
-    X_SAFETY_STOCK,
-    X_TEMP_CLASS,
 )
-from models.routing.costs import HOUR_US, TOTAL, open_terms
+from models.routing.costs import HOUR_US, TOTAL
 from models.routing.plans import choose
-from models.routing.state import (
-    NO_TIME,
-    open_lines,
-    open_orders,
-    open_skus,
-    open_supplies,
-)
+from models.routing.state import NO_TIME, open_lines, open_orders
 from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
 
 ROUTE, REROUTE, CANCEL = (
@@ -136,151 +123,6 @@ def _place_plan(heap: Addresses, position: int, now: int) -> None:
             booked = 1 if k != packed else 0
         packed = k
         place(heap, position, wants.line[i], node, lane, qty, day, booked, now)
-
-
-@numba.njit(cache=True)
-def _may_supply(heap: Addresses, i: int, node: int) -> bool:
-    """Whether a node that lacks stock or time today could serve the line some day."""
-    seen = open_seen(heap)
-    wants = open_wants(heap)
-    why = seen.excluded[node]
-    able = why in (FEASIBLE, X_NO_STOCK, X_SAFETY_STOCK, X_CAPACITY, X_CUTOFF)
-    # A node that lacks what another line needs may serve this one; no candidate offers nothing.
-    able |= why in (X_TEMP_CLASS, X_HAZMAT)
-    return able and not wants.need[i] & ~seen.offers[node]
-
-
-@numba.njit(cache=True)
-def _plannable(heap: Addresses, i: int, only_node: int) -> int:
-    """Units of planned supply that are not promised yet and may serve the line."""
-    skus = open_skus(heap)
-    supplies = open_supplies(heap)
-    wants = open_wants(heap)
-    units, pieces = 0, 0
-    supply = skus.first_supply[wants.sku[i]]
-    while supply >= 0 and pieces < MAX_PIECES:
-        node = supplies.node[supply]
-        free = supplies.qty[supply] - supplies.promised[supply]
-        if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
-            units += free
-            pieces += 1
-        supply = supplies.next[supply]
-    return units
-
-
-@numba.njit(cache=True)
-def _plan_line(
-    heap: Addresses, position: int, i: int, qty: int, only_node: int, now: int
-) -> tuple[int, int]:
-    """Promise planned supply to a line, earliest first; returns (units promised, last due time)."""
-    skus = open_skus(heap)
-    supplies = open_supplies(heap)
-    wants = open_wants(heap)
-    done, due, pieces = 0, NO_TIME, 0
-    supply = skus.first_supply[wants.sku[i]]
-    while supply >= 0 and done < qty and pieces < MAX_PIECES:
-        node = supplies.node[supply]
-        free = supplies.qty[supply] - supplies.promised[supply]
-        if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
-            take = min(free, qty - done)
-            plan_supply(heap, position, wants.line[i], supply, take, now)
-            done += take
-            due = max(due, supplies.due_at[supply])
-            pieces += 1
-        supply = supplies.next[supply]
-    return done, due
-
-
-@numba.njit(cache=True)
-def _free_units(heap: Addresses, sku: int, node: int) -> int:
-    return max(0, available(heap, sku, node))
-
-
-@numba.njit(cache=True)
-def _node_that_will_cover(heap: Addresses, n: int) -> int:
-    """First node whose stock and planned supply cover all lines; -1 if there is none."""
-    seen = open_seen(heap)
-    wants = open_wants(heap)
-    for node in range(len(seen)):
-        covers = True
-        for i in range(n):
-            have = _free_units(heap, wants.sku[i], node)
-            if have < wants.qty[i]:
-                have += _plannable(heap, i, node)
-            if have < wants.qty[i] or not _may_supply(heap, i, node):
-                covers = False
-        if covers:
-            return node
-    return -1
-
-
-@numba.njit(cache=True)
-def _units_anywhere(heap: Addresses, i: int, only_node: int) -> int:
-    """Units of a line that its possible nodes (or the one) hold now."""
-    seen = open_seen(heap)
-    wants = open_wants(heap)
-    free = 0
-    for node in range(len(seen)):
-        if (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
-            free += _free_units(heap, wants.sku[i], node)
-    return free
-
-
-@numba.njit(cache=True)
-def _backorder_whole(
-    heap: Addresses, position: int, n: int, only_node: int, now: int
-) -> tuple[int, int]:
-    """All lines wait to be served together; planned supply is promised for what stock lacks."""
-    wants = open_wants(heap)
-    units, due = 0, NO_TIME
-    for i in range(n):
-        free = _units_anywhere(heap, i, only_node)
-        lacks = wants.qty[i] - min(free, wants.qty[i])
-        if lacks > 0:
-            _, last = _plan_line(heap, position, i, lacks, only_node, now)
-            due = max(due, last)
-        wait(heap, wants.line[i], wants.qty[i])
-        units += wants.qty[i]
-    return units, due
-
-
-@numba.njit(cache=True)
-def _all_plannable(heap: Addresses, n: int) -> bool:
-    """Whether stock and planned supply anywhere cover every line."""
-    wants = open_wants(heap)
-    for i in range(n):
-        if _units_anywhere(heap, i, -1) + _plannable(heap, i, -1) < wants.qty[i]:
-            return False
-    return True
-
-
-@numba.njit(cache=True)
-def _backorder(
-    heap: Addresses, position: int, order: int, n: int, served: int, now: int
-) -> tuple[int, int]:
-    """Backorder what the plan left; returns (units, due time of the last of them)."""
-    orders = open_orders(heap)
-    terms = open_terms(heap)
-    wants = open_wants(heap)
-    if orders.no_split[order]:
-        node = _node_that_will_cover(heap, n)
-        if node < 0:
-            return 0, NO_TIME
-        return _backorder_whole(heap, position, n, node, now)
-    if not terms.allow_partial[0]:
-        if not _all_plannable(heap, n):
-            return 0, NO_TIME
-        return _backorder_whole(heap, position, n, -1, now)
-    units, due = 0, NO_TIME
-    for i in range(n):
-        left = wants.left[i] if served > 0 else wants.qty[i]
-        if left > 0:
-            done, last = _plan_line(heap, position, i, left, -1, now)
-            if done > 0:
-                wait(heap, wants.line[i], done)
-                units += done
-                due = max(due, last)
-    return units, due
 
 
 @numba.njit(cache=True)
@@ -440,7 +282,7 @@ def decide(
         _place_plan(heap, position, now)
     units, due = 0, NO_TIME
     if served < total:
-        units, due = _backorder(heap, position, order, n, served, now)
+        units, due = backorder(heap, position, order, n, served, now)
     orders.state[order], orders.touched_at[order] = OPEN, now
     row = write_decision(heap, position, order, kind, trigger, NO_HOLD, now)
     made = made_rows[row]

@@ -21,12 +21,7 @@ from models.policy.document import Policy
 from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
 from models.routing.clock import Clock, Passed
 from models.routing.columns import instants, string_keys
-from models.routing.control import (
-    CONTROL_KINDS,
-    ControlRecord,
-    apply_control,
-    link_lanes,
-)
+from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
 from models.routing.effects import Effects as NetworkEffects
 from models.routing.encode import Encoder
 from models.routing.features import N_FEATURES, N_QUANTITIES

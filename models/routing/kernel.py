@@ -13,9 +13,7 @@ order that must wait on does not keep a younger one from units it cannot use its
 import numba
 
 from models.heap import Addresses
-from models.ledger.stock import (
-    fetch_stock,
-)
+from models.ledger.stock import fetch_stock
 from models.ledger.window import fetch_key, is_repeated
 from models.promising.calendar import roll
 from models.routing.arrays import (
@@ -26,11 +24,7 @@ from models.routing.arrays import (
     open_items,
     open_records,
 )
-from models.routing.books import (
-    has_room,
-    stop_all_waiting,
-    unplan,
-)
+from models.routing.books import has_room, stop_all_waiting, unplan
 from models.routing.candidates import coverable, gather_lines
 from models.routing.codes import (
     C_AGENDA_END,

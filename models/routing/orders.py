@@ -58,11 +58,7 @@ from models.routing.codes import (
     UNKNOWN,
 )
 from models.routing.decide import CANCEL, REROUTE, ROUTE, decide, write_decision
-from models.routing.state import (
-    open_allocations,
-    open_lines,
-    open_orders,
-)
+from models.routing.state import open_allocations, open_lines, open_orders
 
 
 @numba.njit(cache=True)

@@ -1,12 +1,14 @@
-"""Packages: what one costs on a lane, which lane is cheapest, and what a set of nodes makes of an order."""
+"""Packages: what one costs on a lane, what a set of nodes makes of an order, the best three plans."""
 
 import numba
 import numpy as np
 
-from models.heap import Addresses, fill
+from models.heap import Addresses, copy, fill
 from models.ledger.stock import available, open_prices
 from models.promising.calendar import NO_DAY, find_day, starts_at
 from models.routing.arrays import (
+    MAX_PACKAGES,
+    PLANS,
     open_bands,
     open_cost,
     open_cursor,
@@ -18,6 +20,9 @@ from models.routing.arrays import (
     open_region_first,
     open_region_lanes,
     open_seen,
+    open_top,
+    open_top_cost,
+    open_top_nodes,
     open_usable,
     open_wants,
 )
@@ -47,12 +52,7 @@ from models.routing.costs import (
     open_weights,
     rounded,
 )
-from models.routing.state import (
-    open_lanes,
-    open_nodes,
-    open_orders,
-    open_skus,
-)
+from models.routing.state import open_lanes, open_nodes, open_orders, open_skus
 
 NO_PLAN = -1
 
@@ -216,3 +216,42 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
     cost[TOTAL] += extra
     cursor[C_PIECES], cursor[C_PACKAGES] = pieces, packages
     return served
+
+
+@numba.njit(cache=True)
+def offer(heap: Addresses, units: int) -> None:
+    """Rank the weighed plan among the best three: units, then packages, then cost, then age."""
+    cost = open_cost(heap)
+    cursor = open_cursor(heap)
+    package = open_package(heap)
+    top = open_top(heap)
+    top_cost = open_top_cost(heap)
+    top_nodes = open_top_nodes(heap)
+    size = cursor[C_PACKAGES]
+    place = PLANS
+    while place > 0:
+        other = place - 1
+        if top.packages[other] > 0:
+            ahead = (
+                units > top.units[other]
+                or (units == top.units[other] and size < top.packages[other])
+                or (
+                    units == top.units[other]
+                    and size == top.packages[other]
+                    and cost[TOTAL] < top_cost[other, TOTAL]
+                )
+            )
+            if not ahead:
+                break
+            if place < PLANS:
+                copy(top_nodes[other], top_nodes[place])
+                top.packages[place] = top.packages[other]
+                top.units[place] = top.units[other]
+                copy(top_cost[other], top_cost[place])
+        place -= 1
+    if place == PLANS or size == 0:
+        return
+    for k in range(MAX_PACKAGES):
+        top_nodes[place, k] = package[k, 0] if k < size else -1
+    top.packages[place], top.units[place] = size, units
+    copy(cost, top_cost[place])

@@ -12,17 +12,8 @@ from models.ledger.stock import (
     available,
     count,
 )
-from models.routing.arrays import (
-    open_counts,
-    open_fields,
-    open_items,
-    open_records,
-)
-from models.routing.books import (
-    add_to_agenda,
-    dead_letter,
-    raise_exception,
-)
+from models.routing.arrays import open_counts, open_fields, open_items, open_records
+from models.routing.books import add_to_agenda, dead_letter, raise_exception
 from models.routing.codes import (
     E_DRIFT,
     E_LATE,
@@ -36,10 +27,7 @@ from models.routing.codes import (
     RETURN_RECEIVED,
     TOO_MANY,
 )
-from models.routing.state import (
-    open_skus,
-    open_supplies,
-)
+from models.routing.state import open_skus, open_supplies
 
 
 @numba.njit(cache=True)

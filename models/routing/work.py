@@ -4,9 +4,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses
-from models.ledger.stock import (
-    adjust,
-)
+from models.ledger.stock import adjust
 from models.routing.arrays import (
     open_counts,
     open_cursor,
@@ -49,12 +47,7 @@ from models.routing.codes import (
 )
 from models.routing.costs import open_terms
 from models.routing.orders import settle
-from models.routing.state import (
-    open_allocations,
-    open_blocked,
-    open_lines,
-    open_orders,
-)
+from models.routing.state import open_allocations, open_blocked, open_lines, open_orders
 from models.routing.supplies import report_stock
 
 
