@@ -155,7 +155,7 @@ def _raw_to_journal(settings: KafkaSettings, log: ParquetLog) -> tuple[float, fl
     job = IngestJob(settings, KafkaJournal(settings, "bench"), "bench", 3600.0)
 
     def watch() -> None:
-        while sum(job.consumed.values()) < events:
+        while sum(job.reader.at.values()) < events:
             time.sleep(0.01)
         job.guard.stop()
 

@@ -6,13 +6,19 @@ from then on, the source ends, and whoever ran the flow raises what was kept. Un
 bytewax.run`` nobody asks afterwards, so there a failure is raised where it happens.
 """
 
+import signal
 import time
-from types import TracebackType
-from typing import Self
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self, TypeVar
 
 from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
+from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
+
+Item = TypeVar("Item")
 
 
 class Guard:
@@ -26,7 +32,7 @@ class Guard:
 
     def __init__(self) -> None:
         self.keeps_failures = False
-        self.failure: Exception | None = None
+        self.failure: BaseException | None = None
         self.entered_at: float | None = None
         self._asked_to_stop = False
 
@@ -49,10 +55,48 @@ class Guard:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, StopIteration):
+        if error is None or isinstance(error, StopIteration):
             return False
         self.failure = self.failure or error
-        return self.keeps_failures
+        return self.keeps_failures and isinstance(error, Exception)
+
+
+class GuardedSink(DynamicSink[Item]):
+    """The last step of a branch: what comes is put somewhere; at the end that is closed, once."""
+
+    def __init__(
+        self, guard: Guard, put: Callable[[Item], None], close: Callable[[], None] | None = None
+    ) -> None:
+        self.guard = guard
+        self.put = put
+        self.close = close
+        self.workers = 0
+
+    def build(self, step_id: str, worker_index: int, worker_count: int) -> "_SinkPartition[Item]":
+        """The part of one worker."""
+        self.workers += 1
+        return _SinkPartition(self)
+
+    def worker_is_done(self) -> None:
+        """Close after the last of them, unless something failed."""
+        self.workers -= 1
+        if self.workers == 0 and self.close is not None and self.guard.failure is None:
+            with self.guard:
+                self.close()
+
+
+class _SinkPartition(StatelessSinkPartition[Item]):
+    def __init__(self, sink: GuardedSink[Item]) -> None:
+        self.sink = sink
+
+    def write_batch(self, items: list[Item]) -> None:
+        if self.sink.guard.failure is None:
+            with self.sink.guard:
+                for item in items:
+                    self.sink.put(item)
+
+    def close(self) -> None:
+        self.sink.worker_is_done()
 
 
 def run_guarded(flow: Dataflow, guard: Guard) -> None:
@@ -67,3 +111,20 @@ def run_guarded(flow: Dataflow, guard: Guard) -> None:
         raise (error if cause is None else cause) from None
     if guard.failure is not None:
         raise guard.failure
+
+
+@contextmanager
+def ending_in_order(guard: Guard) -> Iterator[None]:
+    """Let SIGTERM and Ctrl-C ask the flow to stop; a second one ends it at once, as a crash would."""
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        if guard.is_over:
+            raise KeyboardInterrupt
+        guard.stop()
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

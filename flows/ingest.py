@@ -18,23 +18,22 @@ because its news waits in a queue.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
-from confluent_kafka import IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from flows.guard import Guard, run_guarded
+from flows.guard import Guard, GuardedSink, run_guarded
 from flows.journals import Journal
 from flows.kafka.client import (
-    RETRIABLE,
     SECONDS,
     KafkaSettings,
     admin,
@@ -42,18 +41,17 @@ from flows.kafka.client import (
     bounds,
     consumer,
     may_pass,
-    poll,
 )
+from flows.kafka.reading import Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
-from flows.logs.log import partition_of
+from flows.logs.log import Home, home_of
 from flows.metrics import Metrics
 from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event
-from schemas.errors import BrokerError, LogError
-from schemas.ids import network_key
+from schemas.errors import BrokerError
 
 POLL_MESSAGES = 4_096
 COMMIT_SECONDS = 0.2
@@ -64,25 +62,29 @@ _NO_TICKS = "clock.ticked is written by ingest alone: it would move the clock fo
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
-Place = tuple[str, int]
-"""A raw topic and a partition of it."""
-
 
 @dataclass
 class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: journal partition, key and content of each record, and how it came; in order.
+        records: home in the journal, content of each record, and how it came; in order.
         letters: what is no record, and the topic and partition it came from.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[int, bytes, Event, bytes]] = field(default_factory=list)
+    records: list[tuple[Home, Event, bytes]] = field(default_factory=list)
     letters: list[tuple[str, Refusal]] = field(default_factory=list)
-    reached: dict[Place, int] = field(default_factory=dict)
+    reached: Mapping[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
+
+
+class RawBatch(NamedTuple):
+    """Messages of one poll, and how far each place has been read with them."""
+
+    messages: list[Message]
+    reached: dict[Place, int]
 
 
 def build(job: "IngestJob") -> Dataflow:
@@ -96,7 +98,7 @@ def add_steps(flow: Dataflow, job: "IngestJob") -> None:
     """The steps in order, in a flow of their own or beside others."""
     batches = op.input("read_raw", flow, _RawSource(job))
     checked = op.map("check_records", batches, job.check)
-    op.output("write_journal", checked, _JournalSink(job))
+    op.output("write_journal", checked, GuardedSink(job.guard, job.write, job.close))
 
 
 def run(job: "IngestJob") -> None:
@@ -177,66 +179,51 @@ class IngestJob:
         self.journal = journal
         self.source = f"crossdock-ingest/{process}"
         self.guard = guard or Guard()
-        self.client = consumer(settings, f"{settings.group}.ingest.{process}")
-        self.consumed = self._starts()
-        self.clock = IngestClock(settings, self.consumed, tick_seconds)
+        client = consumer(settings, f"{settings.group}.ingest.{process}")
+        self.reader = TopicReader(settings, client, _starts(settings, client))
+        self.clock = IngestClock(settings, self.reader.at, tick_seconds)
         self.metrics = Metrics()
-        self._homes: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
-        self.client.assign([TopicPartition(*place, at) for place, at in self.consumed.items()])
 
-    def check(self, messages: Sequence[Message]) -> Checked:
+    def check(self, batch: RawBatch) -> Checked:
         """Make a record or a dead letter of every message."""
-        checked = Checked()
-        for message in messages:
-            topic, partition = message.topic() or "", message.partition() or 0
+        checked, partitions = Checked(reached=batch.reached), self.journal.partitions
+        for message in batch.messages:
             offset, value = message.offset() or 0, message.value() or b""
             decoded = decode_message(value, offset)
-            checked.reached[topic, partition] = offset + 1
             if isinstance(decoded, ClockTicked):
                 decoded = Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
             if isinstance(decoded, Refusal):
-                checked.letters.append((f"{topic}/{partition}", decoded))
+                checked.letters.append((f"{message.topic()}/{message.partition()}", decoded))
             else:
-                home, key = self._home(decoded.tenant, decoded.network)
-                checked.records.append((home, key, decoded, value))
-        self.consumed |= checked.reached
+                home = home_of(decoded.tenant, decoded.network, partitions)
+                checked.records.append((home, decoded, value))
         self.metrics.ingested(len(checked.records), len(checked.letters))
-        checked.tick = self.clock.tick(self.consumed)
+        checked.tick = self.clock.tick(batch.reached)
         return checked
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
         put = self.journal.put
-        for home, key, event, raw in checked.records:
-            put(home, key, event, raw)
+        for home, event, raw in checked.records:
+            put(home.partition, home.key, event, raw)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if checked.tick is not None:
             self._tick(checked.tick)
-        self._reached |= checked.reached
+        self._reached = {**self._reached, **checked.reached}
         waited = time.monotonic() - self._committed_at
         if waited >= COMMIT_SECONDS and (self.journal.is_settled() or waited >= FLUSH_SECONDS):
             self.commit()
-
-    def _home(self, tenant: str, network: str) -> tuple[int, bytes]:
-        """Partition and key of a network."""
-        found = self._homes.get((tenant, network))
-        if found is None:
-            key = network_key(tenant, network)
-            found = partition_of(key, self.journal.partitions), key.encode()
-            self._homes[tenant, network] = found
-        return found
 
     def commit(self) -> None:
         """Wait for the journal, then let the group know how far the raw topics are done."""
         self.journal.flush()
         self._committed_at = time.monotonic()
         if self._reached:
-            offsets = [TopicPartition(*place, at) for place, at in self._reached.items()]
             try:
-                self.client.commit(offsets=offsets, asynchronous=False)
+                self.reader.commit(self._reached, wait=True)
             except KafkaException as error:
                 if not may_pass(error):
                     raise BrokerError(
@@ -253,7 +240,7 @@ class IngestJob:
                 self.commit()
                 self.journal.close()
         finally:
-            self.client.close()
+            self.reader.close()
 
     def _tick(self, at: datetime) -> None:
         tick = ClockTicked(
@@ -269,32 +256,25 @@ class IngestJob:
         for partition in range(self.journal.partitions):
             self.journal.put(partition, b"clock", tick, raw)
 
-    def _starts(self) -> dict[Place, int]:
-        """Where to read on: what the group committed, else the beginning."""
-        places = [
-            TopicPartition(topic, partition)
-            for topic in self.settings.raw
-            for partition in range(describe(self.settings, topic).partitions)
-        ]
-        committed = asked(
-            self.settings,
-            "positions of the group",
-            lambda: self.client.committed(places, timeout=SECONDS),
-        )
-        starts = {}
-        for found in committed:
-            first, _ = bounds(self.settings, self.client, found.topic, found.partition)
-            if 0 <= found.offset < first:
-                raise LogError(
-                    f"{found.topic}/{found.partition}: messages {found.offset} to {first - 1} "
-                    "expired before they were read; lengthen the topic's retention, ask their "
-                    "producer for them, and reset the group's position to go on without them"
-                )
-            starts[found.topic, found.partition] = max(first, found.offset)
-        return starts
+
+def _starts(settings: KafkaSettings, client: Consumer) -> dict[Place, int]:
+    """Where to read on: what the group committed, else the beginning."""
+    places = [
+        TopicPartition(topic, partition)
+        for topic in settings.raw
+        for partition in range(describe(settings, topic).partitions)
+    ]
+    question = partial(client.committed, places, timeout=SECONDS)
+    committed: list[TopicPartition] = asked(settings, "positions of the group", question)
+    return {
+        (at.topic, at.partition): at.offset
+        if at.offset >= 0
+        else bounds(settings, client, at.topic, at.partition)[0]
+        for at in committed
+    }
 
 
-class _RawSource(DynamicSource[list[Message]]):
+class _RawSource(DynamicSource[RawBatch]):
     def __init__(self, job: IngestJob) -> None:
         self.job = job
 
@@ -302,49 +282,18 @@ class _RawSource(DynamicSource[list[Message]]):
         return _RawReader(self.job)
 
 
-class _RawReader(StatelessSourcePartition[list[Message]]):
+class _RawReader(StatelessSourcePartition[RawBatch]):
     def __init__(self, job: IngestJob) -> None:
         self.job = job
 
-    def next_batch(self) -> list[list[Message]]:
+    def next_batch(self) -> list[RawBatch]:
         if self.job.guard.is_over:
             raise StopIteration
         with self.job.guard:
-            return self._poll()
+            messages = self.job.reader.poll(POLL_MESSAGES)
+            if messages or self.job.clock.is_due:
+                return [RawBatch(messages, dict(self.job.reader.at))]
         return []
-
-    def _poll(self) -> list[list[Message]]:
-        messages = []
-        for message in poll(self.job.client, POLL_MESSAGES):
-            error = message.error()
-            if error is None:
-                messages.append(message)
-            elif error.fatal() or (not error.retriable() and error.code() not in RETRIABLE):
-                raise BrokerError(f"Kafka at {self.job.settings.bootstrap}: {error.str()}")
-        return [messages] if messages or self.job.clock.is_due else []
 
     def next_awake(self) -> datetime:
         return _LONG_AGO
-
-
-class _JournalPartition(StatelessSinkPartition[Checked]):
-    def __init__(self, job: IngestJob) -> None:
-        self.job = job
-
-    def write_batch(self, items: list[Checked]) -> None:
-        if self.job.guard.failure is None:
-            with self.job.guard:
-                for checked in items:
-                    self.job.write(checked)
-
-    def close(self) -> None:
-        with self.job.guard:
-            self.job.close()
-
-
-class _JournalSink(DynamicSink[Checked]):
-    def __init__(self, job: IngestJob) -> None:
-        self.job = job
-
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _JournalPartition:
-        return _JournalPartition(self.job)

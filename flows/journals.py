@@ -12,7 +12,6 @@ from flows.kafka.topics import describe
 from flows.logs.parquet import LogWriter
 from schemas.codec import Refusal, encode_event
 from schemas.envelope import Event
-from schemas.ids import NetworkKey
 
 
 class Journal(Protocol):
@@ -53,9 +52,9 @@ class KafkaJournal:
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
         self._producer.put(self._topic, partition, key, raw)
 
-    def replay(self, partition: int, key: NetworkKey, line: bytes) -> None:
+    def replay(self, partition: int, key: bytes, line: bytes) -> None:
         """Add a record as it was recorded, with the record time that it brings."""
-        self._producer.put(self._topic, partition, key.encode(), line)
+        self._producer.put(self._topic, partition, key, line)
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """See ``Journal``."""

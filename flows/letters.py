@@ -9,15 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message
 
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
+from flows.kafka.reading import read_range
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message, timestamp
 from schemas.codec import Refusal
-
-_READ, _WAIT_SECONDS = 1_000, 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,30 +74,28 @@ def read_letters(settings: KafkaSettings, wanted: Wanted) -> Iterator[Letter]:
     try:
         for partition in range(describe(settings, settings.dead_letters).partitions):
             first, end = bounds(settings, client, settings.dead_letters, partition)
-            if first < end:
-                client.assign([TopicPartition(settings.dead_letters, partition, first)])
-            at = first
-            while at < end:
-                for message in client.consume(_READ, _WAIT_SECONDS):
-                    if message.error() is not None:
-                        continue
-                    at = (message.offset() or 0) + 1
-                    said = dict(message.headers() or [])
-                    told = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
-                    letter = Letter(
-                        partition,
-                        at - 1,
-                        timestamp(message),
-                        told.get("reason", "UNKNOWN"),
-                        told.get("detail", ""),
-                        told.get("source", ""),
-                        int(told.get("offset", "-1")),
-                        message.value() or b"",
-                    )
-                    if at <= end and letter in wanted:
-                        yield letter
+            place = settings.dead_letters, partition
+            for message in read_range(settings, client, place, first, end):
+                letter = _letter(message)
+                if letter in wanted:
+                    yield letter
     finally:
         client.close()
+
+
+def _letter(message: Message) -> Letter:
+    said = dict(message.headers() or [])
+    told = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
+    return Letter(
+        message.partition() or 0,
+        message.offset() or 0,
+        timestamp(message),
+        told.get("reason", "UNKNOWN"),
+        told.get("detail", ""),
+        told.get("source", ""),
+        int(told.get("offset", "-1")),
+        message.value() or b"",
+    )
 
 
 def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:

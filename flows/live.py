@@ -11,11 +11,7 @@ end it in order, also while it starts: what was read is finished, the lake commi
 written. A second Ctrl-C ends it at once, as a crash would.
 """
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from types import FrameType
 
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
@@ -68,20 +64,5 @@ class LiveJob:
             if self.route is not None:
                 self.route[0].abort()
             raise
-
-
-@contextmanager
-def ending_in_order(guard: Guard) -> Iterator[None]:
-    """Let signals ask the flow to stop."""
-
-    def asked(_number: int, _frame: FrameType | None) -> None:
-        if guard.is_over:
-            raise KeyboardInterrupt
-        guard.stop()
-
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        if self.route is not None:
+            self.route[0].finish()

@@ -5,24 +5,26 @@ in its own metadata up to which offset the topic had been read when it was writt
 between two writes neither loses nor repeats a record. What is no record goes to its dead letters.
 """
 
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 import pyarrow.parquet as pq
-from confluent_kafka import TopicPartition
+from confluent_kafka import Message
 
+from flows.files import publish
 from flows.guard import Guard
 from flows.journals import KafkaJournal
 from flows.kafka.client import consumer
-from flows.logs.kafka import KafkaLog, check_start, decode_message, heard, timestamp
-from flows.logs.log import partition_of
+from flows.kafka.reading import TopicReader
+from flows.logs.kafka import KafkaLog, decode_message, timestamp
+from flows.logs.log import Home, home_of
 from flows.logs.parquet import LogWriter, ParquetLog
 from flows.logs.source import Pace, event_times
 from schemas.codec import Refusal, to_lines
 from schemas.errors import InputError, LogError
-from schemas.ids import NetworkKey, network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
 
@@ -37,14 +39,14 @@ Progress = Callable[[int], None]
 def record(
     log: KafkaLog, out: Path, *, guard: Guard, to_end: bool, progress: Progress = lambda _: None
 ) -> int:
-    """Write the topic's records to a recorded log, from where it stopped; returns how many.
+    """Write the topic to a recorded log, from where it stopped; returns how many messages.
 
     Args:
         log: the topic.
         out: the recording; made if it is not there.
         guard: asked whether to stop.
         to_end: stop where the topic ends now; otherwise go on until asked.
-        progress: told how many records were taken.
+        progress: told how many messages were taken.
 
     Raises:
         LogError: the recording is of another topic, or the topic lost what was not recorded yet.
@@ -52,51 +54,56 @@ def record(
     ends = {p: log.end(p) for p in range(log.partitions)} if to_end else None
     taken, flushed_at = 0, time.monotonic()
     with _opened(log, out) as writer:
-        at = {p: _read_to(writer.log, p) for p in range(log.partitions)}
-        for partition, start in at.items():
-            check_start(log, partition, start)
+        starts = {(log.name, p): _read_to(writer.log, p) for p in range(log.partitions)}
         client = consumer(log.settings, log.settings.group)
-        client.assign([TopicPartition(log.name, p, start) for p, start in at.items()])
-        while not guard.is_over and not (ends and all(at[p] >= end for p, end in ends.items())):
-            for message in client.consume(_POLL_RECORDS, _POLL_SECONDS):
-                if (error := message.error()) is not None:
-                    heard(log, error, message, at)
-                    continue
-                partition, offset = message.partition() or 0, message.offset() or 0
-                decoded = decode_message(message.value(), offset)
-                at[partition] = offset + 1
-                if isinstance(decoded, Refusal):
-                    writer.dead_letters(f"{log.name}/{partition}", [decoded])
-                else:
-                    learnt = decoded.recordedtime or timestamp(message)
-                    event = msgspec.structs.replace(decoded, recordedtime=learnt)
-                    writer.append_to(partition, event, {_MARK: str(offset + 1).encode()})
-                    taken += 1
-                    progress(1)
+        reader = TopicReader(log.settings, client, starts)
+        while not guard.is_over and not _is_at(reader, ends):
+            messages = reader.poll(_POLL_RECORDS, _POLL_SECONDS)
+            for message in messages:
+                _write(writer, log.name, message)
+            taken += len(messages)
+            progress(len(messages))
             if time.monotonic() - flushed_at > FLUSH_SECONDS:
                 writer.flush()
                 flushed_at = time.monotonic()
-        client.close()
+        reader.close()
     return taken
 
 
+def _is_at(reader: TopicReader, ends: Mapping[int, int] | None) -> bool:
+    return ends is not None and all(at >= ends[p] for (_, p), at in reader.at.items())
+
+
+def _write(writer: LogWriter, topic: str, message: Message) -> None:
+    partition, offset = message.partition() or 0, message.offset() or 0
+    decoded = decode_message(message.value(), offset)
+    if isinstance(decoded, Refusal):
+        writer.dead_letters(f"{topic}/{partition}", [decoded])
+    else:
+        learnt = decoded.recordedtime or timestamp(message)
+        event = msgspec.structs.replace(decoded, recordedtime=learnt)
+        writer.append_to(partition, event, {_MARK: str(offset + 1).encode()})
+
+
 def _opened(log: KafkaLog, out: Path) -> LogWriter:
-    """The recording, which is of this topic or new."""
+    """The recording, which is of this topic or new; a new one says where the topic began."""
     origin = out / _ORIGIN
     if not (out / "log.json").exists():
         writer = LogWriter.create(out, log.partitions)
-        origin.write_text(log.id)
+        firsts = [log.first(p) for p in range(log.partitions)]
+        publish(origin, json.dumps({"topic": log.id, "firsts": firsts}).encode())
         return writer
-    if not origin.exists() or origin.read_text() != log.id:
+    if not origin.exists() or json.loads(origin.read_bytes())["topic"] != log.id:
         raise LogError(f"{out} is no recording of topic {log.name}; choose another --out")
     return LogWriter(out)
 
 
 def _read_to(recording: ParquetLog, partition: int) -> int:
-    """Offset to read on from: what the newest segment says; the topic's beginning without one."""
+    """Offset to read on from: what the newest segment says; without one, where the topic began."""
     segments = recording.segments(partition)
     if not segments:
-        return 0
+        firsts: list[int] = json.loads((recording.path / _ORIGIN).read_bytes())["firsts"]
+        return firsts[partition]
     marks = pq.read_schema(segments[-1].path).metadata or {}
     if _MARK not in marks:
         raise LogError(f"{segments[-1].path} does not say where its topic had been read to")
@@ -125,20 +132,20 @@ def send(
     sent, due = 0, _Due(speed)
     for partition in range(log.partitions):
         for piece in log.read(partition):
-            keys = _keys(piece)
+            homes = _homes(piece, journal.partitions)
             ticks = (piece.kinds == Kind.CLOCK_TICKED).tolist()
             times = event_times(piece).tolist()
-            for line, key, is_tick, at_us in zip(to_lines(piece), keys, ticks, times, strict=True):
+            for line, home, tick, at_us in zip(to_lines(piece), homes, ticks, times, strict=True):
                 due.wait(at_us)
-                if not is_tick:
-                    journal.replay(partition_of(key, journal.partitions), key, line)
+                if not tick:
+                    journal.replay(home.partition, home.key, line)
                 elif log.partitions == 1:
                     for every in range(journal.partitions):
-                        journal.replay(every, key, line)
+                        journal.replay(every, home.key, line)
                 else:
-                    journal.replay(partition, key, line)
-                sent += 1
-                progress(1)
+                    journal.replay(partition, home.key, line)
+            sent += len(piece)
+            progress(len(piece))
     journal.flush()
     return sent
 
@@ -159,6 +166,6 @@ class _Due:
         time.sleep(max(0.0, self._pace.seconds_until(at_us)))
 
 
-def _keys(piece: Slice) -> list[NetworkKey]:
+def _homes(piece: Slice, partitions: int) -> list[Home]:
     tenants, networks = (piece.envelope[name].to_pylist() for name in ("tenant", "network"))
-    return [network_key(t, n) for t, n in zip(tenants, networks, strict=True)]
+    return [home_of(t, n, partitions) for t, n in zip(tenants, networks, strict=True)]

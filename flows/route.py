@@ -25,10 +25,9 @@ import pyarrow as pa
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
-from bytewax.outputs import DynamicSink, StatelessSinkPartition
 
 from flows.checkpoints import Checkpoint, Checkpoints, Origin
-from flows.guard import Guard, run_guarded
+from flows.guard import Guard, GuardedSink, run_guarded
 from flows.kafka.client import KafkaSettings
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
@@ -47,7 +46,6 @@ Progress = Callable[[int], None]
 """Told how many records were taken each time some were."""
 
 Read = tuple[str, ReadSlice]
-Written = tuple[str, Effects]
 
 
 def build(source: Source[Read], job: "RouteJob") -> Dataflow:
@@ -61,9 +59,10 @@ def add_steps(flow: Dataflow, source: Source[Read], job: "RouteJob") -> None:
     """The steps in order, in a flow of their own or beside others."""
     slices = op.input("read_log", flow, source)
     effects = op.stateful_batch("advance_partition", slices, lambda _resumed: _Fold(job))
-    op.output("write_lake", effects, _LakeSink(job))
+    rows = op.key_rm("drop_key", effects)
+    op.output("write_lake", rows, GuardedSink(job.guard, job.writer.put, job.writer.close))
     if job.tracking is not None:
-        op.output("write_tracking", effects, _TrackingSink(job.tracking, job.guard))
+        op.output("write_tracking", rows, GuardedSink(job.guard, job.tracking.put))
 
 
 def replay(log: str, lake: str, policy: str = "") -> Dataflow:
@@ -80,6 +79,7 @@ def replay(log: str, lake: str, policy: str = "") -> Dataflow:
 def run(source: Source[Read], job: "RouteJob") -> None:
     """Run the flow on one worker until its source ends; raises what kept a step from going on."""
     run_guarded(build(source, job), job.guard)
+    job.finish()
 
 
 class RouteJob:
@@ -105,7 +105,6 @@ class RouteJob:
         self.progress: Progress = lambda _records: None
         self.metrics = Metrics()
         self.guard = guard or Guard()
-        self._sinks = 0
 
     @classmethod
     def open(
@@ -160,7 +159,7 @@ class RouteJob:
 
     def remaining(self) -> int:
         """Records that are still to be read."""
-        return sum(self.log.end(p) - start for p, start in self.starts.items())
+        return sum(self.log.end(p) - state.position - 1 for p, state in self.states.items())
 
     def advance(self, read: ReadSlice) -> Effects:
         """Take a slice: decide, measure, and take a checkpoint now and then."""
@@ -178,14 +177,13 @@ class RouteJob:
         return replace(effects, tables={**effects.tables, Table.MEASUREMENTS: measured})
 
     def _checkpoint(self, state: RouteState) -> None:
-        """Take a checkpoint if one is due, once the tracking topic has all effects up to it.
-
-        The effects of the slices before this one have all been given to the sinks.
-        """
-        if state.position >= self.starts[state.partition] and self.checkpoints.is_due(
-            state.partition
-        ):
-            self.checkpoints.take(self._whole(state), self.writer.high_water(state.partition))
+        """Take a checkpoint if one is due, once the tracking topic has all effects up to it."""
+        partition = state.partition
+        if state.position < self.starts[partition] or not self.checkpoints.is_due(partition):
+            return
+        if self.tracking is not None and self.tracking.given(partition) < state.position:
+            return  # effects are on their way to the topic's step: after the next slice
+        self.checkpoints.take(self._whole(state), self.writer.high_water(partition))
 
     def _whole(self, state: RouteState) -> Checkpoint:
         if self.tracking is None:
@@ -223,30 +221,17 @@ class RouteJob:
             ),
         )
 
-    def sink_opened(self) -> None:
-        """A worker writes to the lake."""
-        self._sinks += 1
+    def finish(self) -> None:
+        """Keep the states for the next run, once every step has ended in order.
 
-    def sink_closed(self) -> None:
-        """A worker is done; the last one closes the job."""
-        self._sinks -= 1
-        if self._sinks == 0 and self.guard.failure is None:
-            with self.guard:
-                self.close()
-
-    def close(self) -> None:
-        """Keep the states for the next run while the rest is committed."""
-        try:
-            for state in self.states.values():
-                if state.position >= self.starts[state.partition]:
-                    self.checkpoints.save(
-                        self._whole(state), self.writer.high_water(state.partition)
-                    )
-            self.writer.flush()
-        finally:
-            self.writer.close()
-            if self.tracking is not None:
-                self.tracking.close()
+        No step may do this when it is closed: others may have something to write yet, and Bytewax
+        closes them as well when an interrupt left a slice half done.
+        """
+        for state in self.states.values():
+            if state.position >= self.starts[state.partition]:
+                self.checkpoints.save(self._whole(state), self.writer.high_water(state.partition))
+        if self.tracking is not None:
+            self.tracking.close()
 
     def abort(self) -> None:
         """Stop as a crash would; what was committed stays."""
@@ -270,29 +255,6 @@ class _Fold(StatefulBatchLogic[ReadSlice, Effects, None]):
         """Nothing: see ``flows.checkpoints``."""
 
 
-class _LakePartition(StatelessSinkPartition[Written]):
-    def __init__(self, job: RouteJob) -> None:
-        self.job = job
-        job.sink_opened()
-
-    def write_batch(self, items: list[Written]) -> None:
-        if self.job.guard.failure is None:
-            with self.job.guard:
-                for _, effects in items:
-                    self.job.writer.put(effects)
-
-    def close(self) -> None:
-        self.job.sink_closed()
-
-
-class _LakeSink(DynamicSink[Written]):
-    def __init__(self, job: RouteJob) -> None:
-        self.job = job
-
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _LakePartition:
-        return _LakePartition(self.job)
-
-
 def _check_end(log: Log, partition: int, high_water: int) -> None:
     """Refuse a log that ends before the lake does: what is written to it next would be dropped."""
     end = log.end(partition)
@@ -309,27 +271,6 @@ def _with_refused(effects: Effects, read: ReadSlice) -> Effects:
     merged = pa.concat_tables([t.cast(SCHEMAS[Table.DEAD_LETTERS]) for t in letters])
     ordered = merged.sort_by([("position", "ascending"), ("index", "ascending")])
     return Effects(effects.partition, read.last, {**effects.tables, Table.DEAD_LETTERS: ordered})
-
-
-class _TrackingPartition(StatelessSinkPartition[Written]):
-    def __init__(self, topic: TrackingTopic, guard: Guard) -> None:
-        self.topic = topic
-        self.guard = guard
-
-    def write_batch(self, items: list[Written]) -> None:
-        if self.guard.failure is None:
-            with self.guard:
-                for _, effects in items:
-                    self.topic.put(effects)
-
-
-class _TrackingSink(DynamicSink[Written]):
-    def __init__(self, topic: TrackingTopic, guard: Guard) -> None:
-        self.topic = topic
-        self.guard = guard
-
-    def build(self, step_id: str, worker_index: int, worker_count: int) -> _TrackingPartition:
-        return _TrackingPartition(self.topic, self.guard)
 
 
 def _measurement(read: ReadSlice, effects: Effects, elapsed_ms: float) -> pa.Table:

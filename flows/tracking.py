@@ -15,13 +15,13 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import Message
 
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
+from flows.kafka.reading import read_range
 from flows.kafka.topics import describe
 from flows.public_records import public_records, source_of
-from schemas.errors import BrokerError
 from schemas.ids import LogId
 from schemas.tables import Effects
 
@@ -29,7 +29,6 @@ Cause = tuple[int, int]
 """Position in the journal, and which of that record's effects."""
 
 _CAUSE = re.compile(r"^(\d+)/(\d+)/(\d+)$")
-_READ = 1_000
 
 
 class TrackingTopic:
@@ -55,6 +54,7 @@ class TrackingTopic:
         self._producer = ReliableProducer(settings)
         self._client = consumer(settings, settings.group)
         self._seen = self._tail(tuple(floors))
+        self._given: dict[int, int] = {}
 
     def put(self, effects: Effects) -> None:
         """Write the public records that are not on the topic yet.
@@ -68,7 +68,12 @@ class TrackingTopic:
             cause = record.position, record.effect
             if cause > self._seen.get((partition, effects.partition), (-1, -1)):
                 put(self._topic, partition, record.key, record.value)
+        self._given[effects.partition] = effects.position
         self._producer.poll()
+
+    def given(self, partition: int) -> int:
+        """Position of the journal's partition up to which effects were put; -1 before the first."""
+        return self._given.get(partition, -1)
 
     def flush(self) -> None:
         """Wait until everything put so far is on the topic."""
@@ -92,27 +97,15 @@ class TrackingTopic:
             first, end = self._bounds(partition)
             kept = [floor.get(partition, 0) for floor in floors]
             at = max(first, min(kept, default=0))
-            if at < end:
-                self._client.assign([TopicPartition(self._topic, partition, at)])
-                self._read_to(end, partition, seen)
-        self._client.unassign()
-        return seen
-
-    def _read_to(self, end: int, partition: int, seen: dict[tuple[int, int], Cause]) -> None:
-        at = 0
-        while at < end:
-            for message in self._client.consume(_READ, 0.1):
-                error = message.error()
-                if error is not None:
-                    if error.fatal():
-                        raise BrokerError(f"reading back {self._topic}: {error.str()}")
-                    continue
-                at = (message.offset() or 0) + 1
+            place = self._topic, partition
+            for message in read_range(self._settings, self._client, place, at, end):
                 found = self._cause_of(message)
                 if found is not None:
                     source, cause = found
                     key = partition, source
                     seen[key] = max(cause, seen.get(key, (-1, -1)))
+        self._client.unassign()
+        return seen
 
     def _cause_of(self, message: Message) -> tuple[int, Cause] | None:
         """Journal partition and cause; None for what is not of this journal."""

@@ -10,11 +10,11 @@ from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.embedded import EmbeddedBroker, Feed, embedded_job
-from flows.guard import Guard
+from flows.guard import Guard, ending_in_order
 from flows.ingest import IngestJob
 from flows.journals import KafkaJournal
 from flows.kafka import topics
-from flows.live import LiveJob, ending_in_order
+from flows.live import LiveJob
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
 from flows.route import RouteJob

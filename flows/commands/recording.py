@@ -7,8 +7,7 @@ import typer
 
 from flows.commands.config import Config, kafka_of
 from flows.commands.output import counting, error_console
-from flows.guard import Guard
-from flows.live import ending_in_order
+from flows.guard import Guard, ending_in_order
 from flows.logs.kafka import KafkaLog
 from flows.recording import record as record_topic
 from flows.settings import load_settings

@@ -10,6 +10,7 @@ import typer
 from flows.commands.config import Config, kafka_of
 from flows.commands.output import counting, error_console
 from flows.commands.summary import print_summary, summarise
+from flows.guard import ending_in_order
 from flows.journals import KafkaJournal
 from flows.lake.diagnosis import CATALOG
 from flows.lake.lock import WriterLock
@@ -74,10 +75,15 @@ def replay(
     if not job.remaining():
         error_console().print(f"{lake} is up to date: {log} holds nothing new.", markup=False)
     try:
-        _run(job, LogSource(recorded, job.starts, slice_records, pace, guard=job.guard))
+        with ending_in_order(job.guard):
+            _run(job, LogSource(recorded, job.starts, slice_records, pace, guard=job.guard))
     except BaseException:
         job.abort()
         raise
+    if job.guard.is_over:
+        left = job.remaining()
+        error_console().print(f"stopped with {left:,} records to go; the same command goes on")
+        raise KeyboardInterrupt
     summary = summarise(lake, log)
     print_summary(summary, as_json=as_json)
 

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 import stamina
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from schemas.codec import MAX_LINE_BYTES
 from schemas.errors import BrokerError
@@ -27,7 +27,6 @@ START_SECONDS = 30.0
 
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
-POLL_SECONDS = 0.001
 RETRIABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
@@ -45,6 +44,21 @@ QUIET.addHandler(logging.NullHandler())
 QUIET.propagate = False
 
 
+_READING = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",
+    "enable.partition.eof": True,
+}
+_WRITING = {
+    "enable.idempotence": True,
+    "message.timeout.ms": 0,
+    "delivery.report.only.error": True,
+}
+_OURS = {*_READING, *_WRITING, "group.id", "bootstrap.servers", "transactional.id"}
+"""Options on which nothing being lost or skipped depends."""
+
+
 class KafkaSettings(BaseModel):
     """Where the topics are, and how to reach them."""
 
@@ -57,27 +71,26 @@ class KafkaSettings(BaseModel):
     dead_letters: str = Field(default="crossdock.dead-letters", description="What was no record.")
     group: str = Field(default="crossdock", description="Where positions are shown to lag tools.")
     client: dict[str, Option] = Field(
-        default={}, description="Any option of librdkafka.", repr=False
+        default={}, description="Any option of librdkafka but those we stand on.", repr=False
     )
+
+    @field_validator("client")
+    @classmethod
+    def _leaves_ours_alone(cls, client: dict[str, Option]) -> dict[str, Option]:
+        if taken := sorted(_OURS & client.keys()):
+            raise ValueError(f"{', '.join(taken)}: not to be set, nothing lost depends on it")
+        return client
 
 
 def consumer(settings: KafkaSettings, group: str) -> Consumer:
     """A consumer that is assigned its partitions and never skips in silence."""
-    return _made(
-        Consumer,
-        settings,
-        {
-            "group.id": group,
-            "enable.auto.commit": False,
-            "enable.auto.offset.store": False,
-            "auto.offset.reset": "error",
-            "enable.partition.eof": False,
-            "fetch.wait.max.ms": 10,
-            "fetch.queue.backoff.ms": 2,  # its default of a second stalls a fast reader
-            "queued.max.messages.kbytes": 65_536,
-            "fetch.message.max.bytes": MESSAGE_BYTES,
-        },
-    )
+    habits = {
+        "fetch.wait.max.ms": 10,
+        "fetch.queue.backoff.ms": 2,  # its default of a second stalls a fast reader
+        "queued.max.messages.kbytes": 65_536,
+        "fetch.message.max.bytes": MESSAGE_BYTES,
+    }
+    return _made(Consumer, settings, habits, {**_READING, "group.id": group})
 
 
 def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None]) -> Producer:
@@ -87,26 +100,19 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
         if error is not None:
             failed(error, message)
 
-    return _made(
-        Producer,
-        settings,
-        {
-            "enable.idempotence": True,
-            "compression.type": "lz4",
-            "linger.ms": 0.5,
-            "message.timeout.ms": 0,
-            "message.max.bytes": MESSAGE_BYTES,
-            "queue.buffering.max.messages": 100_000,
-            "queue.buffering.max.kbytes": 262_144,
-            "delivery.report.only.error": True,
-            "on_delivery": delivered,
-        },
-    )
+    habits = {
+        "compression.type": "lz4",
+        "linger.ms": 0.5,
+        "message.max.bytes": MESSAGE_BYTES,
+        "queue.buffering.max.messages": 100_000,
+        "queue.buffering.max.kbytes": 262_144,
+    }
+    return _made(Producer, settings, habits, {**_WRITING, "on_delivery": delivered})
 
 
 def admin(settings: KafkaSettings) -> AdminClient:
     """A client for questions about the cluster."""
-    return _made(AdminClient, settings, {})
+    return _made(AdminClient, settings, {}, {})
 
 
 def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) -> Answer:
@@ -126,11 +132,6 @@ def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) ->
             f"Kafka at {settings.bootstrap}: {what}: {error.args[0].str()}"
         ) from error
     raise AssertionError("a retry ends with an answer or an error")
-
-
-def poll(client: Consumer, most: int) -> list[Message]:
-    """What has arrived, at once; if nothing has, what arrives within a millisecond."""
-    return client.consume(most, 0) or client.consume(most, POLL_SECONDS)
 
 
 def bounds(
@@ -156,17 +157,16 @@ def may_pass(error: Exception) -> bool:
 
 
 def _made(
-    kind: Callable[[dict[str, Any]], Client], settings: KafkaSettings, options: Mapping[str, Any]
+    kind: Callable[[dict[str, Any]], Client],
+    settings: KafkaSettings,
+    habits: Mapping[str, Any],
+    promises: Mapping[str, Any],
 ) -> Client:
-    common = {
-        "bootstrap.servers": settings.bootstrap,
-        "client.id": settings.group,
-        "reconnect.backoff.max.ms": 2_000,
-        "error_cb": _heard,
-        "logger": QUIET,
-    }
+    """A client. The user's options count for more than our habits; what we promise stands on the rest."""
+    common = {"client.id": settings.group, "reconnect.backoff.max.ms": 2_000}
+    fixed = {"bootstrap.servers": settings.bootstrap, "error_cb": _heard, "logger": QUIET}
     try:
-        return kind({**common, **settings.client, **options})
+        return kind({**common, **habits, **settings.client, **fixed, **promises})
     except KafkaException as error:
         said = _without_values(settings, error.args[0].str())
         raise BrokerError(f"an option under kafka.client is refused: {said}") from error

@@ -68,21 +68,28 @@ def describe(settings: KafkaSettings, name: str) -> Topic:
             f"Kafka at {settings.bootstrap} has no topic {name}; make it with: crossdock topics create"
         )
     found = metadata.topics[name]
-    return Topic(name, _identity(client, str(metadata.cluster_id), name), len(found.partitions))
+    identity = _identity(settings, client, str(metadata.cluster_id), name)
+    return Topic(name, identity, len(found.partitions))
 
 
-def _identity(client: AdminClient, cluster: str, name: str) -> LogId:
+def _identity(settings: KafkaSettings, client: AdminClient, cluster: str, name: str) -> LogId:
     """The topic's own id, which a topic of the same name made anew does not share.
 
-    A cluster without a controller to ask (librdkafka's mock) gives an id made of both names.
+    librdkafka's mock has no controller to ask; its topics have an id made of both names.
     """
-    if not cluster.startswith("mockCluster"):
-        futures = client.describe_topics(TopicCollection([name]), request_timeout=SECONDS)
-        try:
-            return LogId(str(futures[name].result().topic_id))
-        except KafkaException:
-            pass  # a cluster older than 3.1 has no ids
-    return LogId(str(uuid.uuid5(uuid.NAMESPACE_URL, f"kafka://{cluster}/{name}")))
+    if cluster.startswith("mockCluster"):
+        return LogId(str(uuid.uuid5(uuid.NAMESPACE_URL, f"kafka://{cluster}/{name}")))
+
+    def question() -> Any:
+        answers = client.describe_topics(TopicCollection([name]), request_timeout=SECONDS)
+        return answers[name].result().topic_id
+
+    found = asked(settings, f"id of topic {name}", question)
+    if found is None:
+        raise BrokerError(
+            f"Kafka at {settings.bootstrap} gives topics no ids: 3.1 or newer is needed"
+        )
+    return LogId(str(found))
 
 
 def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]:
@@ -94,8 +101,8 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
     client = admin(settings)
     there = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS)).topics
     missing = [plan for plan in plans(settings) if plan.name not in there]
-    wanted = [
-        NewTopic(
+    for plan in missing:
+        topic = NewTopic(
             plan.name,
             num_partitions=partitions,
             replication_factor=replicas,
@@ -106,11 +113,13 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
                 "message.timestamp.type": "CreateTime",
             },
         )
-        for plan in missing
-    ]
-    if wanted:
-        for name, future in client.create_topics(wanted, operation_timeout=SECONDS).items():
-            asked(settings, f"topic {name}", future.result)
+        made = client.create_topics([topic], operation_timeout=SECONDS)[plan.name]
+        try:
+            made.result()
+        except KafkaException as error:
+            raise BrokerError(
+                f"Kafka at {settings.bootstrap}: topic {plan.name}: {error.args[0].str()}"
+            ) from error
     return [plan.name for plan in missing]
 
 

@@ -15,30 +15,28 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
-from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from confluent_kafka import Message
 
 from flows.guard import Guard
-from flows.kafka.client import RETRIABLE, KafkaSettings, bounds, consumer, poll
+from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.reading import TopicReader
 from flows.kafka.topics import describe
-from flows.logs.log import SLICE_RECORDS, ReadSlice, partition_of
+from flows.logs.log import SLICE_RECORDS, ReadSlice, home_of
 from schemas.codec import Refusal, decode_line, key_of, to_slice_at
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
 from schemas.envelope import Event
-from schemas.errors import BrokerError, LogError
-from schemas.ids import LogId, network_key
+from schemas.ids import LogId
 from schemas.kinds import INSTANT
 from schemas.tables import SCHEMAS, Table
 
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOW_SECONDS = 1.0
-_EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 
 
 class KafkaLog:
@@ -52,13 +50,13 @@ class KafkaLog:
         self.partitions = found.partitions
         self._client = consumer(settings, settings.group)
 
-    def bounds(self, partition: int) -> tuple[int, int]:
-        """First position that is still there, and the one after the last."""
-        return bounds(self.settings, self._client, self.name, partition)
+    def first(self, partition: int) -> int:
+        """First position that is still there."""
+        return bounds(self.settings, self._client, self.name, partition)[0]
 
     def end(self, partition: int) -> int:
         """Position after the last record."""
-        return self.bounds(partition)[1]
+        return bounds(self.settings, self._client, self.name, partition)[1]
 
 
 class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
@@ -99,13 +97,11 @@ class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
 class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
     def __init__(self, source: KafkaSource) -> None:
         self.source = source
-        self.next = dict(source.starts)
         self.shown_at = time.monotonic()
         log = source.log
-        for partition, start in source.starts.items():
-            check_start(log, partition, start)
-        self.client: Consumer = consumer(log.settings, log.settings.group)
-        self.client.assign([TopicPartition(log.name, p, at) for p, at in source.starts.items()])
+        starts = {(log.name, partition): start for partition, start in source.starts.items()}
+        client = consumer(log.settings, log.settings.group)
+        self.reader = TopicReader(log.settings, client, starts)
 
     def next_batch(self) -> list[tuple[str, ReadSlice]]:
         if self.source.guard.is_over or self._is_at_end():
@@ -115,17 +111,14 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         return []
 
     def _poll(self) -> list[tuple[str, ReadSlice]]:
-        messages = poll(self.client, self.source.slice_records)
+        messages = self.reader.poll(self.source.slice_records)
         read_at = time.monotonic()
         if self.source.done is not None and read_at - self.shown_at > _SHOW_SECONDS:
             self.shown_at = read_at
             self._show(self.source.done)
         by_partition: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
-            if (error := message.error()) is not None:
-                heard(self.source.log, error, message, self.next)
-            else:
-                by_partition[message.partition() or 0].append(message)
+            by_partition[message.partition() or 0].append(message)
         return [
             (f"{partition:04d}", read)
             for partition, taken in sorted(by_partition.items())
@@ -139,7 +132,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
     def close(self) -> None:
         if self.source.done is not None:
             self._show(self.source.done)
-        self.client.close()
+        self.reader.close()
 
     def _read(self, partition: int, messages: list[Message], read_at: float) -> ReadSlice | None:
         ends = self.source.ends
@@ -147,55 +140,16 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
             messages = [m for m in messages if (m.offset() or 0) < ends[partition]]
         if not messages:
             return None
-        self.next[partition] = (messages[-1].offset() or 0) + 1
         return read_messages(messages, partition, self.source.log.partitions, read_at)
 
     def _is_at_end(self) -> bool:
         ends = self.source.ends
-        return ends is not None and all(at >= ends[p] for p, at in self.next.items())
+        return ends is not None and all(at >= ends[p] for (_, p), at in self.reader.at.items())
 
     def _show(self, done: Callable[[int], int]) -> None:
         """Let lag tools see how far the lake is."""
-        name = self.source.log.name
-        offsets = [TopicPartition(name, p, done(p) + 1) for p in self.next if done(p) >= 0]
-        if offsets:
-            self.client.commit(offsets=offsets, asynchronous=True)
-
-
-def heard(log: KafkaLog, error: KafkaError, message: Message, at: Mapping[int, int]) -> None:
-    """Stop for what would lose records; the client mends the rest by itself.
-
-    Args:
-        log: the topic.
-        error: what the client said.
-        message: in whose place.
-        at: next position by partition.
-    """
-    partition = message.partition() or 0
-    if error.code() in _EXPIRED:
-        raise _expired(log, partition, at.get(partition, 0))
-    if error.code() not in RETRIABLE and not error.retriable():
-        raise BrokerError(f"Kafka at {log.settings.bootstrap}: reading {log.name}: {error.str()}")
-
-
-def check_start(log: KafkaLog, partition: int, start: int) -> None:
-    """Refuse a position that the topic does not hold, nor ends at."""
-    first, end = log.bounds(partition)
-    if not first <= start <= end:
-        raise _expired(log, partition, start)
-
-
-def _expired(log: KafkaLog, partition: int, start: int) -> LogError:
-    first, end = log.bounds(partition)
-    if start > end:
-        return LogError(
-            f"{log.name}/{partition} ends at {end}, but position {start} was to be read next: the "
-            "topic was emptied or cut; restore it, or begin a new lake"
-        )
-    return LogError(
-        f"{log.name}/{partition}: positions {start} to {first - 1} expired before they were read; "
-        "record the topic (crossdock record), lengthen its retention, and rebuild from the recording"
-    )
+        shown = {place: done(place[1]) + 1 for place in self.reader.at if done(place[1]) >= 0}
+        self.reader.commit(shown, wait=False)
 
 
 def read_messages(
@@ -233,13 +187,8 @@ def decode_message(value: bytes | None, position: int) -> Event | Refusal:
 
 def _is_at_home(event: Event, partition: int, partitions: int) -> bool:
     """Whether the record may be in this partition: a network in two would sell its stock twice."""
-    home = _home(event.tenant, event.network, partitions)
-    return home == partition or isinstance(event, ClockTicked)
-
-
-@cache
-def _home(tenant: str, network: str, partitions: int) -> int:
-    return partition_of(network_key(tenant, network), partitions)
+    home = home_of(event.tenant, event.network, partitions)
+    return home.partition == partition or isinstance(event, ClockTicked)
 
 
 def timestamp(message: Message) -> datetime:

@@ -2,11 +2,12 @@
 
 import zlib
 from dataclasses import dataclass
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from schemas.ids import LogId, NetworkKey
+from schemas.ids import LogId, NetworkKey, network_key
 from schemas.slices import Slice
 
 SLICE_RECORDS = 4096
@@ -16,6 +17,20 @@ SLICE_RECORDS = 4096
 def partition_of(key: NetworkKey, partitions: int) -> int:
     """The partition a network lives in: CRC-32 of its key, so that every writer agrees."""
     return zlib.crc32(key.encode()) % partitions
+
+
+class Home(NamedTuple):
+    """Where a network's records are: their key on a topic, and their partition."""
+
+    partition: int
+    key: bytes
+
+
+@lru_cache(maxsize=65_536)
+def home_of(tenant: str, network: str, partitions: int) -> Home:
+    """The home of a network in a log of so many partitions."""
+    key = network_key(tenant, network)
+    return Home(partition_of(key, partitions), key.encode())
 
 
 class Log(Protocol):

@@ -45,14 +45,20 @@ def mocked(mock: MockBroker) -> KafkaSettings:
     return settings
 
 
-@pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.broker)])
-def cluster(request: pytest.FixtureRequest) -> KafkaSettings:
-    """Topics on the mock, then on a real cluster."""
-    if request.param == "mock":
-        settings: KafkaSettings = request.getfixturevalue("mocked")
-        return settings
+@pytest.fixture
+def kafka() -> KafkaSettings:
+    """Topics on a real cluster, for what the mock cannot show."""
     if not BOOTSTRAP:
         pytest.skip("no Apache Kafka: CROSSDOCK_TEST_BOOTSTRAP is not set (make kafka-test)")
     settings = _of_its_own(BOOTSTRAP)
     topics.create(settings, PARTITIONS, replicas=1)
+    return settings
+
+
+@pytest.fixture(params=["mock", pytest.param("kafka", marks=pytest.mark.broker)])
+def cluster(request: pytest.FixtureRequest) -> KafkaSettings:
+    """Topics on the mock, then on a real cluster."""
+    settings: KafkaSettings = request.getfixturevalue(
+        "mocked" if request.param == "mock" else "kafka"
+    )
     return settings

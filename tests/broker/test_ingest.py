@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from confluent_kafka import Consumer, TopicPartition
+import pytest
+from confluent_kafka import Producer
 
 from flows.ingest import IngestJob, run
 from flows.journals import KafkaJournal
@@ -19,7 +20,7 @@ from flows.route import RouteJob
 from flows.route import run as run_route
 from schemas.codec import encode_event
 from schemas.envelope import Event
-from tests.support.broker import MockBroker, write
+from tests.support.broker import MockBroker, all_of, write
 from tests.support.builders import at, counted, lane, node, order, tick
 
 PARTITIONS = 2
@@ -45,21 +46,7 @@ def ingest(
 
 
 def consumed(messages: int) -> Callable[[IngestJob], bool]:
-    return lambda job: sum(job.consumed.values()) >= messages
-
-
-def all_of(cluster: KafkaSettings, topic: str) -> list[tuple[int, bytes]]:
-    """Every message of a topic: partition and value, in order per partition."""
-    client = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "all"})
-    found: list[tuple[int, bytes]] = []
-    for partition in range(PARTITIONS):
-        place = TopicPartition(topic, partition, 0)
-        _, end = client.get_watermark_offsets(place, timeout=10)
-        client.assign([place])
-        while sum(p == partition for p, _ in found) < end:
-            found += [(partition, m.value() or b"") for m in client.consume(100, 0.1)]
-    client.close()
-    return found
+    return lambda job: sum(job.reader.at.values()) >= messages
 
 
 def a_day() -> list[Event]:
@@ -128,6 +115,27 @@ def test_ticks_follow_what_they_vouch_for_and_reach_every_partition(cluster: Kaf
         assert not records or min(ticks) > max(records), "a tick came before what it vouches for"
 
 
+@pytest.mark.broker
+def test_what_transactions_leave_behind_does_not_hold_the_clock(kafka: KafkaSettings) -> None:
+    """A raw topic of a transactional producer ends in markers that are no messages."""
+    upstream = Producer({"bootstrap.servers": kafka.bootstrap, "transactional.id": kafka.group})
+    upstream.init_transactions()
+    for n, keep in enumerate((True, False, True, False)):
+        upstream.begin_transaction()
+        upstream.produce(kafka.raw[0], encode_event(order(f"o-{n}")), partition=0)
+        upstream.flush()
+        (upstream.commit_transaction if keep else upstream.abort_transaction)()
+
+    ingest(kafka, lambda job: job.reader.at[kafka.raw[0], 0] >= 8, tick_seconds=0.2)
+    began = time.time()
+    ingest(kafka, lambda _job: time.time() > began + 4, tick_seconds=0.2)
+
+    journal = [v for _, v in all_of(kafka, kafka.journal)]
+    told = [msgspec.json.decode(v)["subject"] for v in journal if b"clock.ticked" not in v]
+    assert told == ["o-0", "o-2"]
+    assert any(b"clock.ticked" in v for v in journal), "the clock waits for what will never come"
+
+
 def test_an_input_that_cannot_be_reached_holds_the_clock_back(
     mock: MockBroker, mocked: KafkaSettings
 ) -> None:
@@ -136,7 +144,7 @@ def test_an_input_that_cannot_be_reached_holds_the_clock_back(
     seen: list[float] = []
 
     def lost_for_a_while(job: IngestJob) -> bool:
-        if not seen and sum(job.consumed.values()) >= 1:
+        if not seen and sum(job.reader.at.values()) >= 1:
             mock.down()
             seen.append(time.time())
         if len(seen) == 1 and time.time() > seen[0] + 1.0:

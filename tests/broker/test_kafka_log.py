@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from flows.kafka.client import KafkaSettings
 from flows.lake.digest import digest
@@ -155,6 +156,11 @@ def test_a_topic_that_ends_too_early_stops_the_job_by_name(
 def test_a_topic_that_is_not_there_is_one_clear_line(cluster: KafkaSettings) -> None:
     with pytest.raises(BrokerError, match="has no topic elsewhere"):
         KafkaLog(cluster, "elsewhere")
+
+
+def test_an_option_that_promises_stand_on_is_not_to_be_set() -> None:
+    with pytest.raises(ValidationError, match=r"enable\.idempotence: not to be set"):
+        KafkaSettings(bootstrap="127.0.0.1:1", client={"enable.idempotence": False})
 
 
 def test_a_refused_option_is_named_and_no_value_is_shown() -> None:

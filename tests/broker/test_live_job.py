@@ -28,8 +28,7 @@ from flows.recording import record
 from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
-from tests.broker.test_ingest import all_of
-from tests.support.broker import write
+from tests.support.broker import all_of, write
 from tests.support.runs import recorded_world, route
 
 KILLS = 4

@@ -1,15 +1,16 @@
 """Decisions on the tracking topic: every one, once, in the order of their causes, after any restart."""
 
 import shutil
+import time
 from collections import defaultdict
 from pathlib import Path
 
 import msgspec
 import pytest
-from confluent_kafka import Consumer, TopicPartition
 
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog, KafkaSource
+from flows.logs.log import ReadSlice
 from flows.logs.parquet import ParquetLog
 from flows.public_records import public_records
 from flows.route import RouteJob, run
@@ -17,7 +18,7 @@ from flows.settings import Settings
 from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
-from tests.support.broker import write
+from tests.support.broker import all_of, write
 from tests.support.runs import recorded_world
 
 PARTITIONS = 2
@@ -51,20 +52,9 @@ def route(
 
 def published(settings: KafkaSettings) -> dict[int, list[bytes]]:
     """Every message of the tracking topic by journal partition, in topic order."""
-    client = Consumer({"bootstrap.servers": settings.bootstrap, "group.id": "all"})
     found: dict[int, list[bytes]] = defaultdict(list)
-    for partition in range(PARTITIONS):
-        place = TopicPartition(settings.tracking, partition, 0)
-        _, end = client.get_watermark_offsets(place, timeout=10)
-        client.assign([place])
-        at = 0
-        while at < end:
-            for message in client.consume(100, 0.1):
-                at = (message.offset() or 0) + 1
-                value = message.value() or b""
-                journal_partition = int(msgspec.json.decode(value)["id"].split("/")[0])
-                found[journal_partition].append(value)
-    client.close()
+    for _, value in all_of(settings, settings.tracking):
+        found[int(msgspec.json.decode(value)["id"].split("/")[0])].append(value)
     return found
 
 
@@ -115,3 +105,31 @@ def test_a_restart_repeats_nothing_and_leaves_nothing_out(
 
     found, expected = published(journal), told_by_the_fold(journal, recording)
     assert {p: sorted(v) for p, v in found.items()} == {p: sorted(v) for p, v in expected.items()}
+
+
+def test_no_checkpoint_is_ahead_of_the_topic(
+    journal: KafkaSettings, recording: ParquetLog, tmp_path: Path
+) -> None:
+    state = tmp_path / "lake" / "state"
+    job = RouteJob.open(
+        recording, tmp_path / "lake", settings=Settings(checkpoint_seconds=0.01), tracking=journal
+    )
+    assert job.tracking is not None
+    piece = next(recording.read(0))
+    reads = [ReadSlice(piece.cut(at, at + 20), time.monotonic()) for at in range(0, 80, 20)]
+
+    first = job.advance(reads[0])
+    time.sleep(0.05)
+    second = job.advance(reads[1])
+    third = job.advance(reads[2])
+    job.checkpoints.wait()
+    early = list(state.rglob("*.checkpoint"))
+    for effects in (first, second, third):
+        job.tracking.put(effects)
+    job.advance(reads[3])
+    job.checkpoints.wait()
+    (taken,) = state.rglob("*.checkpoint")
+    job.abort()
+
+    assert not early
+    assert int(taken.name.split("-")[0]) == third.position

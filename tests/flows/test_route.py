@@ -1,5 +1,6 @@
 """The real flow on recorded logs: however it is run, the lake holds the same rows."""
 
+import itertools
 import os
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.route import RouteJob, run
 from models.inference import load_model, runtime_fingerprint
-from models.routing.fold import RouteState, advance
+from models.routing.fold import RouteState, ScorerOf, advance
 from schemas.errors import LakeError, LogError, ModelError, PolicyError
-from schemas.tables import SCHEMAS, Table
+from schemas.slices import Slice
+from schemas.tables import SCHEMAS, Effects, Table
 from tests.support.builders import model, order
 from tests.support.runs import recorded_world, route, start_replay
 
@@ -86,6 +88,35 @@ def test_a_second_run_finds_nothing_to_do(log: ParquetLog, tmp_path: Path) -> No
 
     assert left == 0
     assert digest([tmp_path / "lake"]) == once
+
+
+@pytest.mark.parametrize("slices", [1, 40, 150])
+def test_an_interrupt_in_the_middle_of_a_step_loses_nothing(
+    log: ParquetLog,
+    lake: Path,
+    tmp_path: Path,
+    slices: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = itertools.count(1)
+
+    def interrupted(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
+        """Rows have changed, the position has not."""
+        before, effects = state.position, advance(state, piece, scorer_of)
+        if next(taken) == slices:
+            state.position = before
+            raise KeyboardInterrupt
+        return effects
+
+    with monkeypatch.context() as patched:
+        patched.setattr("flows.route.advance", interrupted)
+        job = RouteJob.open(log, tmp_path / "lake")
+        with pytest.raises(KeyboardInterrupt):
+            run(LogSource(log, job.starts, 3, guard=job.guard), job)
+        job.abort()
+    route(log, tmp_path / "lake")
+
+    assert digest([tmp_path / "lake"]) == digest([lake])
 
 
 def test_a_damaged_checkpoint_is_passed_over(log: ParquetLog, lake: Path, tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any, Self
 import confluent_kafka
 from confluent_kafka import Producer
 
-from flows.kafka.client import KafkaSettings
+from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.reading import read_range
+from flows.kafka.topics import describe
 
 _PRODUCER = 0
 _BROKER = 1
@@ -105,3 +107,14 @@ def write(bootstrap: str, topic: str, messages: Sequence[tuple[int, bytes | None
         client.produce(topic, value, partition=partition)
         client.poll(0)
     assert client.flush(30) == 0
+
+
+def all_of(settings: KafkaSettings, topic: str) -> list[tuple[int, bytes]]:
+    """Every message of a topic: partition and value, in order per partition."""
+    client, found = consumer(settings, "all"), []
+    for partition in range(describe(settings, topic).partitions):
+        first, end = bounds(settings, client, topic, partition)
+        messages = read_range(settings, client, (topic, partition), first, end)
+        found += [(partition, message.value() or b"") for message in messages]
+    client.close()
+    return found
