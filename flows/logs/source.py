@@ -19,6 +19,8 @@ from schemas.slices import Slice
 
 LOOK_AGAIN = timedelta(milliseconds=20)
 """Pause before more of a log is looked for."""
+LONGEST_NAP = 0.1
+"""Seconds after which a paced source sees whether it was asked to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class _LogPartition(StatefulSourcePartition[tuple[str, ReadSlice], None]):
         if self.at >= len(self.piece):
             return None
         wait = self.pace.seconds_until(int(self.times[self.at]))
-        return datetime.now(UTC) + timedelta(seconds=wait) if wait > 0 else None
+        return datetime.now(UTC) + timedelta(seconds=min(wait, LONGEST_NAP)) if wait > 0 else None
 
     def snapshot(self) -> None:
         """Nothing: Bytewax's recovery is off; positions come from our checkpoints."""
