@@ -141,7 +141,9 @@ class RouteJob:
                     f"{log.name} has partitions 0 to {log.partitions - 1}, no {partition}"
                 )
         origin = Origin(log.id, override_sha256, runtime_fingerprint())
-        writer = create_or_open_writer(lake_path, log.id, override_sha256)
+        writer = create_or_open_writer(
+            lake_path, log.id, mine, override_sha256, catalogue=chosen.lake_catalogue
+        )
         try:
             store = Checkpoints(lake_path / "state", origin, chosen.checkpoint_seconds)
             for partition in mine:

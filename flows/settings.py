@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from flows.kafka.client import KafkaSettings
@@ -27,6 +27,11 @@ class Settings(BaseSettings):
     model_dirs: list[Path] = Field(default=[], description="More places to look for ONNX models.")
     checkpoint_seconds: float = Field(default=10.0, gt=0, description="Least time between two.")
     lake: Path | None = Field(default=None, description="The lake that the job writes.")
+    lake_catalogue: str | None = Field(
+        default=None,
+        description="PostgreSQL database for the catalogue of a new lake, so that several processes "
+        "can write it, as host=… dbname=… user=…; the password by PGPASSWORD or a passfile.",
+    )
     process: str = Field(
         default="ingest-0", pattern="^[A-Za-z0-9._-]+$", description="Signs this process's ticks."
     )
@@ -39,6 +44,13 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
+
+    @field_validator("lake_catalogue")
+    @classmethod
+    def _no_password(cls, text: str | None) -> str | None:
+        if text is not None and ("password" in text.lower() or "://" in text):
+            raise ValueError("it is kept beside the data: say host=… dbname=… user=…, no password")
+        return text
 
     @classmethod
     def settings_customise_sources(

@@ -12,6 +12,7 @@ from flows.commands.output import counting, error_console
 from flows.commands.summary import print_summary, summarise
 from flows.guard import ending_in_order
 from flows.journals import KafkaJournal
+from flows.lake.connection import has_many_writers
 from flows.lake.diagnosis import CATALOG
 from flows.lake.lock import WriterLock
 from flows.logs.log import SLICE_RECORDS
@@ -106,6 +107,11 @@ def _remove(lake: Path) -> None:
         return
     if lake.is_dir() and not any(lake.iterdir()):
         return
+    if has_many_writers(lake):
+        raise LakeError(
+            f"--fresh: {lake} has its catalogue in PostgreSQL; drop that database and remove the "
+            "directory yourself, or choose a new one"
+        )
     if not (lake / CATALOG).is_file():
         raise LakeError(f"--fresh: {lake} is no lake (it has no {CATALOG}); remove it yourself")
     lock = WriterLock(lake)  # a job that writes it is not to find it gone

@@ -1,11 +1,6 @@
 """One transaction: rows of all tables together with the positions that caused them.
 
-Every commit updates the row of its partitions in ``positions``, where the owner's epoch must still
-be the one this owner claimed. A takeover increments it. So of two owners only the last can commit,
-however late the other wakes up: it finds no row with its epoch, or its transaction, begun before
-the takeover, conflicts with it and finds none when it tries again. SQLite sees to the conflict even
-where both insert the first row of a partition: what was read before somebody else's commit cannot
-be written after it.
+An owner that was replaced commits nothing more (ownership.py).
 
 More than a handful of rows are written as one Parquet file by Polars and then added to the table.
 That is three times cheaper than INSERT (0.6 against 2.1 microseconds a decision), and safer: DuckDB
@@ -17,7 +12,7 @@ first. A crash in between leaves a file that no table refers to, which maintenan
 import os
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +26,7 @@ from flows.lake.connection import ALIAS, DATA, quoted
 from flows.lake.diagnosis import explain, is_busy
 from flows.lake.durability import roll_back
 from flows.lake.layout import landing
+from flows.lake.ownership import Ownership
 from schemas.errors import LakeError
 from schemas.tables import SCHEMAS
 
@@ -49,23 +45,19 @@ def no_crash(point: str) -> None:
 
 
 class Committer:
-    """Owns partitions of one lake and commits to them, on the thread that calls it."""
+    """Commits to the partitions of one owner, on the thread that calls it."""
 
     def __init__(
         self,
         connection: duckdb.DuckDBPyConnection,
         path: Path,
+        ownership: Ownership,
         crash_point: Callable[[str], None] = no_crash,
     ) -> None:
         self._connection = connection
         self._path = path
+        self._ownership = ownership
         self._crash_point = crash_point
-        self._epochs = self._claim()
-
-    def positions(self) -> dict[int, int]:
-        """High-water position of every partition with rows."""
-        rows = self._connection.execute("SELECT partition, position FROM positions").fetchall()
-        return dict(rows)
 
     def commit(self, batch: Batch) -> None:
         """Write the batch, all of it or nothing.
@@ -87,7 +79,6 @@ class Committer:
                 roll_back(self._connection)
                 raise
             else:
-                self._epochs |= dict.fromkeys(batch.positions.keys() - self._epochs.keys(), 1)
                 return
 
     def _transact(self, batch: Batch) -> None:
@@ -97,7 +88,9 @@ class Committer:
             if rows.num_rows > INLINED_ROWS
         }
         self._connection.execute("BEGIN")
-        self._advance(batch.positions)
+        lost = self._ownership.advance(batch.positions)
+        if lost:
+            raise self._fenced(lost[0])
         for name, file in files.items():
             self._connection.execute(
                 f"CALL ducklake_add_data_files('{ALIAS}', '{name}', {quoted(str(file))})"
@@ -129,38 +122,8 @@ class Committer:
         self._connection.execute(f"INSERT INTO {table} SELECT * FROM batch")
         self._connection.unregister("batch")
 
-    def _advance(self, positions: Mapping[int, int]) -> None:
-        for partition, position in positions.items():
-            if partition in self._epochs:
-                self._update(partition, position)
-            else:
-                self._insert_first(partition, position)
-
-    def _update(self, partition: int, position: int) -> None:
-        updated = self._connection.execute(
-            "UPDATE positions SET position = $2 "
-            "WHERE partition = $1 AND owner_epoch = $3 AND position < $2",
-            [partition, position, self._epochs[partition]],
-        ).fetchone()
-        if updated != (1,):
-            raise self._fenced(partition)
-
-    def _insert_first(self, partition: int, position: int) -> None:
-        found = self._connection.execute(
-            "SELECT owner_epoch FROM positions WHERE partition = ?", [partition]
-        ).fetchone()
-        if found is not None:
-            raise self._fenced(partition)
-        self._connection.execute("INSERT INTO positions VALUES (?, ?, 1)", [partition, position])
-
     def _fenced(self, partition: int) -> LakeError:
         return LakeError(
             f"{self._path}: fenced: another process has taken over partition {partition}; "
             "this one has committed nothing since and must stop"
         )
-
-    def _claim(self) -> dict[int, int]:
-        """Take over every partition; whoever owned them can commit no more."""
-        self._connection.execute("UPDATE positions SET owner_epoch = owner_epoch + 1").fetchall()
-        rows = self._connection.execute("SELECT partition, owner_epoch FROM positions").fetchall()
-        return dict(rows)

@@ -1,4 +1,7 @@
-"""Opening a lake: a directory with ``catalog.sqlite`` (SQL catalogue) and ``data/`` (Parquet).
+"""Opening a lake: a directory with ``data/`` (Parquet) and its SQL catalogue.
+
+The catalogue is ``catalog.sqlite`` in it: one process writes. Or it is a database of PostgreSQL, and
+``catalog.postgres`` says how to connect: several processes write, each its own partitions.
 
 The extensions come from the wheels ``duckdb_extension_*`` (the official signed binaries), so
 nothing is downloaded; where the wheels are absent, ``INSTALL`` is the fallback. The catalogue
@@ -14,7 +17,7 @@ from pathlib import Path
 
 import duckdb
 
-from flows.lake.diagnosis import CATALOG, explained
+from flows.lake.diagnosis import CATALOG, POINTER, explained
 from schemas.errors import LakeError
 
 ALIAS = "lake"
@@ -22,7 +25,7 @@ METADATA = f"__ducklake_metadata_{ALIAS}"
 """Under this name DuckLake attaches its own catalogue tables."""
 DATA = "data"
 
-_EXTENSIONS = ("sqlite_scanner", "ducklake")
+_EXTENSIONS = ("sqlite_scanner", "postgres_scanner", "ducklake")
 
 
 def open_lake(
@@ -38,7 +41,7 @@ def open_lake(
     Raises:
         LakeError: no lake there, or it cannot be opened.
     """
-    if read_only and not (path / CATALOG).is_file():
+    if read_only and not is_lake(path):
         raise LakeError(f"{path} is no lake: {CATALOG} is missing; check the path")
     connection = duckdb.connect()
     try:
@@ -50,6 +53,16 @@ def open_lake(
         connection.close()
         raise
     return connection
+
+
+def is_lake(path: Path) -> bool:
+    """Whether there is a catalogue, or the way to it, in the directory."""
+    return (path / CATALOG).is_file() or has_many_writers(path)
+
+
+def has_many_writers(path: Path) -> bool:
+    """Whether the catalogue is in PostgreSQL."""
+    return (path / POINTER).is_file()
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, threads: int | None = None) -> None:
@@ -70,14 +83,17 @@ def attach(
     """Attach the lake in this directory under a name."""
     directory = path.resolve()
     options = [f"DATA_PATH {quoted(f'{directory / DATA}/')}", "OVERRIDE_DATA_PATH true"]
+    if has_many_writers(path):
+        source = f"postgres:{(path / POINTER).read_text(encoding='utf-8').strip()}"
+    else:
+        source = f"sqlite:{directory / CATALOG}"
     if read_only:
         options.append("READ_ONLY")
-    else:
+    elif not has_many_writers(path):
         # Without the write-ahead log readers and the writer block each other for seconds
         # (measured).
         options.append("META_JOURNAL_MODE 'WAL'")
-    source = quoted(f"ducklake:sqlite:{directory / CATALOG}")
-    connection.execute(f"ATTACH {source} AS {alias} ({', '.join(options)})")
+    connection.execute(f"ATTACH {quoted(f'ducklake:{source}')} AS {alias} ({', '.join(options)})")
 
 
 def quoted(text: str) -> str:

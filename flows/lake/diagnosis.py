@@ -15,6 +15,8 @@ from polars.exceptions import PolarsError
 from schemas.errors import LakeError
 
 CATALOG = "catalog.sqlite"
+POINTER = "catalog.postgres"
+"""Instead of it where the catalogue is in PostgreSQL: holds how to connect, without a password."""
 
 _CAUSES = (
     (
@@ -37,6 +39,12 @@ _CAUSES = (
         "{path}/catalog.sqlite is locked by another process; stop the other writer and try again",
     ),
     (
+        r"unable to connect to postgres|connection to server|server closed the connection"
+        r"|terminating connection|no password supplied|authentication failed",
+        "{path}: its catalogue in PostgreSQL cannot be reached ({detail}); see that the server is up, "
+        "and give the password by PGPASSWORD or a passfile",
+    ),
+    (
         r"unable to open database file",
         "{path}/catalog.sqlite cannot be opened ({detail}); a lake on a read-only disk must be "
         "copied to a writable directory first, because SQLite keeps its journal beside the file",
@@ -51,7 +59,11 @@ _CAUSES = (
         "again if it ran longer than the grace period of the maintenance",
     ),
 )
-_BUSY = re.compile(r"database is locked|database table is locked|database is busy", re.IGNORECASE)
+_BUSY = re.compile(
+    r"database is locked|database table is locked|database is busy|transaction conflict"
+    r"|could not serialize|deadlock detected",
+    re.IGNORECASE,
+)
 
 
 def is_busy(error: duckdb.Error) -> bool:

@@ -6,8 +6,8 @@ settled half is bucketed by it, so that one order's rows are in one file in 64: 
 costs 64 files a commit, an unbucketed one 433 ms a look-up among 10 million rows instead of 18
 (measured).
 
-``identity`` (one row) says of which log, policy override and version the rows are. ``positions``
-(one row per log partition) says how far the rows go and which owner may add more.
+``identity`` (one row) says of which log, policy override and version the rows are. Who owns which
+partition, and how far its rows go: ownership.py.
 """
 
 from dataclasses import dataclass
@@ -100,7 +100,10 @@ def _create(connection: duckdb.DuckDBPyConnection, identity: Identity) -> None:
             f"CREATE VIEW {table} AS "
             f"SELECT * FROM {settled(table)} UNION ALL SELECT * FROM {landing(table)}"
         )
-    connection.execute(_CONTROL_TABLES)
+    connection.execute(
+        "CREATE TABLE identity (version INTEGER, log_id VARCHAR, "
+        "policy_override_sha256 VARCHAR, views_sha256 VARCHAR)"
+    )
     connection.execute(
         "INSERT INTO identity VALUES (?, ?, ?, '')",
         [VERSION, identity.log_id, identity.policy_override_sha256],
@@ -136,9 +139,3 @@ def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 _TABLE_NAMES = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"
-_CONTROL_TABLES = """
-CREATE TABLE identity (
-    version INTEGER, log_id VARCHAR, policy_override_sha256 VARCHAR, views_sha256 VARCHAR
-);
-CREATE TABLE positions (partition INTEGER, position BIGINT, owner_epoch BIGINT);
-"""

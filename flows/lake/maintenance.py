@@ -28,11 +28,12 @@ import duckdb
 
 from flows.lake import catalogue
 from flows.lake.catalogue import DataFile
-from flows.lake.connection import ALIAS, DATA, open_lake, quoted
+from flows.lake.connection import ALIAS, DATA, has_many_writers, open_lake, quoted
 from flows.lake.diagnosis import explained
 from flows.lake.durability import durable_transaction
 from flows.lake.layout import check_version, landing, settled
 from flows.lake.lock import WriterLock
+from schemas.errors import LakeError
 from schemas.tables import SCHEMAS, Table
 
 SETTLE_ROWS = 500_000
@@ -78,6 +79,8 @@ def maintain(path: Path, retention: Retention | None = None) -> Maintained:
         LakeError: a job is writing it (which maintains it by itself), or it cannot be written.
     """
     open_lake(path, read_only=True, threads=1).close()  # refuses what is no lake
+    if has_many_writers(path):
+        raise LakeError(f"{path} has several writers: the owner of partition 0 maintains it")
     with explained(path):
         lock = WriterLock(path)
     try:

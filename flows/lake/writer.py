@@ -9,7 +9,7 @@ high-water on; what was committed is dropped.
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +17,14 @@ from typing import Self
 
 import duckdb
 
-from flows.files import make_directory
+from flows.files import make_directory, publish
 from flows.lake.batches import to_batch
 from flows.lake.commit import Committer, no_crash
-from flows.lake.connection import open_lake
-from flows.lake.diagnosis import CATALOG, explained
+from flows.lake.connection import has_many_writers, is_lake, open_lake
+from flows.lake.diagnosis import CATALOG, POINTER, explained
 from flows.lake.layout import Identity, create_or_check
 from flows.lake.lock import WriterLock
+from flows.lake.ownership import Ownership
 from flows.lake.queue import EffectsQueue, QueueSettings
 from flows.lake.upkeep import Upkeep, UpkeepSettings
 from schemas.errors import LakeError
@@ -32,6 +33,8 @@ from schemas.tables import Effects
 
 THREADS = 1
 """DuckDB's threads in the writing process; its other core belongs to the flow."""
+_MAINTAINER = 0
+"""Of several writers the owner of this partition maintains the lake."""
 UPKEEP_PAUSE_SECONDS = 0.5
 """With nothing to commit, upkeep that is due starts after this pause."""
 
@@ -46,7 +49,7 @@ class WriterSettings:
 
 
 class LakeWriter:
-    """The one writer of a lake, from ``create_or_open_writer`` to ``close`` or ``abort``.
+    """The writer of some partitions, from ``create_or_open_writer`` to ``close`` or ``abort``.
 
     ``put``, ``flush`` and ``high_water`` may be called from any thread.
     """
@@ -55,16 +58,18 @@ class LakeWriter:
         self,
         path: Path,
         connection: duckdb.DuckDBPyConnection,
-        lock: WriterLock,
+        ownership: Ownership,
+        lock: WriterLock | None,
         settings: WriterSettings,
         crash_point: Callable[[str], None],
     ) -> None:
         self.path = path
         self._connection = connection
         self._lock = lock
-        self._committer = Committer(connection, path, crash_point)
+        self._committer = Committer(connection, path, ownership, crash_point)
         self._upkeep = Upkeep(connection, path, settings.upkeep)
-        self._high_water = self._committer.positions()
+        self._maintains = lock is not None or _MAINTAINER in ownership.positions
+        self._high_water = ownership.positions
         self._queue = EffectsQueue(str(path), settings.queue)
         self._thread = threading.Thread(target=self._run, name=f"lake {path}", daemon=True)
         self._thread.start()
@@ -106,7 +111,8 @@ class LakeWriter:
         self._queue.stop()
         self._thread.join()
         self._connection.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def __enter__(self) -> Self:
         return self
@@ -134,7 +140,8 @@ class LakeWriter:
 
     def _work(self) -> None:
         while True:
-            pause = UPKEEP_PAUSE_SECONDS if self._upkeep.is_due() else None
+            is_due = self._maintains and self._upkeep.is_due()
+            pause = UPKEEP_PAUSE_SECONDS if is_due else None
             taken = self._queue.take(pause)
             if taken is None:
                 return
@@ -145,7 +152,7 @@ class LakeWriter:
             ):  # one by one: freeing hundreds of tables at once would hold the interpreter
                 taken.pop()  # for 0.1 s, and no order would be decided meanwhile
                 time.sleep(0)
-            if idle or self._upkeep.is_due_under_load():
+            if self._maintains and (idle or self._upkeep.is_due_under_load()):
                 self._upkeep.step()
 
     def _commit(self, taken: Sequence[Effects]) -> None:
@@ -161,17 +168,22 @@ class LakeWriter:
 def create_or_open_writer(
     path: Path,
     log_id: LogId,
+    partitions: Collection[int],
     policy_override_sha256: str = "",
     *,
+    catalogue: str | None = None,
     settings: WriterSettings | None = None,
     crash_point: Callable[[str], None] = no_crash,
 ) -> LakeWriter:
-    """Open the lake in this directory for writing, creating it if need be, and own its partitions.
+    """Open the lake in this directory for writing, creating it if need be, and own some partitions.
 
     Args:
         path: the lake's directory.
         log_id: identity of the log whose effects will be put.
+        partitions: of the log, whose effects will be put; at least one.
         policy_override_sha256: of the policy that overrides the log's own; empty without.
+        catalogue: how to connect to the database of PostgreSQL that is to have the catalogue, so that
+            several processes can write; where the lake is there already, what it has counts.
         settings: when to commit and to maintain.
         crash_point: called with each name in ``CRASH_POINTS``; tests end the process there.
 
@@ -180,28 +192,48 @@ def create_or_open_writer(
     """
     chosen = settings or WriterSettings()
     with explained(path):
-        _prepare_directory(path)
-        lock = WriterLock(path)
+        _prepare_directory(path, catalogue)
+        lock = None if has_many_writers(path) else WriterLock(path)
     try:
         connection = open_lake(path, threads=chosen.threads)
         try:
             with explained(path):
                 create_or_check(connection, path, Identity(log_id, policy_override_sha256))
-                return LakeWriter(path, connection, lock, chosen, crash_point)
+                ownership = Ownership(connection, partitions)
+                return LakeWriter(path, connection, ownership, lock, chosen, crash_point)
         except LakeError:
             connection.close()
             raise
     except LakeError:
-        lock.release()
+        if lock is not None:
+            lock.release()
         raise
 
 
-def _prepare_directory(path: Path) -> None:
+def _prepare_directory(path: Path, catalogue: str | None) -> None:
     """Make the directory; leave alone one that holds something else."""
-    if path.is_dir() and not (path / CATALOG).exists():
+    if is_lake(path):
+        _check_catalogue(path, catalogue)
+        return
+    if path.is_dir():
         others = sorted(p.name for p in path.iterdir() if p.name not in {".lock", "data"})
         if others:
             raise LakeError(
                 f"{path} is no lake: it has no {CATALOG} but {others[0]}; choose a new directory"
             )
     make_directory(path)
+    if catalogue is not None:
+        publish(path / POINTER, catalogue.encode())
+
+
+def _check_catalogue(path: Path, catalogue: str | None) -> None:
+    if catalogue is None:
+        return
+    if not has_many_writers(path):
+        raise LakeError(
+            f"{path} has its catalogue in {CATALOG}, which one process writes, not in PostgreSQL; "
+            "choose a new directory"
+        )
+    found = (path / POINTER).read_text(encoding="utf-8")
+    if found != catalogue:
+        raise LakeError(f"{path} has its catalogue at {found!r}, not at {catalogue!r}")

@@ -39,7 +39,7 @@ def crash_at(place: str) -> Callable[[str], None]:
 
 def fold(lake: Path, place: str) -> None:
     """The job: put effects from the high-water on, a commit each, in cuts of its own."""
-    with create_or_open_writer(lake, LOG, crash_point=crash_at(place)) as writer:
+    with create_or_open_writer(lake, LOG, [0], crash_point=crash_at(place)) as writer:
         begin = writer.high_water(0) + 1
         for first in range(max(0, begin - 3), COMMITS * SIZE, SIZE):  # some of it seen before
             writer.put(effects(first, min(first + SIZE, COMMITS * SIZE) - 1))
@@ -89,12 +89,12 @@ def test_a_full_disk_is_one_clear_error_and_the_same_effects_commit_when_there_i
     tmp_path: Path,
 ) -> None:
     lake = tmp_path / "lake"
-    create_or_open_writer(lake, LOG).close()
+    create_or_open_writer(lake, LOG, [0]).close()
 
     command = [sys.executable, __file__, "fill", str(lake)]
     full = subprocess.run(command, capture_output=True, text=True, check=False)
     assert_whole_positions(lake)
-    with create_or_open_writer(lake, LOG) as writer:
+    with create_or_open_writer(lake, LOG, [0]) as writer:
         writer.put(effects(0, 2999))
 
     assert full.stdout.count("\n") == 1, full.stderr
@@ -106,7 +106,7 @@ def test_a_full_disk_is_one_clear_error_and_the_same_effects_commit_when_there_i
 
 def test_a_full_disk_under_the_catalogue_is_one_clear_error(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    create_or_open_writer(lake, LOG).close()
+    create_or_open_writer(lake, LOG, [0]).close()
 
     command = [sys.executable, __file__, "fill-catalogue", str(lake)]
     full = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -118,7 +118,7 @@ def test_a_full_disk_under_the_catalogue_is_one_clear_error(tmp_path: Path) -> N
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody who may not write")
 def test_a_directory_that_may_not_be_written_is_one_clear_error(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    create_or_open_writer(lake, LOG).close()
+    create_or_open_writer(lake, LOG, [0]).close()
 
     command = [sys.executable, __file__, "unprivileged", str(lake)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -134,7 +134,7 @@ def _print_error(job: Callable[[], None]) -> None:
 
 
 def _fill(lake: Path, limit: int, last: int) -> None:
-    writer = create_or_open_writer(lake, LOG)
+    writer = create_or_open_writer(lake, LOG, [0])
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
     try:
         writer.put(effects(0, last))
@@ -153,9 +153,9 @@ def main() -> None:
     elif task == "fill-catalogue":
         _print_error(lambda: _fill(lake, 16, 1))  # two rows: inlined, no file
     elif task == "unprivileged":
-        create_or_open_writer(lake, LOG).close()  # loads what only root may read
+        create_or_open_writer(lake, LOG, [0]).close()  # loads what only root may read
         os.setuid(65534)
-        _print_error(lambda: create_or_open_writer(lake, LOG).close())
+        _print_error(lambda: create_or_open_writer(lake, LOG, [0]).close())
 
 
 if __name__ == "__main__":

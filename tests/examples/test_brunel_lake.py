@@ -50,7 +50,7 @@ def test_the_assignment_is_read_from_a_lake(tmp_path: Path) -> None:
         qty=100,
         ship_date=MONDAY,
     )
-    with create_or_open_writer(tmp_path / "lake", LogId("test")) as writer:
+    with create_or_open_writer(tmp_path / "lake", LogId("test"), [0]) as writer:
         writer.put(Effects(0, 1, {Table.LANES: lane, Table.ALLOCATIONS: placed}))
 
     found = assignment_of(*read_lake(tmp_path / "lake"))

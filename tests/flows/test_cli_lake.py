@@ -18,7 +18,7 @@ weights:
 
 
 def lake_at(path: Path, first: int, last: int, partition: int = 0) -> Path:
-    with create_or_open_writer(path, LogId("log-1"), "ab" * 32) as writer:
+    with create_or_open_writer(path, LogId("log-1"), [partition], "ab" * 32) as writer:
         writer.put(effects(first, last, partition=partition))
     return path
 
@@ -33,7 +33,7 @@ def digests(*lakes: Path) -> dict[str, dict[str, object]]:
 
 def test_equal_facts_have_equal_digests_however_they_are_spread(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    with create_or_open_writer(whole, LogId("log-1")) as writer:
+    with create_or_open_writer(whole, LogId("log-1"), [0, 1]) as writer:
         writer.put(effects(0, 9, partition=0))
         writer.put(effects(0, 4, partition=1))
     parts = lake_at(tmp_path / "a", 0, 9), lake_at(tmp_path / "b", 0, 4, partition=1)
@@ -64,7 +64,7 @@ def test_maintenance_changes_no_fact(tmp_path: Path) -> None:
 
 
 def test_a_lake_that_is_being_written_is_not_maintained(tmp_path: Path) -> None:
-    with create_or_open_writer(tmp_path / "lake", LogId("log-1")):
+    with create_or_open_writer(tmp_path / "lake", LogId("log-1"), [0]):
         line = refused(run("lake", "maintain", "--lake", tmp_path / "lake"))
 
     assert "is being written" in line

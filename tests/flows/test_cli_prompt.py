@@ -22,7 +22,7 @@ DELETE FROM stock;
 
 def test_the_prompt_answers_and_survives_mistakes(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    with create_or_open_writer(lake, LogId("log-1")) as writer:
+    with create_or_open_writer(lake, LogId("log-1"), [0]) as writer:
         writer.put(effects(0, 29))
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "flows.cli", "sql", "--lake", str(lake)]

@@ -83,7 +83,7 @@ def lake_of(path: Path, *decisions: dict[str, Any], **more: list[dict[str, Any]]
         **more,
     }
     last = max(int(r["position"]) for table in rows.values() for r in table)
-    with create_or_open_writer(path / "lake", LogId("log-1")) as writer:
+    with create_or_open_writer(path / "lake", LogId("log-1"), [0]) as writer:
         writer.put(
             Effects(0, last, {Table(t): to_table(Table(t), r) for t, r in rows.items() if r})
         )

@@ -34,7 +34,7 @@ DEADLINE_SECONDS = 120
 
 
 def write(lake: Path, first: int, last: int, size: int) -> None:
-    with create_or_open_writer(lake, LOG) as writer:
+    with create_or_open_writer(lake, LOG, [0]) as writer:
         for begin in range(first, last + 1, size):
             writer.put(effects(begin, min(begin + size - 1, last)))
             writer.flush()
@@ -88,7 +88,7 @@ def test_a_maintained_lake_goes_on_where_it_was(lake: Path) -> None:
     write(lake, 0, 59, 20)
     maintain(lake, AT_ONCE)
 
-    with create_or_open_writer(lake, LOG) as writer:
+    with create_or_open_writer(lake, LOG, [0]) as writer:
         position = writer.high_water(0)
         writer.put(effects(50, 79))
 
@@ -179,7 +179,7 @@ def test_a_file_left_by_a_crash_is_removed_after_a_day_only(lake: Path) -> None:
 
 def test_a_lake_that_a_job_writes_is_left_to_the_job(lake: Path) -> None:
     with (
-        create_or_open_writer(lake, LOG),
+        create_or_open_writer(lake, LOG, [0]),
         pytest.raises(LakeError, match="is being written by another process"),
     ):
         maintain(lake)
@@ -194,7 +194,7 @@ def test_what_is_no_lake_is_not_maintained(tmp_path: Path) -> None:
 
 def test_a_job_settles_its_lake_by_itself(lake: Path, tmp_path: Path) -> None:
     write(tmp_path / "left alone", 0, 199, 20)
-    with create_or_open_writer(lake, LOG, settings=EAGER) as writer:
+    with create_or_open_writer(lake, LOG, [0], settings=EAGER) as writer:
         for first in range(0, 200, 20):
             writer.put(effects(first, first + 19))
             writer.flush()
@@ -209,7 +209,7 @@ def test_a_job_forgets_the_history_of_its_positions(lake: Path) -> None:
         EAGER.queue, UpkeepSettings(housekeeping_commits=5, retention=AT_ONCE)
     )
     snapshots = "SELECT count(*) FROM __ducklake_metadata_lake.ducklake_snapshot"
-    with create_or_open_writer(lake, LOG, settings=settings) as writer:
+    with create_or_open_writer(lake, LOG, [0], settings=settings) as writer:
         for position in range(30):
             writer.put(effects(position, position))
             writer.flush()
@@ -252,7 +252,7 @@ def test_a_reader_in_another_process_never_sees_a_row_twice_or_vanish(
                 write(lake, first, first + 59, 15)
                 maintain(lake)
         else:
-            with create_or_open_writer(lake, LOG, settings=EAGER) as writer:
+            with create_or_open_writer(lake, LOG, [0], settings=EAGER) as writer:
                 for first in range(10, 250, 15):
                     writer.put(effects(first, first + 14))
                     writer.flush()

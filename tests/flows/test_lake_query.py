@@ -35,7 +35,7 @@ LOG = LogId("log-1")
 
 
 def lake_of(path: Path, last: int, **rows: list[dict[str, Any]]) -> Path:
-    with create_or_open_writer(path / "lake", LOG) as writer:
+    with create_or_open_writer(path / "lake", LOG, [0]) as writer:
         tables = {Table(name): to_table(Table(name), given) for name, given in rows.items()}
         writer.put(Effects(0, last, tables))
     return path / "lake"
@@ -72,7 +72,7 @@ def test_what_is_no_lake_is_refused_without_creating_one(tmp_path: Path) -> None
 
 
 def test_statements_of_one_transaction_see_one_commit(tmp_path: Path) -> None:
-    with create_or_open_writer(tmp_path / "lake", LOG) as writer:
+    with create_or_open_writer(tmp_path / "lake", LOG, [0]) as writer:
         writer.put(effects(0, 9))
         writer.flush()
         connection = connect_reader(tmp_path / "lake")
@@ -254,7 +254,7 @@ def test_dead_letters_and_exceptions_are_counted(tmp_path: Path) -> None:
         for p, d in ((0, "o-1"), (1, "o-2"))
     ]
     lake = lake_of(tmp_path, 1, dead_letters=letters)
-    with create_or_open_writer(lake, LOG) as writer:
+    with create_or_open_writer(lake, LOG, [0]) as writer:
         writer.put(effects(2, 10))
 
     reasons = rows(lake, "SELECT kind, reason, records, example FROM dead_letters_by_reason")

@@ -1,0 +1,174 @@
+"""The deployed job as its operator runs it: in processes of its own, on a cluster; and its oracle."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from flows.guard import Guard
+from flows.kafka.client import KafkaSettings
+from flows.lake.connection import is_lake
+from flows.lake.digest import digest
+from flows.lake.query import connect_reader
+from flows.logs.kafka import KafkaLog
+from flows.logs.parquet import ParquetLog
+from flows.public_records import public_records
+from flows.recording import record
+from models.inference import load_model
+from models.routing.fold import RouteState, advance
+from schemas.codec import to_lines
+from tests.support.broker import all_of
+from tests.support.runs import recorded_world, route
+
+Job = subprocess.Popen[bytes]
+
+
+def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
+    """A settings file as an operator writes it; the lake is ``folder/lake``."""
+    file = folder / "crossdock.toml"
+    first = [
+        f'lake = "{folder / "lake"}"',
+        "tick_seconds = 0.2",
+        "checkpoint_seconds = 0.3",
+        *lines,
+    ]
+    kafka = ["[kafka]", f'bootstrap = "{cluster.bootstrap}"', f"raw = {json.dumps(cluster.raw)}"]
+    names = ("journal", "tracking", "dead_letters", "group")
+    kafka += [f'{name} = "{getattr(cluster, name)}"' for name in names]
+    file.write_text("\n".join([*first, *kafka]) + "\n")
+    return file
+
+
+def command(*words: str | Path) -> Job:
+    """The command line as a user types it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", *map(str, words)],
+        env=os.environ | {"COLUMNS": "200"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def started(*words: str | Path) -> Job:
+    """The job, once it says that it runs."""
+    process = command("run", *words)
+    assert process.stderr is not None
+    lines = iter(process.stderr.readline, b"")
+    assert any(b"Ctrl-C ends it" in line for line in lines), "it ended while it started"
+    return process
+
+
+def said(*words: str | Path) -> tuple[int, str, str]:
+    """Exit code and both outputs of a command that ends by itself."""
+    process = command(*words)
+    out, complaint = process.communicate(timeout=120)
+    return process.returncode, out.decode(), complaint.decode()
+
+
+def ended(process: Job) -> None:
+    """Ask it to end; it must do so in order and soon."""
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, complaint = process.communicate(timeout=30)
+    assert process.returncode == 0, complaint.decode()
+    assert time.monotonic() - asked < 10
+
+
+def killed(process: Job) -> None:
+    """End it as a power cut would; it must have been running."""
+    assert process.poll() is None, process.communicate()[1].decode()
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+
+
+def wait(until: Callable[[], bool], seconds: float = 60) -> None:
+    """Until it has come about."""
+    deadline = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.2)
+
+
+def positions(lake: Path) -> dict[int, int]:
+    """How far the lake goes, by partition."""
+    if not is_lake(lake):
+        return {}
+    with connect_reader(lake) as reader:
+        return dict(reader.execute("SELECT partition, position FROM positions").fetchall())
+
+
+def has_all(lake: Path, log: KafkaLog) -> bool:
+    """Whether the lake has everything that the journal holds now."""
+    found = positions(lake)
+    return all(found.get(p, -1) == log.end(p) - 1 for p in range(log.partitions))
+
+
+def world_lines(folder: Path, seed: int, records: int) -> list[bytes]:
+    """Messages of a hostile world, as producers would send them."""
+    world = recorded_world(folder, seed=seed, records=records, partitions=1)
+    lines = [line for piece in world.read(0) for line in to_lines(piece)]
+    return [line for line in lines if b"clock.ticked" not in line]
+
+
+def of_records(cluster: KafkaSettings) -> list[bytes]:
+    """The records of the journal but for ticks, without the time they were learnt."""
+    lines = (value for _, value in all_of(cluster, cluster.journal))
+    return [_plain(line) for line in lines if b"clock.ticked" not in line]
+
+
+def check_ingest(cluster: KafkaSettings, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
+    """Each message is in exactly one of journal and dead letters, but for repeats."""
+    assert set(of_records(cluster)) == set(map(_plain, good)), "every message is in the journal"
+    assert {v for _, v in all_of(cluster, cluster.dead_letters)} == set(bad)
+
+
+def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
+    """Lake and tracking topic are those of a plain replay of the journal that the run left.
+
+    Routes the rest of the journal first; no job may be running.
+    """
+    log, lake = KafkaLog(cluster, cluster.journal), folder / "lake"
+    record(log, folder / "archive", guard=Guard(), to_end=True)
+    final = started("--config", config, "--only", "route")
+    wait(lambda: has_all(lake, log))
+    ended(final)
+    archive = ParquetLog(folder / "archive")
+    route(archive, folder / "replayed")
+    assert digest([lake]) == digest([folder / "replayed"])
+    published = {_identity(value): value for _, value in all_of(cluster, cluster.tracking)}
+    assert sorted(published.values()) == sorted(_told(archive, log))
+
+
+def check_no_repeats(cluster: KafkaSettings) -> None:
+    """No decision is on the tracking topic twice."""
+    found = [_identity(value) for _, value in all_of(cluster, cluster.tracking)]
+    assert len(found) == len(set(found))
+
+
+def _identity(line: bytes) -> tuple[str, str]:
+    body = msgspec.json.decode(line)
+    return body["source"], body["id"]
+
+
+def _plain(line: bytes) -> bytes:
+    """A record without the time it was learnt, in one order of its fields."""
+    body = msgspec.json.decode(line)
+    body.pop("recordedtime", None)
+    return msgspec.json.encode(body, order="sorted")
+
+
+def _told(archive: ParquetLog, log: KafkaLog) -> list[bytes]:
+    """What the tracking topic must hold."""
+    found = []
+    for partition in range(archive.partitions):
+        state = RouteState(partition)
+        for piece in archive.read(partition):
+            effects = advance(state, piece, lambda sha256: load_model(None, sha256))
+            found += [r.value for r in public_records(effects, log.id)]
+    return found
