@@ -29,6 +29,7 @@ from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
 from flows.recording import send
 from flows.route import RouteJob, run
+from flows.settings import Settings
 from schemas.codec import to_lines
 from schemas.kinds import Kind
 
@@ -152,7 +153,7 @@ def _raw_to_journal(settings: KafkaSettings, log: ParquetLog) -> tuple[float, fl
         producer.put(settings.raw[0], 0, b"", line)
         events += 1
     producer.flush()
-    job = IngestJob(settings, KafkaJournal(settings, "bench"), "bench", 3600.0)
+    job = IngestJob(settings, KafkaJournal(settings), Settings(tick_seconds=3600.0))
 
     def watch() -> None:
         while sum(job.reader.at.values()) < events:
@@ -171,7 +172,7 @@ def _journal_to_lake(
     settings: KafkaSettings, log: ParquetLog, lake: Path, *, tracking: bool
 ) -> float:
     """Records a second from the journal topic to the lake, with decisions published or not."""
-    records = send(log, KafkaJournal(settings, "bench"), None)
+    records = send(log, KafkaJournal(settings), None)
     journal, guard = KafkaLog(settings, settings.journal), Guard()
     began = time.perf_counter()
     job = RouteJob.open(journal, lake, tracking=settings if tracking else None, guard=guard)

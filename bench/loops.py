@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from flows.lake.connection import open_lake
 from flows.lake.layout import Identity, create_or_check, landing
+from flows.lake.ownership import Ownership
 from flows.logs.log import SLICE_RECORDS
 from flows.logs.parquet import ParquetLog
 from models.inference import load_model
@@ -53,7 +54,8 @@ def hand_tuned(log: ParquetLog, lake: Path) -> float:
     began = time.perf_counter()
     lake.mkdir(parents=True)
     connection = open_lake(lake, threads=1)
-    create_or_check(connection, lake, Identity(log.id, ""))
+    create_or_check(connection, lake, Identity(log.id, log.partitions))
+    Ownership(connection, [0])
     scorer_of = cache(lambda sha256: load_model(None, sha256))
     state, waiting, records = RouteState(0), [], 0
     for piece in slices(log):
@@ -75,7 +77,7 @@ def _commit(connection: duckdb.DuckDBPyConnection, effects: list[Effects]) -> No
         if chunks:
             rows = pa.concat_tables([c.cast(SCHEMAS[table]) for c in chunks])
             connection.register("rows_to_write", rows)
-            connection.execute(f"INSERT INTO {landing(table)} SELECT * FROM rows_to_write")
+            connection.execute(f"INSERT INTO {landing(table, 0)} SELECT * FROM rows_to_write")
             connection.unregister("rows_to_write")
     connection.execute("COMMIT")
 

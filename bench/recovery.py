@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.figures import Figure
+from flows.checkpoint_store import Directory
 from flows.checkpoints import COST_SHARE, Checkpoint, Checkpoints, Origin, to_arrays
 from models.routing.fold import RULES, RouteState, advance
 from schemas.codec import to_slice
@@ -29,7 +30,7 @@ def measure(scratch: Path) -> list[Figure]:
     state = _state()
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     origin = Origin(LogId("bench"), "", "bench")
-    store, checkpoint = Checkpoints(scratch, origin, 10.0), Checkpoint(state)
+    store, checkpoint = Checkpoints(Directory(scratch), origin, 10.0), Checkpoint(state)
     began = time.perf_counter()
     copies = {name: table.copy() for name, table in to_arrays(checkpoint, origin).items()}
     stop = time.perf_counter() - began

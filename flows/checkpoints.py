@@ -4,9 +4,10 @@
 
     STATE/partition=0000/<position>-<sha256>.checkpoint
 
+``STATE`` is ``state`` in the lake's directory, or a prefix in an object store (checkpoint_store.py).
 A file is a zip of NumPy arrays (no pickles) with a JSON header that names its format, the log, the
 policy override and the runtime. It is written off the hot path: taking one copies the arrays, a
-thread does the rest, and a new one is not begun before the last is on disk. At start a partition
+thread does the rest, and a new one is not begun before the last is kept. At start a partition
 takes the newest checkpoint that the lake is not behind, and reads the log on from there; a damaged or
 foreign file is passed over, and without any the log is read from its beginning. Either way the tables
 come out the same: the lake drops what it has seen.
@@ -20,14 +21,14 @@ import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import structlog
 
-from flows.files import digest, publish
+from flows.checkpoint_store import CheckpointStore
+from flows.files import digest
 from models.policy.document import Policy
 from models.routing.clock import Clock
 from models.routing.fold import RouteState
@@ -42,6 +43,7 @@ KEPT = 3
 COST_SHARE = 20
 """A checkpoint is taken no sooner than this many times its own cost after the last one."""
 
+_ALIGNED = 64
 _NAME = re.compile(r"^(\d{20})-([0-9a-f]{16})\.checkpoint$")
 _log = structlog.get_logger(__name__)
 
@@ -72,21 +74,22 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of one job."""
 
-    def __init__(self, path: Path, origin: Origin, every_seconds: float) -> None:
-        self.path = path
+    def __init__(self, store: CheckpointStore, origin: Origin, every_seconds: float) -> None:
+        self.store = store
         self.origin = origin
         self.every_seconds = every_seconds
         self._pending: threading.Thread | None = None
         self._due_at: dict[int, float] = {}
         self._failure: OSError | None = None
+        self._copies = _Copies()
 
     def load(self, partition: int, at_most: int, override: Policy | None) -> Checkpoint:
         """The newest usable one at or before a position; that of a fresh state if there is none."""
-        for position, file in reversed(self._files(partition)):
+        for position, name in reversed(self._files(partition)):
             if position > at_most:
                 continue
             try:
-                return self._read(file, partition, override)
+                return self._read(name, partition, override)
             except CheckpointError as error:
                 _log.warning("checkpoint passed over", reason=str(error))
         return Checkpoint(RouteState(partition, override))
@@ -101,7 +104,7 @@ class Checkpoints:
         """Copy the state and write it on a thread; ``high_water`` is how far the lake is."""
         self._raise_failure()
         now, state = time.monotonic(), checkpoint.state
-        arrays = {name: a.copy() for name, a in to_arrays(checkpoint, self.origin).items()}
+        arrays = self._copies.of(to_arrays(checkpoint, self.origin))
         copied = time.monotonic() - now
         arguments = (state.partition, state.position, arrays, high_water, copied)
         self._pending = threading.Thread(target=self._publish, args=arguments, daemon=True)
@@ -122,7 +125,9 @@ class Checkpoints:
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise CheckpointError(f"{self.path}: no checkpoint could be written: {self._failure}")
+            raise CheckpointError(
+                f"{self.store.name}: no checkpoint could be written: {self._failure}"
+            )
 
     def _publish(
         self,
@@ -138,41 +143,34 @@ class Checkpoints:
         content = buffer.getbuffer()
         name = f"{position:020d}-{digest(content)}.checkpoint"
         try:
-            publish(self._folder(partition) / name, content)
+            self.store.write(_folder(partition), name, content)
+            self._prune(partition, high_water)
         except OSError as error:
             self._failure = error
             return
-        self._prune(partition, high_water)
         cost = copied + time.monotonic() - began
         self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
 
     def _prune(self, partition: int, high_water: int) -> None:
         files = self._files(partition)
         behind = [f for f in files if f[0] <= high_water]
-        keep = {file for _, file in files[-KEPT:]} | {file for _, file in behind[-1:]}
-        for _, file in files:
-            if file not in keep:
-                file.unlink(missing_ok=True)
+        keep = {name for _, name in files[-KEPT:]} | {name for _, name in behind[-1:]}
+        for _, name in files:
+            if name not in keep:
+                self.store.remove(_folder(partition), name)
 
-    def _folder(self, partition: int) -> Path:
-        return self.path / f"partition={partition:04d}"
+    def _files(self, partition: int) -> list[tuple[int, str]]:
+        """Names of published checkpoints by position."""
+        names = self.store.names(_folder(partition))
+        return sorted((int(match[1]), name) for name in names if (match := _NAME.match(name)))
 
-    def _files(self, partition: int) -> list[tuple[int, Path]]:
-        """Published checkpoints by position."""
-        folder = self._folder(partition)
-        found = []
-        for file in folder.iterdir() if folder.is_dir() else ():
-            match = _NAME.match(file.name)
-            if match:
-                found.append((int(match[1]), file))
-        return sorted(found)
-
-    def _read(self, file: Path, partition: int, override: Policy | None) -> Checkpoint:
+    def _read(self, name: str, partition: int, override: Policy | None) -> Checkpoint:
+        file = f"{self.store.name}/{_folder(partition)}/{name}"
         try:
-            content = file.read_bytes()
+            content = self.store.read(_folder(partition), name)
         except OSError as error:
             raise CheckpointError(f"{file} cannot be read: {error}") from error
-        match = _NAME.match(file.name)
+        match = _NAME.match(name)
         if match is None or digest(content) != match[2]:
             raise CheckpointError(f"{file} is damaged: its sha256 is not the one in its name")
         try:
@@ -180,7 +178,30 @@ class Checkpoints:
                 arrays = {name: kept[name] for name in kept.files}
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise CheckpointError(f"{file} is no checkpoint: {error}") from error
-        return from_arrays(arrays, partition, self.origin, override, str(file))
+        return from_arrays(arrays, partition, self.origin, override, file)
+
+
+class _Copies:
+    """Room for the copies of one checkpoint, used again: new memory costs more than copying."""
+
+    def __init__(self) -> None:
+        self._room = np.empty(0, np.uint8)
+
+    def of(self, arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+        sizes = [-(-array.nbytes // _ALIGNED) * _ALIGNED for array in arrays.values()]
+        if sum(sizes) > len(self._room):
+            self._room = np.empty(sum(sizes) * 3 // 2, np.uint8)
+        copies, at = {}, 0
+        for (name, array), size in zip(arrays.items(), sizes, strict=True):
+            part = self._room[at : at + array.nbytes]
+            copies[name] = part.view(array.dtype).reshape(array.shape)
+            np.copyto(copies[name], array)
+            at += size
+        return copies
+
+
+def _folder(partition: int) -> str:
+    return f"partition={partition:04d}"
 
 
 def to_arrays(checkpoint: Checkpoint, origin: Origin) -> dict[str, npt.NDArray[Any]]:

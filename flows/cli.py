@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("import")(import_files)
 app.command("replay")(replay)
 app.command("run")(live.run)
+app.command("retire")(live.retire)
 app.command("record")(record)
 app.command("status")(status)
 app.command("explain")(explain)

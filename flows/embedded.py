@@ -97,9 +97,7 @@ def embedded_job(
         else LogWriter.create(journal, PARTITIONS)
     )
     fed = fed_records(writer.log)
-    ingest = IngestJob(
-        broker.settings, RecordedJournal(writer), settings.process, settings.tick_seconds, guard
-    )
+    ingest = IngestJob(broker.settings, RecordedJournal(writer), settings, guard)
     job = RouteJob.open(writer.log, home / "lake", settings=settings, guard=guard)
     source = LogSource(writer.log, job.starts, guard=guard, follow=True)
     return LiveJob(guard, ingest, (job, source)), fed

@@ -9,12 +9,13 @@
 
 At-least-once: positions on the raw topics are committed to the consumer group after what was made of
 them is on the journal, so a crash repeats the last fraction of a second, and the folds drop repeats by
-(``source``, ``id``). Nobody balances the group: a process is told its partitions.
+(``source``, ``id``). Nobody balances the group: of each raw topic a process has its share.
 
 **The clock.** A tick says that all raw inputs of this process are consumed up to its time. So it is
 asked how far the raw topics reach, and when all of that is consumed, the time of asking becomes the
 tick. A process that lags, or cannot reach its brokers, holds the clock back: no order times out
-because its news waits in a queue.
+because its news waits in a queue. Each process registers all its peers by a tick of long ago, so that
+one that has not started yet holds the clock back as well; ``retire`` is for those that never will.
 """
 
 import time
@@ -47,6 +48,7 @@ from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
 from flows.logs.log import Home, home_of
 from flows.metrics import Metrics
+from flows.settings import Settings
 from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
@@ -138,6 +140,9 @@ class IngestClock:
         now = datetime.now(UTC)
         self._asked_at = now if self._asked_at is None else max(now, self._asked_at)
         self._next = time.monotonic() + self._every
+        if not self._request:
+            self._goal = {}  # more processes than partitions: nothing to wait for
+            return
         self._answers = self._admin.list_offsets(
             self._request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=SECONDS
         )
@@ -156,32 +161,33 @@ class IngestJob:
 
     def __init__(
         self,
-        settings: KafkaSettings,
+        kafka: KafkaSettings,
         journal: Journal,
-        process: str,
-        tick_seconds: float = 1.0,
+        settings: Settings | None = None,
         guard: Guard | None = None,
     ) -> None:
         """Connect, and take up where the group left off.
 
         Args:
-            settings: of the cluster that has the raw topics.
+            kafka: the cluster that has the raw topics.
             journal: where to write.
-            process: name of this ingest process, the same after a restart; it signs the ticks.
-            tick_seconds: least time between two ticks.
+            settings: which of how many processes this is, what it signs as, how often it ticks.
             guard: of the flow.
 
         Raises:
             BrokerError: no cluster or no topic there.
             LogError: messages expired before they were read.
         """
-        self.settings = settings
+        chosen = settings or Settings()
+        self.kafka = kafka
         self.journal = journal
-        self.source = f"crossdock-ingest/{process}"
+        self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
-        client = consumer(settings, f"{settings.group}.ingest.{process}")
-        self.reader = TopicReader(settings, client, _starts(settings, client))
-        self.clock = IngestClock(settings, self.reader.at, tick_seconds)
+        client = consumer(kafka, ingest_group(kafka))
+        self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen))
+        self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
+        for ordinal in range(chosen.processes):
+            tick(journal, source_of(chosen.ingest, ordinal), _LONG_AGO)
         self.metrics = Metrics()
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
@@ -211,7 +217,7 @@ class IngestJob:
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if checked.tick is not None:
-            self._tick(checked.tick)
+            tick(self.journal, self.source, checked.tick)
         self._reached = {**self._reached, **checked.reached}
         waited = time.monotonic() - self._committed_at
         if waited >= COMMIT_SECONDS and (self.journal.is_settled() or waited >= FLUSH_SECONDS):
@@ -227,7 +233,7 @@ class IngestJob:
             except KafkaException as error:
                 if not may_pass(error):
                     raise BrokerError(
-                        f"Kafka at {self.settings.bootstrap}: committing positions: "
+                        f"Kafka at {self.kafka.bootstrap}: committing positions: "
                         f"{error.args[0].str()}"
                     ) from error
                 return  # the brokers are away: it is tried again, and at worst repeated
@@ -242,34 +248,48 @@ class IngestJob:
         finally:
             self.reader.close()
 
-    def _tick(self, at: datetime) -> None:
-        tick = ClockTicked(
-            id=f"tick-{at.isoformat(timespec='microseconds')}",
-            source=self.source,
-            subject=self.source,
-            time=at,
-            tenant="crossdock",
-            network="clock",
-            data=Tick(at=at),
-        )
-        raw = encode_event(tick)
-        for partition in range(self.journal.partitions):
-            self.journal.put(partition, b"clock", tick, raw)
+
+def source_of(ingest: str, ordinal: int) -> str:
+    """What an ingest process signs as; the same after a restart."""
+    return f"crossdock-ingest/{ingest}-{ordinal}"
 
 
-def _starts(settings: KafkaSettings, client: Consumer) -> dict[Place, int]:
+def ingest_group(kafka: KafkaSettings) -> str:
+    """The consumer group that shows how far the raw topics are done."""
+    return f"{kafka.group}.ingest"
+
+
+def tick(journal: Journal, process: str, at: datetime, *, retired: bool = False) -> None:
+    """Say on every partition up to when a process has consumed its inputs, or that it has left."""
+    said = ClockTicked(
+        id=f"tick-{at.isoformat(timespec='microseconds')}{'-retired' if retired else ''}",
+        source=process,
+        subject=process,
+        time=at,
+        tenant="crossdock",
+        network="clock",
+        data=Tick(at=at, retired=retired),
+    )
+    raw = encode_event(said)
+    for partition in range(journal.partitions):
+        journal.put(partition, b"clock", said, raw)
+
+
+def _starts(kafka: KafkaSettings, client: Consumer, settings: Settings) -> dict[Place, int]:
     """Where to read on: what the group committed, else the beginning."""
     places = [
         TopicPartition(topic, partition)
-        for topic in settings.raw
-        for partition in range(describe(settings, topic).partitions)
+        for topic in kafka.raw
+        for partition in settings.mine(describe(kafka, topic).partitions)
     ]
+    if not places:
+        return {}
     question = partial(client.committed, places, timeout=SECONDS)
-    committed: list[TopicPartition] = asked(settings, "positions of the group", question)
+    committed: list[TopicPartition] = asked(kafka, "positions of the group", question)
     return {
         (at.topic, at.partition): at.offset
         if at.offset >= 0
-        else bounds(settings, client, at.topic, at.partition)[0]
+        else bounds(kafka, client, at.topic, at.partition)[0]
         for at in committed
     }
 

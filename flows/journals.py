@@ -40,9 +40,8 @@ class Journal(Protocol):
 class KafkaJournal:
     """A topic. The record time of a message is its timestamp."""
 
-    def __init__(self, settings: KafkaSettings, process: str) -> None:
+    def __init__(self, settings: KafkaSettings) -> None:
         self._topic, self._letters = settings.journal, settings.dead_letters
-        self._process = process
         self._producer = ReliableProducer(settings)
         self.partitions = describe(settings, settings.journal).partitions
 
@@ -63,7 +62,6 @@ class KafkaJournal:
             "detail": refusal.detail,
             "source": source,
             "offset": str(refusal.line_no),
-            "process": self._process,
         }
         self._producer.put(self._letters, -1, source.encode(), refusal.raw, headers)
 

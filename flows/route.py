@@ -26,9 +26,11 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
 
+from flows.checkpoint_store import Directory, Objects
 from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.kafka.client import KafkaSettings
+from flows.lake.layout import Identity
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
 from flows.logs.parquet import ParquetLog
@@ -142,10 +144,15 @@ class RouteJob:
                 )
         origin = Origin(log.id, override_sha256, runtime_fingerprint())
         writer = create_or_open_writer(
-            lake_path, log.id, mine, override_sha256, catalogue=chosen.lake_catalogue
+            lake_path,
+            Identity(log.id, log.partitions, override_sha256),
+            mine,
+            catalogue=chosen.lake_catalogue,
         )
         try:
-            store = Checkpoints(lake_path / "state", origin, chosen.checkpoint_seconds)
+            kept = chosen.checkpoints
+            place = Objects.at(kept) if kept is not None else Directory(lake_path / "state")
+            store = Checkpoints(place, origin, chosen.checkpoint_seconds)
             for partition in mine:
                 _check_end(log, partition, writer.high_water(partition))
             found = [store.load(p, writer.high_water(p), override) for p in mine]

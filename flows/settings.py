@@ -6,9 +6,9 @@ never shown in an error: any of them may be a secret.
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from flows.kafka.client import KafkaSettings
@@ -26,17 +26,24 @@ class Settings(BaseSettings):
 
     model_dirs: list[Path] = Field(default=[], description="More places to look for ONNX models.")
     checkpoint_seconds: float = Field(default=10.0, gt=0, description="Least time between two.")
+    checkpoints: str | None = Field(
+        default=None,
+        description="Where to keep them, as s3://BUCKET/PREFIX; without, beside the lake's data.",
+    )
     lake: Path | None = Field(default=None, description="The lake that the job writes.")
     lake_catalogue: str | None = Field(
         default=None,
         description="PostgreSQL database for the catalogue of a new lake, so that several processes "
         "can write it, as host=… dbname=… user=…; the password by PGPASSWORD or a passfile.",
     )
-    process: str = Field(
-        default="ingest-0", pattern="^[A-Za-z0-9._-]+$", description="Signs this process's ticks."
+    processes: int = Field(default=1, ge=1, description="That share the work; see ordinal.")
+    ordinal: int = Field(
+        default=0,
+        ge=0,
+        description="This one of them: has partitions ordinal, ordinal + processes, …",
     )
-    partitions: list[int] | None = Field(
-        default=None, description="Of the journal, to be routed by this process; all without."
+    ingest: str = Field(
+        default="ingest", pattern="^[A-Za-z0-9._-]+$", description="With ordinal, signs its ticks."
     )
     tick_seconds: float = Field(default=1.0, gt=0, description="Least time between two ticks.")
     metrics_port: int | None = Field(
@@ -44,6 +51,18 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Self:
+        if self.ordinal >= self.processes:
+            raise ValueError(
+                f"ordinal {self.ordinal}: of {self.processes} processes the first is 0"
+            )
+        return self
+
+    def mine(self, partitions: int) -> list[int]:
+        """Of so many partitions those of this process."""
+        return list(range(self.ordinal, partitions, self.processes))
 
     @field_validator("lake_catalogue")
     @classmethod

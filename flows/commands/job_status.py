@@ -11,10 +11,11 @@ from confluent_kafka import TopicPartition
 
 from flows.commands.config import Config
 from flows.commands.output import console, print_json, table
+from flows.ingest import ingest_group
 from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
 from flows.kafka.topics import describe
 from flows.lake.query import connect_reader
-from flows.settings import Settings, load_settings
+from flows.settings import load_settings
 from schemas.errors import InputError
 
 _FACTS = {
@@ -54,7 +55,7 @@ def status(
         )
     facts["now"] = datetime.now(UTC)
     facts["state on disk, MB"] = _state_mb(where)
-    lag = _lag(settings, settings.kafka, done) if settings.kafka is not None else []
+    lag = _lag(settings.kafka, done) if settings.kafka is not None else []
     if as_json:
         print_json({"facts": facts, "lag": lag})
         return
@@ -76,9 +77,9 @@ def _state_mb(lake: Path) -> float:
     return round(sum(file.stat().st_size for files in newest for file in files) / 1e6, 3)
 
 
-def _lag(settings: Settings, kafka: KafkaSettings, done: dict[int, int]) -> list[dict[str, Any]]:
+def _lag(kafka: KafkaSettings, done: dict[int, int]) -> list[dict[str, Any]]:
     """Messages that wait: on the raw topics for ingest, on the journal for the lake."""
-    client = consumer(kafka, f"{kafka.group}.ingest.{settings.process}")
+    client = consumer(kafka, ingest_group(kafka))
     rows = []
     for topic in kafka.raw:
         places = [TopicPartition(topic, p) for p in range(describe(kafka, topic).partitions)]

@@ -1,5 +1,7 @@
-"""``crossdock run`` and ``crossdock topics``: the deployed job, and the topics it stands on."""
+"""``crossdock run``, ``retire`` and ``topics``: the deployed job, and the topics it stands on."""
 
+import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,14 +13,16 @@ from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.embedded import EmbeddedBroker, Feed, embedded_job
 from flows.guard import Guard, ending_in_order
-from flows.ingest import IngestJob
+from flows.ingest import IngestJob, source_of, tick
 from flows.journals import KafkaJournal
 from flows.kafka import topics
+from flows.lake.connection import has_many_writers
 from flows.live import LiveJob
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
 from flows.route import RouteJob
 from flows.settings import Settings, load_settings
+from flows.supervisor import supervise
 from flows.warmup import warm_up
 from schemas.errors import InputError
 
@@ -36,6 +40,10 @@ def run(
     config: Config = None,
     only: Annotated[
         Part | None, typer.Option(help="Only this part; both without, in one process.")
+    ] = None,
+    processes: Annotated[
+        int | None,
+        typer.Option(min=1, help="So many processes on this machine, started again when they end."),
     ] = None,
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Everything in this process: broker, feed, lake.")
@@ -55,12 +63,14 @@ def run(
     Example: crossdock run --embedded
     """
     settings, guard = load_settings(config), Guard()
-    if embedded and (only is not None or settings.kafka is not None):
-        raise InputError("--embedded brings its own broker: leave out --only and [kafka]")
+    if embedded and (only or processes or settings.kafka or settings.processes > 1):
+        raise InputError("--embedded is one process and its own broker: leave out the others")
     with ending_in_order(guard):
         with error_console().status("compiling the kernels (once per version)…"):
             warm_up()
-        if embedded:
+        if processes is not None:
+            _run_processes(processes, config, only, settings, guard)
+        elif embedded:
             _run_embedded(home, ParquetLog(feed), per_second, settings, guard)
         else:
             job = _live_job(settings, only, guard)
@@ -82,6 +92,44 @@ def _run_embedded(
     broker.close()
 
 
+def _run_processes(
+    processes: int, config: Path | None, only: Part | None, settings: Settings, guard: Guard
+) -> None:
+    kafka = kafka_of(settings)
+    partitions = topics.describe(kafka, kafka.journal).partitions
+    if processes > partitions:
+        raise InputError(
+            f"--processes {processes}: {kafka.journal} has {partitions} partitions, and each process "
+            "needs one"
+        )
+    if only is not Part.INGEST:
+        _check_lake(settings, processes)
+    command = [sys.executable, "-m", "flows.cli", "run"]
+    command += ["--config", str(config)] if config is not None else []
+    command += ["--only", only.value] if only is not None else []
+    surroundings = []
+    for ordinal in range(processes):
+        mine = {"CROSSDOCK_PROCESSES": str(processes), "CROSSDOCK_ORDINAL": str(ordinal)}
+        if settings.metrics_port is not None:
+            mine["CROSSDOCK_METRICS_PORT"] = str(settings.metrics_port + ordinal)
+        surroundings.append(mine)
+    _say(f"running {processes} processes; Ctrl-C ends them")
+    if not supervise(command, surroundings, guard):
+        raise InputError("not every process ended in order; nothing is lost, start again to go on")
+
+
+def _check_lake(settings: Settings, processes: int) -> Path:
+    """The lake, if so many can write it."""
+    if settings.lake is None:
+        raise InputError("lake is not set: say where the lake is, in the file or CROSSDOCK_LAKE")
+    shared = settings.lake_catalogue is not None or has_many_writers(settings.lake)
+    if processes > 1 and not shared:
+        raise InputError(
+            f"{processes} processes need a lake with its catalogue in PostgreSQL: set lake_catalogue"
+        )
+    return settings.lake
+
+
 def _serve_metrics(job: LiveJob, settings: Settings) -> None:
     if settings.metrics_port is not None:
         job.serve_metrics(settings.metrics_host, settings.metrics_port)
@@ -91,18 +139,18 @@ def _serve_metrics(job: LiveJob, settings: Settings) -> None:
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     kafka, job = kafka_of(settings), LiveJob(guard)
     if only is not Part.ROUTE:
-        journal = KafkaJournal(kafka, settings.process)
-        job.ingest = IngestJob(kafka, journal, settings.process, settings.tick_seconds, guard)
+        job.ingest = IngestJob(kafka, KafkaJournal(kafka), settings, guard)
     if only is not Part.INGEST:
-        if settings.lake is None:
-            raise InputError(
-                "lake is not set: say where the lake is, in the file or CROSSDOCK_LAKE"
-            )
+        lake = _check_lake(settings, settings.processes)
         log = KafkaLog(kafka, kafka.journal)
+        mine = settings.mine(log.partitions)
+        if not mine:
+            raise InputError(
+                f"ordinal {settings.ordinal}: {log.name} has {log.partitions} partitions, none is left"
+            )
         routing = RouteJob.open(
-            log, settings.lake, partitions=settings.partitions, settings=settings, tracking=kafka,
-            guard=guard,
-        )  # fmt: skip
+            log, lake, partitions=mine, settings=settings, tracking=kafka, guard=guard
+        )
         source = KafkaSource(log, routing.starts, guard=guard, done=routing.writer.high_water)
         job.route = routing, source
     return job
@@ -110,6 +158,28 @@ def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
 
 def _say(text: str) -> None:
     error_console().print(text, markup=False, soft_wrap=True)
+
+
+def retire(
+    ordinal: Annotated[int, typer.Argument(min=0, help="Of the ingest process that was.")],
+    config: Config = None,
+) -> None:
+    """Say that an ingest process will not come back, so that it no longer holds the clock back.
+
+    After scaling down from 4 processes to 2: crossdock retire 2, and crossdock retire 3.
+
+    Example: crossdock retire 3 --config crossdock.toml
+    """
+    settings = load_settings(config)
+    if ordinal < settings.processes:
+        raise InputError(
+            f"{ordinal}: {settings.processes} processes are set, and it is one of them"
+        )
+    name = source_of(settings.ingest, ordinal)
+    journal = KafkaJournal(kafka_of(settings))
+    tick(journal, name, datetime.now(UTC), retired=True)
+    journal.flush()
+    _say(f"{name} is retired; if it ticks again, it is back in service")
 
 
 @app.command()

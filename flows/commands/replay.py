@@ -133,7 +133,7 @@ def _run(job: RouteJob, source: LogSource) -> None:
 def _send(log: ParquetLog, config: Path | None, speed: float | None) -> None:
     """Write the log to the journal topic."""
     settings = load_settings(config)
-    journal = KafkaJournal(kafka_of(settings), settings.process)
+    journal = KafkaJournal(kafka_of(settings))
     with counting("sending", len(log)) as advance:
         sent = send(log, journal, speed, advance)
     error_console().print(f"{sent:,} records sent to the journal", markup=False)

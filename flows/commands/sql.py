@@ -21,7 +21,7 @@ _TABLES = """
 SELECT table_name AS name, lower(replace(table_type, 'BASE ', '')) AS kind
 FROM information_schema.tables
 WHERE table_catalog = current_database()
-    AND NOT regexp_matches(table_name, '_(recent|settled)$')
+    AND NOT regexp_matches(table_name, '(_settled|_recent_[0-9]+|^positions_[0-9]+)$')
 ORDER BY kind, name
 """
 

@@ -82,9 +82,10 @@ class Committer:
                 return
 
     def _transact(self, batch: Batch) -> None:
+        landings = {table: landing(table, self._ownership.owner) for table in batch.tables}
         files = {
-            landing(name): self._write_file(landing(name), rows)
-            for name, rows in batch.tables.items()
+            landings[table]: self._write_file(landings[table], rows)
+            for table, rows in batch.tables.items()
             if rows.num_rows > INLINED_ROWS
         }
         self._connection.execute("BEGIN")
@@ -97,7 +98,7 @@ class Committer:
             )
         for table, rows in batch.tables.items():
             if rows.num_rows <= INLINED_ROWS:
-                self._insert(landing(table), rows.cast(SCHEMAS[table]))
+                self._insert(landings[table], rows.cast(SCHEMAS[table]))
         self._crash_point("before_commit")
         self._connection.execute("COMMIT")
 

@@ -16,6 +16,7 @@ import importlib.util
 from pathlib import Path
 
 import duckdb
+import stamina
 
 from flows.lake.diagnosis import CATALOG, POINTER, explained
 from schemas.errors import LakeError
@@ -25,6 +26,8 @@ METADATA = f"__ducklake_metadata_{ALIAS}"
 """Under this name DuckLake attaches its own catalogue tables."""
 DATA = "data"
 
+_UNPAUSED = "-c idle_in_transaction_session_timeout=10s"
+"""A writer that is paused in the middle of a commit would hold up all the others."""
 _EXTENSIONS = ("sqlite_scanner", "postgres_scanner", "ducklake")
 
 
@@ -85,6 +88,7 @@ def attach(
     options = [f"DATA_PATH {quoted(f'{directory / DATA}/')}", "OVERRIDE_DATA_PATH true"]
     if has_many_writers(path):
         source = f"postgres:{(path / POINTER).read_text(encoding='utf-8').strip()}"
+        source += "" if read_only else f" options='{_UNPAUSED}'"
     else:
         source = f"sqlite:{directory / CATALOG}"
     if read_only:
@@ -93,7 +97,19 @@ def attach(
         # Without the write-ahead log readers and the writer block each other for seconds
         # (measured).
         options.append("META_JOURNAL_MODE 'WAL'")
-    connection.execute(f"ATTACH {quoted(f'ducklake:{source}')} AS {alias} ({', '.join(options)})")
+    statement = f"ATTACH {quoted(f'ducklake:{source}')} AS {alias} ({', '.join(options)})"
+    for attempt in stamina.retry_context(
+        on=_is_being_made, timeout=None, wait_initial=0.1, wait_max=1.0, wait_jitter=0.5
+    ):
+        with attempt:
+            connection.execute(statement)
+
+
+def _is_being_made(error: Exception) -> bool:
+    """Whether another process was making the same catalogue in PostgreSQL."""
+    return isinstance(error, duckdb.Error) and any(
+        words in str(error) for words in ("duplicate key value", "already exists")
+    )
 
 
 def quoted(text: str) -> str:

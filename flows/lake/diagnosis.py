@@ -39,6 +39,10 @@ _CAUSES = (
         "{path}/catalog.sqlite is locked by another process; stop the other writer and try again",
     ),
     (
+        r"existing ducklake at metadata catalog .* does not exist",
+        "{path} is no lake yet: its catalogue in PostgreSQL is empty; start the job that writes it",
+    ),
+    (
         r"unable to connect to postgres|connection to server|server closed the connection"
         r"|terminating connection|no password supplied|authentication failed",
         "{path}: its catalogue in PostgreSQL cannot be reached ({detail}); see that the server is up, "
@@ -66,9 +70,9 @@ _BUSY = re.compile(
 )
 
 
-def is_busy(error: duckdb.Error) -> bool:
+def is_busy(error: Exception) -> bool:
     """Whether another connection was in the way, so that the same transaction may succeed now."""
-    return bool(_BUSY.search(str(error)))
+    return isinstance(error, duckdb.Error) and bool(_BUSY.search(str(error)))
 
 
 def explain(path: Path, error: duckdb.Error | OSError | PolarsError) -> LakeError:

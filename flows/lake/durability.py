@@ -1,4 +1,4 @@
-"""Transactions whose new files survive a power cut.
+"""Transactions: tried again while somebody is in the way; new files survive a power cut.
 
 DuckDB 1.5.5 hands data files to the operating system and commits their names to the catalogue,
 which SQLite does flush to disk (seen with strace): after a power cut a committed row may be in a
@@ -6,13 +6,41 @@ torn file.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
+import stamina
 
 from flows.lake.connection import DATA
+from flows.lake.diagnosis import is_busy
+
+Result = TypeVar("Result")
+ATTEMPTS = 20
+
+
+def transacted(connection: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+    """Do the work in a transaction; all of it again while another writer is in the way."""
+    result = []
+    for attempt in stamina.retry_context(
+        on=is_busy,
+        attempts=ATTEMPTS,
+        timeout=None,
+        wait_initial=0.05,
+        wait_max=0.5,
+        wait_jitter=0.2,
+    ):
+        with attempt:
+            connection.execute("BEGIN")
+            try:
+                result = [work()]
+                connection.execute("COMMIT")
+            except BaseException:
+                roll_back(connection)
+                raise
+    return result[0]
 
 
 @contextmanager

@@ -1,21 +1,24 @@
-"""The lake's tables, whom they belong to, and who owns their partitions.
+"""The lake's tables, and whom they belong to.
 
-Every table is a pair: commits go to ``<name>_recent`` (one file a commit), maintenance moves them
-to ``<name>_settled``, and the view ``<name>`` joins the two. Where rows have an ``order_id`` the
-settled half is bucketed by it, so that one order's rows are in one file in 64: a bucketed table
-costs 64 files a commit, an unbucketed one 433 ms a look-up among 10 million rows instead of 18
-(measured).
+Commits go to ``<name>_recent_<owner>`` (one file a commit), maintenance moves them to
+``<name>_settled``, and the view ``<name>`` joins all of them. An owner has tables of its own, since
+DuckLake takes a DELETE and somebody else's INSERT into one table for a conflict: only what all
+share, the settled half, ever conflicts, and seldom. Where rows have an ``order_id`` the settled half
+is bucketed by it, so that one order's rows are in one file in 64: a bucketed table costs 64 files a
+commit, an unbucketed one 433 ms a look-up among 10 million rows instead of 18 (measured).
 
 ``identity`` (one row) says of which log, policy override and version the rows are. Who owns which
 partition, and how far its rows go: ownership.py.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
+from flows.lake.durability import transacted
 from flows.lake.views import create_views, views_sha256
 from schemas.errors import LakeError
 from schemas.ids import LogId
@@ -28,15 +31,27 @@ FACTS = tuple(t for t in Table if t is not Table.MEASUREMENTS)
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose rows the lake holds."""
+    """Whose rows the lake holds.
+
+    Attributes:
+        log_id: of the log that the effects are of.
+        log_partitions: how many it has; with another number networks live elsewhere.
+        policy_override_sha256: of the policy that overrides the log's own; empty without.
+    """
 
     log_id: LogId
+    log_partitions: int = 1
     policy_override_sha256: str = ""
 
 
-def landing(table: Table) -> str:
-    """The half that commits write."""
-    return f"{table}_recent"
+def landing(table: Table, owner: int) -> str:
+    """What the commits of an owner write; an owner is named by the first of its partitions."""
+    return f"{table}_recent_{owner}"
+
+
+def ownership(owner: int) -> str:
+    """Positions of the partitions that an owner has."""
+    return f"{_POSITIONS}{owner}"
 
 
 def settled(table: Table) -> str:
@@ -50,23 +65,50 @@ def create_or_check(connection: duckdb.DuckDBPyConnection, path: Path, identity:
     Raises:
         LakeError: something else, another version, another log or another policy override.
     """
-    names = {row[0] for row in connection.execute(_TABLE_NAMES).fetchall()}
-    connection.execute("BEGIN")
-    if not names:
-        _create(connection, identity)
-    else:
-        check_version(connection, path)
-        _check_identity(connection, path, identity)
-    _refresh_views(connection)
-    connection.execute("COMMIT")
-    if not names:
-        _start_statistics(connection)
+
+    def create_or_refresh() -> bool:
+        is_new = not _names(connection)
+        if is_new:
+            _create(connection, identity)
+        else:
+            check_version(connection, path)
+            _check_identity(connection, path, identity)
+        _refresh_views(connection)
+        return is_new
+
+    if transacted(connection, create_or_refresh):
+        _start_statistics(connection, [settled(table) for table in Table])
+
+
+def owners(connection: duckdb.DuckDBPyConnection) -> list[int]:
+    """All that ever wrote."""
+    return sorted(
+        int(name.removeprefix(_POSITIONS))
+        for name in _names(connection)
+        if name.startswith(_POSITIONS)
+    )
+
+
+def add_owner(connection: duckdb.DuckDBPyConnection, owner: int) -> None:
+    """Give an owner its tables, within a transaction."""
+    known = [*owners(connection), owner]
+    connection.execute(
+        f"CREATE TABLE {ownership(owner)} (partition INTEGER, position BIGINT, owner_epoch BIGINT)"
+    )
+    _join_positions(connection, known)
+    for table in Table:
+        _create_table(connection, landing(table, owner), SCHEMAS[table])
+        _join(connection, table, known)
+
+
+def start_statistics(connection: duckdb.DuckDBPyConnection, owner: int) -> None:
+    """Let the tables of a new owner be quick to query."""
+    _start_statistics(connection, [landing(table, owner) for table in Table])
 
 
 def check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Refuse what is no lake of ours, or one whose tables are not of this version."""
-    names = {row[0] for row in connection.execute(_TABLE_NAMES).fetchall()}
-    if "identity" not in names:
+    if "identity" not in _names(connection):
         raise LakeError(f"{path} is no lake of Crossdock: its table identity is missing")
     row = connection.execute("SELECT version FROM identity").fetchone()
     found = row[0] if row else None
@@ -78,11 +120,20 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity: Identity) -> None:
-    row = connection.execute("SELECT log_id, policy_override_sha256 FROM identity").fetchone()
-    log_id, override = row if row else ("", "")
+    row = connection.execute(
+        "SELECT log_id, log_partitions, policy_override_sha256 FROM identity"
+    ).fetchone()
+    log_id, partitions, override = row if row else ("", 0, "")
     remedy = "use a new lake directory or --fresh"
     if log_id != identity.log_id:
         raise LakeError(f"{path} holds rows of log {log_id}, not of {identity.log_id}; {remedy}")
+    if partitions != identity.log_partitions:
+        raise LakeError(
+            f"{path} was written when its log had {partitions} partitions; now it has "
+            f"{identity.log_partitions}, so that networks live elsewhere and stock could be sold twice: "
+            "make a new topic of the size you want, replay the recorded journal to it, "
+            "and use a new lake directory"
+        )
     if override != identity.policy_override_sha256:
         found, given = override or "none", identity.policy_override_sha256 or "none"
         raise LakeError(f"{path} was written under policy override {found}, not {given}; {remedy}")
@@ -90,24 +141,33 @@ def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity:
 
 def _create(connection: duckdb.DuckDBPyConnection, identity: Identity) -> None:
     for table in Table:
-        _create_table(connection, landing(table), SCHEMAS[table])
         _create_table(connection, settled(table), SCHEMAS[table])
         if "order_id" in SCHEMAS[table].names:
             connection.execute(
                 f"ALTER TABLE {settled(table)} SET PARTITIONED BY (bucket({BUCKETS}, order_id))"
             )
-        connection.execute(
-            f"CREATE VIEW {table} AS "
-            f"SELECT * FROM {settled(table)} UNION ALL SELECT * FROM {landing(table)}"
-        )
+        _join(connection, table, [])
+    _join_positions(connection, [])
     connection.execute(
-        "CREATE TABLE identity (version INTEGER, log_id VARCHAR, "
+        "CREATE TABLE identity (version INTEGER, log_id VARCHAR, log_partitions INTEGER, "
         "policy_override_sha256 VARCHAR, views_sha256 VARCHAR)"
     )
     connection.execute(
-        "INSERT INTO identity VALUES (?, ?, ?, '')",
-        [VERSION, identity.log_id, identity.policy_override_sha256],
+        "INSERT INTO identity VALUES (?, ?, ?, ?, '')",
+        [VERSION, identity.log_id, identity.log_partitions, identity.policy_override_sha256],
     )
+
+
+def _join_positions(connection: duckdb.DuckDBPyConnection, known: Sequence[int]) -> None:
+    nothing = "SELECT 0 AS partition, 0::BIGINT AS position, 0::BIGINT AS owner_epoch WHERE false"
+    parts = [nothing, *(f"SELECT * FROM {ownership(owner)}" for owner in known)]
+    connection.execute(f"CREATE OR REPLACE VIEW positions AS {' UNION ALL '.join(parts)}")
+
+
+def _join(connection: duckdb.DuckDBPyConnection, table: Table, known: Sequence[int]) -> None:
+    names = [settled(table), *(landing(table, owner) for owner in known)]
+    parts = " UNION ALL ".join(f"SELECT * FROM {name}" for name in names)
+    connection.execute(f"CREATE OR REPLACE VIEW {table} AS {parts}")
 
 
 def _create_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.Schema) -> None:
@@ -116,18 +176,19 @@ def _create_table(connection: duckdb.DuckDBPyConnection, name: str, schema: pa.S
     connection.unregister("shape")
 
 
-def _start_statistics(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let every table have had a row, deleted again in the same transaction.
+def _start_statistics(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> None:
+    """Let tables have had a row, deleted again in the same transaction.
 
     DuckLake asks the catalogue for the statistics of a table that never had one at every query,
     column by column: 90 ms for ``decisions``.
     """
-    connection.execute("BEGIN")
-    for table in Table:
-        for name in (landing(table), settled(table)):
+
+    def write_and_delete() -> None:
+        for name in names:
             connection.execute(f"INSERT INTO {name} (partition) VALUES (NULL)")
             connection.execute(f"DELETE FROM {name}")
-    connection.execute("COMMIT")
+
+    transacted(connection, write_and_delete)
 
 
 def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
@@ -138,4 +199,9 @@ def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("UPDATE identity SET views_sha256 = ?", [views_sha256()])
 
 
+def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    return {name for (name,) in connection.execute(_TABLE_NAMES).fetchall()}
+
+
+_POSITIONS = "positions_"
 _TABLE_NAMES = "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database()"

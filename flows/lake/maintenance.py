@@ -31,7 +31,7 @@ from flows.lake.catalogue import DataFile
 from flows.lake.connection import ALIAS, DATA, has_many_writers, open_lake, quoted
 from flows.lake.diagnosis import explained
 from flows.lake.durability import durable_transaction
-from flows.lake.layout import check_version, landing, settled
+from flows.lake.layout import check_version, landing, owners, settled
 from flows.lake.lock import WriterLock
 from schemas.errors import LakeError
 from schemas.tables import SCHEMAS, Table
@@ -98,10 +98,7 @@ def maintain(path: Path, retention: Retention | None = None) -> Maintained:
 def _maintain(
     connection: duckdb.DuckDBPyConnection, path: Path, retention: Retention
 ) -> Maintained:
-    moved = 0
-    for table in Table:
-        while rows := settle(connection, path, table):
-            moved += rows
+    moved = sum(settle_all(connection, path, owner) for owner in owners(connection))
     merged = 0
     while group := next_to_merge(connection):
         merged += len(group)
@@ -110,18 +107,31 @@ def _maintain(
     return Maintained(moved, merged, forgotten, clean_up(connection, path, retention))
 
 
+def settle_all(connection: duckdb.DuckDBPyConnection, path: Path, owner: int) -> int:
+    """Move everything that an owner wrote; returns how many rows that were."""
+    moved = 0
+    for table in Table:
+        while rows := settle(connection, path, table, owner):
+            moved += rows
+    return moved
+
+
 def settle(
-    connection: duckdb.DuckDBPyConnection, path: Path, table: Table, rows: int = SETTLE_ROWS
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    table: Table,
+    owner: int,
+    rows: int = SETTLE_ROWS,
 ) -> int:
-    """Move the oldest commits of a table, at most ``rows`` rows but at least one commit.
+    """Move the oldest commits of an owner to a table, at most ``rows`` rows but at least one commit.
 
     Returns:
         The rows moved; 0 when there were none.
     """
-    last = catalogue.number(connection, _LAST_ROWID.format(recent=landing(table), rows=rows))
+    recent = landing(table, owner)
+    last = catalogue.number(connection, _LAST_ROWID.format(recent=recent, rows=rows))
     if last is None:
         return 0
-    recent = landing(table)
     highest = catalogue.number(
         connection, f"SELECT max(position) FROM {recent} WHERE rowid <= {last}"
     )
@@ -134,9 +144,9 @@ def settle(
     return int(moved[0]) if moved else 0
 
 
-def gather(connection: duckdb.DuckDBPyConnection, path: Path, table: Table) -> None:
-    """Write all recent rows of a table, in files or in the catalogue, as one file."""
-    recent = landing(table)
+def gather(connection: duckdb.DuckDBPyConnection, path: Path, table: Table, owner: int) -> None:
+    """Write an owner's recent rows of a table, in files or in the catalogue, as one file."""
+    recent = landing(table, owner)
     with durable_transaction(connection, path):
         connection.execute(f"CREATE OR REPLACE TEMP TABLE moved AS SELECT * FROM {recent}")
         deleted = connection.execute(f"DELETE FROM {recent}").fetchone()

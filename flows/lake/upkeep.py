@@ -15,6 +15,7 @@ from flows.lake import catalogue, maintenance
 from flows.lake.commit import INLINED_ROWS
 from flows.lake.layout import landing
 from flows.lake.maintenance import MERGE_FILES, Retention
+from flows.lake.ownership import abandoned
 from schemas.tables import Table
 
 SETTLE_AT_ROWS = 100_000
@@ -44,14 +45,32 @@ class Upkeep:
     """Knows what has been written since the last step, and does the next one."""
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, path: Path, settings: UpkeepSettings
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        path: Path,
+        settings: UpkeepSettings,
+        owner: int,
+        *,
+        keeps_house: bool,
     ) -> None:
+        """Look at what is there.
+
+        Args:
+            connection: to the lake.
+            path: of the lake.
+            settings: when which step is due.
+            owner: whose recent rows to settle and gather.
+            keeps_house: whether to do also what concerns all owners; one of them does.
+        """
         self._connection = connection
         self._path = path
         self._settings = settings
+        self._owner = owner
+        self._keeps_house = keeps_house
         files = catalogue.live_files(connection)
-        self._rows = Counter({t: catalogue.count_rows(connection, landing(t)) for t in Table})
-        self._commits = Counter({t: files[landing(t)] for t in Table})
+        recent = {table: landing(table, owner) for table in Table}
+        self._rows = Counter({t: catalogue.count_rows(connection, recent[t]) for t in Table})
+        self._commits = Counter({t: files[recent[t]] for t in Table})
         for table in Table:  # of what was inlined only the rows are known
             if self._rows[table] and not self._commits[table]:
                 self._commits[table] = -(-self._rows[table] // INLINED_ROWS)
@@ -72,8 +91,8 @@ class Upkeep:
         return (
             self._to_settle() is not None
             or self._to_gather() is not None
-            or self._may_merge
-            or self._since_housekeeping >= self._settings.housekeeping_commits
+            or (self._keeps_house and self._may_merge)
+            or self._is_housekeeping_due()
         )
 
     def is_due_under_load(self) -> bool:
@@ -86,21 +105,24 @@ class Upkeep:
         if table := self._to_settle():
             self._settle(table)
         elif table := self._to_gather():
-            maintenance.gather(self._connection, self._path, table)
+            maintenance.gather(self._connection, self._path, table, self._owner)
             self._commits[table] = 1
-        elif self._may_merge:
+        elif self._keeps_house and self._may_merge:
             self._merge()
-        elif self._since_housekeeping >= self._settings.housekeeping_commits:
+        elif self._is_housekeeping_due():
             self._since_housekeeping = 0
+            for owner in abandoned(self._connection):
+                maintenance.settle_all(self._connection, self._path, owner)
             maintenance.forget(self._connection, self._settings.retention)
             maintenance.clean_up(self._connection, self._path, self._settings.retention)
 
     def _settle(self, table: Table) -> None:
         moved = maintenance.settle(
-            self._connection, self._path, table, self._settings.settle_at_rows
+            self._connection, self._path, table, self._owner, self._settings.settle_at_rows
         )
         self._rows[table] -= moved
-        self._commits[table] = catalogue.live_files(self._connection)[landing(table)]
+        files = catalogue.live_files(self._connection)
+        self._commits[table] = files[landing(table, self._owner)]
         self._may_merge = True
 
     def _merge(self) -> None:
@@ -109,6 +131,10 @@ class Upkeep:
             maintenance.merge(self._connection, self._path, group)
         else:
             self._may_merge = False  # until something is settled again
+
+    def _is_housekeeping_due(self) -> bool:
+        due = self._since_housekeeping >= self._settings.housekeeping_commits
+        return self._keeps_house and due
 
     def _to_settle(self) -> Table | None:
         limit = self._settings.settle_at_rows

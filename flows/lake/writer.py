@@ -9,6 +9,7 @@ high-water on; what was committed is dropped.
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,20 +22,19 @@ from flows.files import make_directory, publish
 from flows.lake.batches import to_batch
 from flows.lake.commit import Committer, no_crash
 from flows.lake.connection import has_many_writers, is_lake, open_lake
-from flows.lake.diagnosis import CATALOG, POINTER, explained
+from flows.lake.diagnosis import CATALOG, POINTER, explained, is_busy
 from flows.lake.layout import Identity, create_or_check
 from flows.lake.lock import WriterLock
 from flows.lake.ownership import Ownership
 from flows.lake.queue import EffectsQueue, QueueSettings
 from flows.lake.upkeep import Upkeep, UpkeepSettings
 from schemas.errors import LakeError
-from schemas.ids import LogId
 from schemas.tables import Effects
 
 THREADS = 1
 """DuckDB's threads in the writing process; its other core belongs to the flow."""
-_MAINTAINER = 0
-"""Of several writers the owner of this partition maintains the lake."""
+_HOUSEKEEPER = 0
+"""Of several writers the owner of this partition does what concerns them all."""
 UPKEEP_PAUSE_SECONDS = 0.5
 """With nothing to commit, upkeep that is due starts after this pause."""
 
@@ -67,8 +67,10 @@ class LakeWriter:
         self._connection = connection
         self._lock = lock
         self._committer = Committer(connection, path, ownership, crash_point)
-        self._upkeep = Upkeep(connection, path, settings.upkeep)
-        self._maintains = lock is not None or _MAINTAINER in ownership.positions
+        keeps_house = lock is not None or _HOUSEKEEPER in ownership.positions
+        self._upkeep = Upkeep(
+            connection, path, settings.upkeep, ownership.owner, keeps_house=keeps_house
+        )
         self._high_water = ownership.positions
         self._queue = EffectsQueue(str(path), settings.queue)
         self._thread = threading.Thread(target=self._run, name=f"lake {path}", daemon=True)
@@ -140,8 +142,7 @@ class LakeWriter:
 
     def _work(self) -> None:
         while True:
-            is_due = self._maintains and self._upkeep.is_due()
-            pause = UPKEEP_PAUSE_SECONDS if is_due else None
+            pause = UPKEEP_PAUSE_SECONDS if self._upkeep.is_due() else None
             taken = self._queue.take(pause)
             if taken is None:
                 return
@@ -152,8 +153,15 @@ class LakeWriter:
             ):  # one by one: freeing hundreds of tables at once would hold the interpreter
                 taken.pop()  # for 0.1 s, and no order would be decided meanwhile
                 time.sleep(0)
-            if self._maintains and (idle or self._upkeep.is_due_under_load()):
-                self._upkeep.step()
+            if idle or self._upkeep.is_due_under_load():
+                self._maintain()
+
+    def _maintain(self) -> None:
+        try:
+            self._upkeep.step()
+        except duckdb.Error as error:
+            if not is_busy(error):  # else another writer was in the way: later
+                raise
 
     def _commit(self, taken: Sequence[Effects]) -> None:
         batch = to_batch(taken, self._high_water)
@@ -167,9 +175,8 @@ class LakeWriter:
 
 def create_or_open_writer(
     path: Path,
-    log_id: LogId,
+    identity: Identity,
     partitions: Collection[int],
-    policy_override_sha256: str = "",
     *,
     catalogue: str | None = None,
     settings: WriterSettings | None = None,
@@ -179,9 +186,8 @@ def create_or_open_writer(
 
     Args:
         path: the lake's directory.
-        log_id: identity of the log whose effects will be put.
+        identity: whose effects will be put.
         partitions: of the log, whose effects will be put; at least one.
-        policy_override_sha256: of the policy that overrides the log's own; empty without.
         catalogue: how to connect to the database of PostgreSQL that is to have the catalogue, so that
             several processes can write; where the lake is there already, what it has counts.
         settings: when to commit and to maintain.
@@ -198,7 +204,7 @@ def create_or_open_writer(
         connection = open_lake(path, threads=chosen.threads)
         try:
             with explained(path):
-                create_or_check(connection, path, Identity(log_id, policy_override_sha256))
+                create_or_check(connection, path, identity)
                 ownership = Ownership(connection, partitions)
                 return LakeWriter(path, connection, ownership, lock, chosen, crash_point)
         except LakeError:
@@ -216,14 +222,18 @@ def _prepare_directory(path: Path, catalogue: str | None) -> None:
         _check_catalogue(path, catalogue)
         return
     if path.is_dir():
-        others = sorted(p.name for p in path.iterdir() if p.name not in {".lock", "data"})
+        others = sorted(
+            p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "data"
+        )
         if others:
             raise LakeError(
                 f"{path} is no lake: it has no {CATALOG} but {others[0]}; choose a new directory"
             )
     make_directory(path)
     if catalogue is not None:
-        publish(path / POINTER, catalogue.encode())
+        draft = path / f".{POINTER}.{uuid.uuid4()}"  # several may be starting
+        publish(draft, catalogue.encode())
+        draft.replace(path / POINTER)
 
 
 def _check_catalogue(path: Path, catalogue: str | None) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from flows.kafka import topics
 from flows.kafka.client import KafkaSettings
+from tests.support import jobs
 from tests.support.broker import MockBroker
 
 BOOTSTRAP = os.environ.get("CROSSDOCK_TEST_BOOTSTRAP", "")
@@ -28,6 +29,13 @@ def _of_its_own(bootstrap: str) -> KafkaSettings:
         dead_letters=f"{name}.dead-letters",
         group=name,
     )
+
+
+@pytest.fixture(autouse=True)
+def no_job_is_left() -> Iterator[None]:
+    """A test that fails ends what it started."""
+    yield
+    jobs.end_all()
 
 
 @pytest.fixture

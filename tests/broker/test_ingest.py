@@ -4,21 +4,24 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from flows.ingest import IngestJob, run
+from flows.ingest import IngestJob, run, source_of
+from flows.ingest import tick as tell
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.route import RouteJob
 from flows.route import run as run_route
-from schemas.codec import encode_event
+from flows.settings import Settings
+from models.routing.clock import Clock
+from schemas.codec import Refusal, decode_line, encode_event, to_slice
 from schemas.envelope import Event
 from tests.support.broker import MockBroker, all_of, write
 from tests.support.builders import at, counted, lane, node, order, tick
@@ -27,11 +30,14 @@ PARTITIONS = 2
 
 
 def ingest(
-    cluster: KafkaSettings, until: Callable[[IngestJob], bool], tick_seconds: float = 60
+    cluster: KafkaSettings,
+    until: Callable[[IngestJob], bool],
+    tick_seconds: float = 60,
+    **share: int,
 ) -> None:
     """Run the flow until something is true of its job."""
-    journal = KafkaJournal(cluster, "test")
-    job = IngestJob(cluster, journal, "test", tick_seconds)
+    settings = Settings(tick_seconds=tick_seconds, ingest="test", **share)  # type: ignore[arg-type]
+    job = IngestJob(cluster, KafkaJournal(cluster), settings)
 
     def watch() -> None:
         deadline = time.monotonic() + 30
@@ -47,6 +53,20 @@ def ingest(
 
 def consumed(messages: int) -> Callable[[IngestJob], bool]:
     return lambda job: sum(job.reader.at.values()) >= messages
+
+
+def is_tick(value: bytes) -> bool:
+    """Whether it says that time has passed, and does not only register a process."""
+    return b"clock.ticked" in value and b"2000-01-01" not in value
+
+
+def clock_of(cluster: KafkaSettings) -> int:
+    """What a fold's clock says at the end of the journal's first partition."""
+    lines = [v for p, v in all_of(cluster, cluster.journal) if p == 0]
+    events = [event for v in lines if not isinstance(event := decode_line(v, 0), Refusal)]
+    clock = Clock()
+    clock.hear(to_slice(events, 0, 0))
+    return clock.time
 
 
 def a_day() -> list[Event]:
@@ -109,7 +129,7 @@ def test_ticks_follow_what_they_vouch_for_and_reach_every_partition(cluster: Kaf
     journal = all_of(cluster, cluster.journal)
     for partition in range(PARTITIONS):
         mine = [v for p, v in journal if p == partition]
-        ticks = [n for n, v in enumerate(mine) if b"clock.ticked" in v]
+        ticks = [n for n, v in enumerate(mine) if is_tick(v)]
         records = [n for n, v in enumerate(mine) if b"clock.ticked" not in v]
         assert len(ticks) >= 2
         assert not records or min(ticks) > max(records), "a tick came before what it vouches for"
@@ -133,7 +153,7 @@ def test_what_transactions_leave_behind_does_not_hold_the_clock(kafka: KafkaSett
     journal = [v for _, v in all_of(kafka, kafka.journal)]
     told = [msgspec.json.decode(v)["subject"] for v in journal if b"clock.ticked" not in v]
     assert told == ["o-0", "o-2"]
-    assert any(b"clock.ticked" in v for v in journal), "the clock waits for what will never come"
+    assert any(map(is_tick, journal)), "the clock waits for what will never come"
 
 
 def test_an_input_that_cannot_be_reached_holds_the_clock_back(
@@ -157,13 +177,41 @@ def test_an_input_that_cannot_be_reached_holds_the_clock_back(
     ticks = [
         datetime.fromisoformat(msgspec.json.decode(v)["data"]["at"]).timestamp()
         for p, v in all_of(mocked, mocked.journal)
-        if p == 0 and b"clock.ticked" in v
+        if p == 0 and is_tick(v)
     ]
     down, up = seen
     assert any(t > up for t in ticks), "time goes on once everything is known again"
     assert [t for t in ticks if down + 0.3 < t < up - 0.1] == [], (
         "it went on while nothing was known"
     )
+
+
+def test_a_process_that_has_not_started_holds_the_clock_back_until_it_is_retired(
+    cluster: KafkaSettings,
+) -> None:
+    """Of two processes one starts; the other's half of the raw topic may hold news."""
+    good = [encode_event(event) for event in a_day()]
+    write(cluster.bootstrap, cluster.raw[0], [(n % 2, v) for n, v in enumerate(good)])
+    began = time.time()
+    ingest(cluster, lambda _job: time.time() > began + 2, 0.1, processes=2, ordinal=0)
+    alone, taken = clock_of(cluster), [v for _, v in all_of(cluster, cluster.journal)]
+    began = time.time()
+    ingest(cluster, lambda _job: time.time() > began + 2, 0.1, processes=2, ordinal=1)
+    both = clock_of(cluster)
+    began = time.time()
+    ingest(cluster, lambda _job: time.time() > began + 2, 0.1)
+    behind = clock_of(cluster)
+    journal_of = KafkaJournal(cluster)
+    tell(journal_of, source_of("test", 1), datetime.now(UTC), retired=True)
+    journal_of.flush()
+    ingest(cluster, lambda _job: time.time() > began + 4, 0.1)
+
+    journal = [v for _, v in all_of(cluster, cluster.journal)]
+    assert len([v for v in taken if b"clock.ticked" not in v]) == len(good[::2])
+    assert sorted(v for v in journal if b"clock.ticked" not in v) == sorted(good)
+    assert datetime.fromtimestamp(alone / 1e6, UTC).year == 2000, "nothing is known of the other"
+    assert alone < both < behind + 1
+    assert clock_of(cluster) / 1e6 > began, "the one that is left goes on alone"
 
 
 def test_what_was_ingested_is_routed(cluster: KafkaSettings, tmp_path: Path) -> None:

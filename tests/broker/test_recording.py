@@ -35,7 +35,7 @@ def archive(cluster: KafkaSettings, out: Path) -> int:
 def test_a_log_sent_and_recorded_again_leaves_the_same_lake(
     cluster: KafkaSettings, recording: ParquetLog, tmp_path: Path
 ) -> None:
-    sent = send(recording, KafkaJournal(cluster, "test"), None)
+    sent = send(recording, KafkaJournal(cluster), None)
 
     taken = archive(cluster, tmp_path / "archive")
 

@@ -11,13 +11,14 @@ import pytest
 
 from flows.lake.commit import CRASH_POINTS
 from flows.lake.digest import digest
+from flows.lake.layout import Identity
 from flows.lake.query import connect_reader
 from flows.lake.writer import create_or_open_writer
 from schemas.errors import LakeError
 from schemas.ids import LogId
 from tests.support.effects import LINES, effects
 
-LOG = LogId("log-1")
+LOG = Identity(LogId("log-1"))
 COMMITS = 4
 SIZE = 20
 """Positions in a commit: more than are inlined, so that files are written."""

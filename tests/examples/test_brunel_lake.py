@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from examples.brunel.report import assignment_of, read_lake
+from flows.lake.layout import Identity
 from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from schemas.tables import SCHEMAS, Effects, Table
@@ -50,7 +51,7 @@ def test_the_assignment_is_read_from_a_lake(tmp_path: Path) -> None:
         qty=100,
         ship_date=MONDAY,
     )
-    with create_or_open_writer(tmp_path / "lake", LogId("test"), [0]) as writer:
+    with create_or_open_writer(tmp_path / "lake", Identity(LogId("test")), [0]) as writer:
         writer.put(Effects(0, 1, {Table.LANES: lane, Table.ALLOCATIONS: placed}))
 
     found = assignment_of(*read_lake(tmp_path / "lake"))

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.lake.layout import Identity
 from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from tests.support.command_line import refused, run
@@ -18,7 +19,9 @@ weights:
 
 
 def lake_at(path: Path, first: int, last: int, partition: int = 0) -> Path:
-    with create_or_open_writer(path, LogId("log-1"), [partition], "ab" * 32) as writer:
+    with create_or_open_writer(
+        path, Identity(LogId("log-1"), policy_override_sha256="ab" * 32), [partition]
+    ) as writer:
         writer.put(effects(first, last, partition=partition))
     return path
 
@@ -33,7 +36,7 @@ def digests(*lakes: Path) -> dict[str, dict[str, object]]:
 
 def test_equal_facts_have_equal_digests_however_they_are_spread(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    with create_or_open_writer(whole, LogId("log-1"), [0, 1]) as writer:
+    with create_or_open_writer(whole, Identity(LogId("log-1")), [0, 1]) as writer:
         writer.put(effects(0, 9, partition=0))
         writer.put(effects(0, 4, partition=1))
     parts = lake_at(tmp_path / "a", 0, 9), lake_at(tmp_path / "b", 0, 4, partition=1)
@@ -64,7 +67,7 @@ def test_maintenance_changes_no_fact(tmp_path: Path) -> None:
 
 
 def test_a_lake_that_is_being_written_is_not_maintained(tmp_path: Path) -> None:
-    with create_or_open_writer(tmp_path / "lake", LogId("log-1"), [0]):
+    with create_or_open_writer(tmp_path / "lake", Identity(LogId("log-1")), [0]):
         line = refused(run("lake", "maintain", "--lake", tmp_path / "lake"))
 
     assert "is being written" in line
@@ -78,7 +81,7 @@ def test_the_status_tells_whose_rows_how_far_and_how_large(tmp_path: Path) -> No
     assert found["log_id"] == "log-1"
     assert found["policy_override_sha256"] == "ab" * 32
     assert found["positions"] == [{"partition": 0, "position": 29, "owner_epoch": 1}]
-    assert {t["table"]: t["rows"] for t in found["tables"]}["decisions_recent"] == 30
+    assert {t["table"]: t["rows"] for t in found["tables"]}["decisions_recent_0"] == 30
     assert found["file_bytes"] == sum(t["bytes"] for t in found["tables"]) > 0
     assert "log-1" in run("lake", "status", "--lake", lake).stdout
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.lake.layout import Identity
 from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from tests.support.effects import effects
@@ -22,7 +23,7 @@ DELETE FROM stock;
 
 def test_the_prompt_answers_and_survives_mistakes(tmp_path: Path) -> None:
     lake = tmp_path / "lake"
-    with create_or_open_writer(lake, LogId("log-1"), [0]) as writer:
+    with create_or_open_writer(lake, Identity(LogId("log-1")), [0]) as writer:
         writer.put(effects(0, 29))
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "flows.cli", "sql", "--lake", str(lake)]
@@ -36,7 +37,7 @@ def test_the_prompt_answers_and_survives_mistakes(tmp_path: Path) -> None:
 
     assert process.returncode == 0
     assert "routing_summary" in out
-    assert "decisions_recent" not in out
+    assert "decisions_recent_0" not in out
     assert "30" in out
     assert ".bogus is unknown" in complaints
     assert 'syntax error at or near "SELEC"' in complaints

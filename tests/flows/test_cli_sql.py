@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from flows.lake.layout import Identity
 from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from tests.support.command_line import refused, run
@@ -18,7 +19,7 @@ from tests.support.effects import effects
 def lake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty orders."""
     path = tmp_path_factory.mktemp("sql") / "lake"
-    with create_or_open_writer(path, LogId("log-1"), [0]) as writer:
+    with create_or_open_writer(path, Identity(LogId("log-1")), [0]) as writer:
         writer.put(effects(0, 29))
     return path
 
@@ -154,7 +155,7 @@ def test_a_pivot_is_a_question(lake: Path) -> None:
 
 def test_questions_are_answered_while_a_job_writes(tmp_path: Path) -> None:
     count = ("sql", "SELECT count(*) AS n FROM orders", "--lake", tmp_path / "lake", "--json")
-    with create_or_open_writer(tmp_path / "lake", LogId("log-1"), [0]) as writer:
+    with create_or_open_writer(tmp_path / "lake", Identity(LogId("log-1")), [0]) as writer:
         writer.put(effects(0, 9))
         writer.flush()
         first = json.loads(run(*count).stdout)

@@ -12,6 +12,7 @@ import pytest
 
 from flows.explain import explain_order
 from flows.explain_texts import Language, texts_in
+from flows.lake.layout import Identity
 from flows.lake.query import connect_reader
 from flows.lake.writer import create_or_open_writer
 from schemas import codes
@@ -83,7 +84,7 @@ def lake_of(path: Path, *decisions: dict[str, Any], **more: list[dict[str, Any]]
         **more,
     }
     last = max(int(r["position"]) for table in rows.values() for r in table)
-    with create_or_open_writer(path / "lake", LogId("log-1"), [0]) as writer:
+    with create_or_open_writer(path / "lake", Identity(LogId("log-1")), [0]) as writer:
         writer.put(
             Effects(0, last, {Table(t): to_table(Table(t), r) for t, r in rows.items() if r})
         )

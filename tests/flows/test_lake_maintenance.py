@@ -14,6 +14,7 @@ import pytest
 from flows.lake.catalogue import live_files
 from flows.lake.connection import open_lake
 from flows.lake.digest import digest
+from flows.lake.layout import Identity
 from flows.lake.maintenance import Retention, maintain, merge, next_to_merge
 from flows.lake.query import connect_reader
 from flows.lake.queue import QueueSettings
@@ -23,7 +24,7 @@ from schemas.errors import LakeError
 from schemas.ids import LogId
 from tests.support.effects import LINES, effects, order_id
 
-LOG = LogId("log-1")
+LOG = Identity(LogId("log-1"))
 AT_ONCE = Retention(timedelta(0), timedelta(0), timedelta(0))
 EAGER = WriterSettings(
     QueueSettings(commit_seconds=0.05, idle_seconds=0.02),
@@ -70,7 +71,7 @@ def test_maintenance_settles_every_row_and_changes_no_fact(lake: Path) -> None:
     done = maintain(lake)
 
     assert done.rows_settled == 103 * (2 + LINES) + 21 + 5  # stock, exceptions, measurements
-    assert one(lake, "SELECT count(*) FROM decisions_recent") == 0
+    assert one(lake, "SELECT count(*) FROM decisions_recent_0") == 0
     assert one(lake, "SELECT count(*) FROM decisions_settled") == 103
     assert digest([lake]) == before
 
@@ -134,7 +135,7 @@ def test_nothing_is_left_on_disk_but_what_tables_need(lake: Path) -> None:
     files = live_files(connection)
     connection.close()
 
-    assert files["decisions_recent"] == 0
+    assert files["decisions_recent_0"] == 0
     assert len(list(lake.glob("data/**/*.parquet"))) == files.total()
 
 
@@ -165,7 +166,7 @@ def test_snapshots_are_kept_for_a_while(lake: Path) -> None:
 
 def test_a_file_left_by_a_crash_is_removed_after_a_day_only(lake: Path) -> None:
     write(lake, 0, 19, 20)
-    left = lake / "data" / "main" / "decisions_recent" / "commit-of-a-crash.parquet"
+    left = lake / "data" / "main" / "decisions_recent_0" / "commit-of-a-crash.parquet"
     left.write_bytes(next(left.parent.glob("*.parquet")).read_bytes())
 
     maintain(lake)
@@ -198,7 +199,7 @@ def test_a_job_settles_its_lake_by_itself(lake: Path, tmp_path: Path) -> None:
         for first in range(0, 200, 20):
             writer.put(effects(first, first + 19))
             writer.flush()
-        wait_until(lambda: one(lake, "SELECT count(*) FROM decisions_recent") < 60)
+        wait_until(lambda: one(lake, "SELECT count(*) FROM decisions_recent_0") < 60)
 
     assert one(lake, "SELECT count(*) FROM decisions_settled") > 100
     assert digest([lake]) == digest([tmp_path / "left alone"])

@@ -12,6 +12,7 @@ import duckdb
 import pytest
 
 import flows.lake
+from flows.lake.layout import Identity
 from flows.lake.query import connect_reader
 from flows.lake.views import VIEWS
 from flows.lake.writer import create_or_open_writer
@@ -31,7 +32,7 @@ from tests.support.effects import (
     to_table,
 )
 
-LOG = LogId("log-1")
+LOG = Identity(LogId("log-1"))
 
 
 def lake_of(path: Path, last: int, **rows: list[dict[str, Any]]) -> Path:
@@ -53,7 +54,7 @@ def rows(lake: Path, statement: str) -> list[tuple[Any, ...]]:
     "statement",
     [
         "INSERT INTO identity SELECT * FROM identity",
-        "DELETE FROM stock_recent",
+        "DELETE FROM stock_recent_0",
         "CREATE TABLE t (a INT)",
     ],
 )

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from flows.lake.connection import open_lake
 from flows.lake.digest import digest
+from flows.lake.layout import Identity
 from flows.lake.lock import break_lock
 from flows.lake.query import connect_reader
 from flows.lake.queue import QueueSettings
@@ -21,7 +23,7 @@ from schemas.ids import LogId
 from schemas.tables import Effects, Table
 from tests.support.effects import LINES, decision, effects, to_table
 
-LOG = LogId("log-1")
+LOG = Identity(LogId("log-1"))
 
 
 @pytest.fixture
@@ -161,14 +163,21 @@ def test_another_log_is_refused_with_the_remedy(lake: Path) -> None:
     written(lake, effects(0, 1))
 
     with pytest.raises(LakeError, match=r"log log-1, not of log-2; use a new lake directory or --"):
-        create_or_open_writer(lake, LogId("log-2"), range(6))
+        create_or_open_writer(lake, Identity(LogId("log-2")), range(6))
+
+
+def test_a_log_that_got_another_partition_is_refused(lake: Path) -> None:
+    written(lake, effects(0, 1))
+
+    with pytest.raises(LakeError, match=r"had 1 partitions; now it has 2.*sold twice"):
+        create_or_open_writer(lake, replace(LOG, log_partitions=2), range(6))
 
 
 def test_another_policy_override_is_refused(lake: Path) -> None:
     written(lake, effects(0, 1))
 
     with pytest.raises(LakeError, match="policy override none, not abc"):
-        create_or_open_writer(lake, LOG, range(6), "abc")
+        create_or_open_writer(lake, replace(LOG, policy_override_sha256="abc"), range(6))
 
 
 def test_a_lake_of_another_version_is_refused_by_writer_and_reader(lake: Path) -> None:
@@ -187,9 +196,10 @@ def test_a_second_writer_is_told_which_process_has_the_lake(lake: Path) -> None:
     with create_or_open_writer(lake, LOG, range(6)):
         script = (
             "import sys; from pathlib import Path\n"
+            "from flows.lake.layout import Identity\n"
             "from flows.lake.writer import create_or_open_writer\n"
             "from schemas.errors import LakeError\n"
-            "try: create_or_open_writer(Path(sys.argv[1]), 'log-1', range(6))\n"
+            "try: create_or_open_writer(Path(sys.argv[1]), Identity('log-1'), range(6))\n"
             "except LakeError as error: print(error)\n"
         )
         said = subprocess.run(
@@ -203,7 +213,7 @@ def test_a_second_writer_is_told_which_process_has_the_lake(lake: Path) -> None:
 def test_a_refused_writer_leaves_the_lake_to_the_next_one(lake: Path) -> None:
     written(lake, effects(0, 1))
     with pytest.raises(LakeError):
-        create_or_open_writer(lake, LogId("log-2"), range(6))
+        create_or_open_writer(lake, Identity(LogId("log-2")), range(6))
 
     written(lake, effects(0, 3))
 
@@ -354,7 +364,7 @@ def test_a_moved_lake_can_be_read_and_written(lake: Path, tmp_path: Path) -> Non
 
     assert rows(elsewhere, "SELECT count(*) FROM allocations") == [(120,)]
     assert not lake.exists()
-    assert list(elsewhere.glob("data/main/decisions_recent/*.parquet"))
+    assert list(elsewhere.glob("data/main/decisions_recent_0/*.parquet"))
 
 
 def test_views_are_replaced_when_the_product_has_other_ones(lake: Path) -> None:

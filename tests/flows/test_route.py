@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.checkpoint_store import Directory
 from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
@@ -134,19 +135,19 @@ def test_a_checkpoint_of_another_log_is_passed_over(log: ParquetLog, tmp_path: P
     for piece in log.read(0):
         advance(state, piece, lambda sha256: load_model(None, sha256))
     mine = Origin(log.id, "", runtime_fingerprint())
-    Checkpoints(tmp_path, mine, 1.0).save(Checkpoint(state), state.position)
+    Checkpoints(Directory(tmp_path), mine, 1.0).save(Checkpoint(state), state.position)
 
-    other = Checkpoints(tmp_path, Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0)
+    other = Checkpoints(Directory(tmp_path), Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0)
 
     assert (
-        Checkpoints(tmp_path, mine, 1.0).load(0, state.position, None).state.position
+        Checkpoints(Directory(tmp_path), mine, 1.0).load(0, state.position, None).state.position
         == state.position
     )
     assert other.load(0, state.position, None).state.position == -1
 
 
 def test_no_checkpoint_ahead_of_the_lake_is_taken(log: ParquetLog, tmp_path: Path) -> None:
-    store = Checkpoints(tmp_path, Origin(log.id, "", "here"), 1.0)
+    store = Checkpoints(Directory(tmp_path), Origin(log.id, "", "here"), 1.0)
     state = RouteState(0)
     positions = []
     piece = next(log.read(0))

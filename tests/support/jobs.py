@@ -13,7 +13,6 @@ import msgspec
 
 from flows.guard import Guard
 from flows.kafka.client import KafkaSettings
-from flows.lake.connection import is_lake
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog
@@ -23,10 +22,12 @@ from flows.recording import record
 from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
+from schemas.errors import LakeError
 from tests.support.broker import all_of
 from tests.support.runs import recorded_world, route
 
 Job = subprocess.Popen[bytes]
+_started: list[Job] = []
 
 
 def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
@@ -47,12 +48,30 @@ def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
 
 def command(*words: str | Path) -> Job:
     """The command line as a user types it."""
-    return subprocess.Popen(
+    job = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *map(str, words)],
         env=os.environ | {"COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    _started.append(job)
+    return job
+
+
+def end_all() -> None:
+    """End what a test that failed has left behind."""
+    while _started:
+        job = _started.pop()
+        if job.poll() is None:
+            job.terminate()
+            job.send_signal(signal.SIGCONT)
+            try:
+                job.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                job.kill()
+        for stream in (job.stdout, job.stderr):
+            if stream is not None:
+                stream.close()
 
 
 def started(*words: str | Path) -> Job:
@@ -97,16 +116,24 @@ def wait(until: Callable[[], bool], seconds: float = 60) -> None:
 
 def positions(lake: Path) -> dict[int, int]:
     """How far the lake goes, by partition."""
-    if not is_lake(lake):
-        return {}
-    with connect_reader(lake) as reader:
-        return dict(reader.execute("SELECT partition, position FROM positions").fetchall())
+    try:
+        with connect_reader(lake) as reader:
+            return dict(reader.execute("SELECT partition, position FROM positions").fetchall())
+    except LakeError as error:
+        if "is no lake" in str(error):
+            return {}
+        raise
 
 
-def has_all(lake: Path, log: KafkaLog) -> bool:
-    """Whether the lake has everything that the journal holds now."""
-    found = positions(lake)
-    return all(found.get(p, -1) == log.end(p) - 1 for p in range(log.partitions))
+def wait_for_lake(lake: Path, log: KafkaLog) -> None:
+    """Until the lake has everything that the journal holds now."""
+    ends = [log.end(p) for p in range(log.partitions)]
+
+    def has_all() -> bool:
+        found = positions(lake)
+        return all(found.get(p, -1) >= end - 1 for p, end in enumerate(ends))
+
+    wait(has_all)
 
 
 def world_lines(folder: Path, seed: int, records: int) -> list[bytes]:
@@ -120,6 +147,11 @@ def of_records(cluster: KafkaSettings) -> list[bytes]:
     """The records of the journal but for ticks, without the time they were learnt."""
     lines = (value for _, value in all_of(cluster, cluster.journal))
     return [_plain(line) for line in lines if b"clock.ticked" not in line]
+
+
+def has_taken(cluster: KafkaSettings, good: Sequence[bytes]) -> bool:
+    """Whether every record is in the journal by now."""
+    return set(map(_plain, good)) <= set(of_records(cluster))
 
 
 def check_ingest(cluster: KafkaSettings, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
@@ -136,7 +168,7 @@ def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
     log, lake = KafkaLog(cluster, cluster.journal), folder / "lake"
     record(log, folder / "archive", guard=Guard(), to_end=True)
     final = started("--config", config, "--only", "route")
-    wait(lambda: has_all(lake, log))
+    wait_for_lake(lake, log)
     ended(final)
     archive = ParquetLog(folder / "archive")
     route(archive, folder / "replayed")

@@ -39,7 +39,7 @@ class PostgresServer:
 
     def query(self, database: str, statement: str) -> str:
         """What ``psql`` prints."""
-        psql = [self._programs / "psql", "-XAt", "-c", statement]
+        psql = [str(self._programs / "psql"), "-XAt", "-c", statement]
         return subprocess.run(
             [*psql, f"{self.address} dbname={database}"], check=True, capture_output=True, text=True
         ).stdout

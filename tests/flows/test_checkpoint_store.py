@@ -1,0 +1,85 @@
+"""Checkpoints in an object store: a job goes on from there, on another machine as well."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+from moto.server import ThreadedMotoServer
+
+from flows.checkpoint_store import Objects
+from flows.lake.digest import digest
+from flows.logs.parquet import ParquetLog
+from flows.logs.source import LogSource
+from flows.route import RouteJob, run
+from flows.settings import Settings
+from schemas.errors import CheckpointError, InputError
+from tests.support.runs import recorded_world, route
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A bucket on a server of this process that speaks S3."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    client = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+    client.create_bucket(Bucket="crossdock")
+    client.close()
+    yield f"s3://crossdock/state?endpoint_override={host}:{port}&scheme=http&region=us-east-1"
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> ParquetLog:
+    return recorded_world(tmp_path_factory.mktemp("recorded") / "log", seed=11, records=600)
+
+
+def part_of(log: ParquetLog, lake: Path, settings: Settings, slices: int) -> RouteJob:
+    """Route the first slices; checkpoints come as often as they can."""
+    job = RouteJob.open(log, lake, settings=settings)
+    taken = []
+
+    def count(_records: int) -> None:
+        taken.append(1)
+        if len(taken) >= slices:
+            job.guard.stop()
+
+    job.progress = count
+    run(LogSource(log, job.starts, 8, guard=job.guard), job)
+    return job
+
+
+def test_a_job_goes_on_from_the_store(log: ParquetLog, bucket: str, tmp_path: Path) -> None:
+    settings = Settings(checkpoints=bucket, checkpoint_seconds=0.01)
+    route(log, tmp_path / "whole")
+
+    stopped = part_of(log, tmp_path / "lake", settings, 40)
+    again = RouteJob.open(log, tmp_path / "lake", settings=settings)
+    starts = dict(again.starts)
+    run(LogSource(log, again.starts, guard=again.guard), again)
+
+    assert starts == {p: state.position + 1 for p, state in stopped.states.items()}
+    assert max(starts.values()) > 0
+    assert not (tmp_path / "lake" / "state").exists()
+    assert digest([tmp_path / "lake"]) == digest([tmp_path / "whole"])
+
+
+def test_what_is_kept_is_pruned(log: ParquetLog, bucket: str, tmp_path: Path) -> None:
+    part_of(log, tmp_path / "lake", Settings(checkpoints=bucket, checkpoint_seconds=0.001), 60)
+
+    names = Objects.at(bucket).names("partition=0000")
+
+    assert 1 <= len(names) <= 4
+
+
+def test_what_is_no_store_is_refused(log: ParquetLog, bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="checkpoints = 'nowhere"):
+        Objects.at("nowhere://bucket/prefix")
+    with pytest.raises(InputError, match="leave credentials out"):
+        Objects.at("s3://key:secret@bucket/prefix")
+    absent = bucket.replace("crossdock", "absent")
+    with pytest.raises(CheckpointError, match="s3://absent/state"):
+        part_of(log, tmp_path / "lake", Settings(checkpoints=absent), 1)
