@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -45,12 +46,12 @@ def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
     return file
 
 
-def command(*words: str | Path) -> Job:
-    """The command line as a user types it."""
+def command(*words: str | Path, stdout: int | None = None) -> Job:
+    """The command line as a user types it; its log is the test's own output, lest a pipe fill up."""
     return subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *map(str, words)],
         env=os.environ | {"COLUMNS": "200"},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
     )
 
@@ -66,7 +67,7 @@ def started(*words: str | Path) -> Job:
 
 def said(*words: str | Path) -> tuple[int, str, str]:
     """Exit code and both outputs of a command that ends by itself."""
-    process = command(*words)
+    process = command(*words, stdout=subprocess.PIPE)
     out, complaint = process.communicate(timeout=120)
     return process.returncode, out.decode(), complaint.decode()
 
@@ -78,6 +79,16 @@ def ended(process: Job) -> None:
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == 0, complaint.decode()
     assert time.monotonic() - asked < 10
+
+
+def given_up(process: Job) -> str:
+    """Ask it to end while the brokers are away; it must do so soon. What it said at last."""
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, complaint = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 2, complaint.decode()
+    return complaint.decode().splitlines()[-1]
 
 
 def killed(process: Job) -> None:
@@ -122,6 +133,11 @@ def of_records(cluster: KafkaSettings) -> list[bytes]:
     return [_plain(line) for line in lines if b"clock.ticked" not in line]
 
 
+def has_ingested(cluster: KafkaSettings, good: Sequence[bytes]) -> bool:
+    """Whether the journal has all of these."""
+    return set(map(_plain, good)) <= set(of_records(cluster))
+
+
 def check_ingest(cluster: KafkaSettings, good: Sequence[bytes], bad: Sequence[bytes]) -> None:
     """Each message is in exactly one of journal and dead letters, but for repeats."""
     assert set(of_records(cluster)) == set(map(_plain, good)), "every message is in the journal"
@@ -143,6 +159,19 @@ def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
     assert digest([lake]) == digest([folder / "replayed"])
     published = {_identity(value): value for _, value in all_of(cluster, cluster.tracking)}
     assert sorted(published.values()) == sorted(_told(archive, log))
+
+
+def check_clock(cluster: KafkaSettings, written_at: Mapping[bytes, float]) -> None:
+    """No tick came before a record that was on the raw topic at the time of the tick."""
+    written = {_plain(line): at for line, at in written_at.items()}
+    ticked: dict[int, float] = {}
+    for partition, line in all_of(cluster, cluster.journal):
+        if b"clock.ticked" in line:
+            at = datetime.fromisoformat(msgspec.json.decode(line)["data"]["at"]).timestamp()
+            ticked[partition] = max(at, ticked.get(partition, 0.0))
+        elif (at := written.pop(_plain(line), None)) is not None:  # a repeat may come later
+            assert ticked.get(partition, 0.0) <= at, line
+    assert len(ticked) > 0, "the clock never ticked"
 
 
 def check_no_repeats(cluster: KafkaSettings) -> None:
