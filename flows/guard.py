@@ -19,6 +19,8 @@ from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
 
 Item = TypeVar("Item")
+PATIENCE_SECONDS = 5.0
+"""How long a flow that was asked to end waits for brokers that are away; supervisors give it 10 or 30."""
 
 
 class Guard:
@@ -27,23 +29,30 @@ class Guard:
     Attributes:
         keeps_failures: whether somebody asks for the failure after the run.
         failure: the first one.
-        entered_at: when a step was entered last, by the monotonic clock; None before the first.
+        entered_at: when a step was entered last or said that it waits, by the monotonic clock; None
+            before the first.
     """
 
     def __init__(self) -> None:
         self.keeps_failures = False
         self.failure: BaseException | None = None
         self.entered_at: float | None = None
-        self._asked_to_stop = False
+        self._asked_at: float | None = None
 
     def stop(self) -> None:
         """Ask the flow to end; what was read so far is finished."""
-        self._asked_to_stop = True
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+
+    def may_wait(self) -> bool:
+        """Whether a step may go on waiting for others; that it asks shows that it does not hang."""
+        self.entered_at = time.monotonic()
+        return self._asked_at is None or self.entered_at < self._asked_at + PATIENCE_SECONDS
 
     @property
     def is_over(self) -> bool:
         """Whether the source should give nothing more."""
-        return self._asked_to_stop or self.failure is not None
+        return self._asked_at is not None or self.failure is not None
 
     def __enter__(self) -> Self:
         self.entered_at = time.monotonic()

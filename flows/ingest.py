@@ -29,20 +29,13 @@ from typing import Any, NamedTuple
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
-from confluent_kafka import Consumer, IsolationLevel, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.journals import Journal
-from flows.kafka.client import (
-    SECONDS,
-    KafkaSettings,
-    admin,
-    asked,
-    bounds,
-    consumer,
-    may_pass,
-)
+from flows.kafka.client import SECONDS, KafkaSettings, admin, asked, bounds, consumer
+from flows.kafka.positions import GroupPositions
 from flows.kafka.reading import Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
@@ -53,13 +46,14 @@ from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event
-from schemas.errors import BrokerError
 
 POLL_MESSAGES = 4_096
 COMMIT_SECONDS = 0.2
 """Positions are committed so often: what a crash may repeat."""
 FLUSH_SECONDS = 1.0
 """Under steady load the journal is waited for so often, so that positions are committed at all."""
+SETTLE_SECONDS = 2.0
+"""At the end the brokers have so long to take positions; without them the last records come again."""
 _NO_TICKS = "clock.ticked is written by ingest alone: it would move the clock for everyone"
 _LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -183,8 +177,10 @@ class IngestJob:
         self.journal = journal
         self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
+        journal.heed(self.guard)
         client = consumer(kafka, ingest_group(kafka))
         self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen))
+        self.positions = GroupPositions(kafka, ingest_group(kafka))
         self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
         for ordinal in range(chosen.processes):
             tick(journal, source_of(chosen.ingest, ordinal), _LONG_AGO)
@@ -224,26 +220,23 @@ class IngestJob:
             self.commit()
 
     def commit(self) -> None:
-        """Wait for the journal, then let the group know how far the raw topics are done."""
+        """Wait for the journal, then let the group know how far the raw topics are done.
+
+        Raises:
+            BrokerError: the journal refuses something, or is away and the flow is to end; or the
+                group is refused.
+        """
         self.journal.flush()
         self._committed_at = time.monotonic()
-        if self._reached:
-            try:
-                self.reader.commit(self._reached, wait=True)
-            except KafkaException as error:
-                if not may_pass(error):
-                    raise BrokerError(
-                        f"Kafka at {self.kafka.bootstrap}: committing positions: "
-                        f"{error.args[0].str()}"
-                    ) from error
-                return  # the brokers are away: it is tried again, and at worst repeated
-            self._reached = {}
+        self.positions.commit(self._reached)
 
     def close(self) -> None:
         """Finish what was read, and leave."""
         try:
             if self.guard.failure is None:
                 self.commit()
+                seconds = SETTLE_SECONDS if self.guard.may_wait() else 0
+                self.positions.settle(self._reached, seconds)
                 self.journal.close()
         finally:
             self.reader.close()

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import msgspec
 
+from flows.guard import Guard
 from flows.kafka.client import KafkaSettings
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
@@ -20,6 +21,9 @@ class Journal(Protocol):
     @property
     def partitions(self) -> int:
         """Number of its partitions."""
+
+    def heed(self, guard: Guard) -> None:
+        """Tell this guard of waits, and wait no longer than it allows."""
 
     def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
         """Add a record; ``key`` is its network, ``raw`` how it came."""
@@ -44,6 +48,10 @@ class KafkaJournal:
         self._topic, self._letters = settings.journal, settings.dead_letters
         self._producer = ReliableProducer(settings)
         self.partitions = describe(settings, settings.journal).partitions
+
+    def heed(self, guard: Guard) -> None:
+        """See ``Journal``."""
+        self._producer.guard = guard
 
     def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
         """See ``Journal``."""
@@ -87,6 +95,9 @@ class RecordedJournal:
         self._clock = clock
         self._letters: dict[str, list[Refusal]] = {}
         self.partitions = writer.log.partitions
+
+    def heed(self, guard: Guard) -> None:
+        """See ``Journal``; a disk is never away."""
 
     def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
         """See ``Journal``."""

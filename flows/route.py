@@ -157,7 +157,7 @@ class RouteJob:
                 _check_end(log, partition, writer.high_water(partition))
             found = [store.load(p, writer.high_water(p), override) for p in mine]
             topic = (
-                TrackingTopic(tracking, log.id, [f.tracking_ends for f in found])
+                TrackingTopic(tracking, log.id, [f.tracking_ends for f in found], guard)
                 if tracking is not None
                 else None
             )

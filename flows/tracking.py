@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from confluent_kafka import Message
 
+from flows.guard import Guard
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.reading import read_range
@@ -35,7 +36,11 @@ class TrackingTopic:
     """Write side of the topic for some partitions of one journal."""
 
     def __init__(
-        self, settings: KafkaSettings, log_id: LogId, floors: Iterable[Mapping[int, int]]
+        self,
+        settings: KafkaSettings,
+        log_id: LogId,
+        floors: Iterable[Mapping[int, int]],
+        guard: Guard | None = None,
     ) -> None:
         """Connect, and read back what is on the topic.
 
@@ -43,6 +48,7 @@ class TrackingTopic:
             settings: of the cluster.
             log_id: of the journal.
             floors: per journal partition of this process the ends that its checkpoint kept.
+            guard: of the flow, which stands still while the brokers are away.
 
         Raises:
             BrokerError: no cluster or no topic there.
@@ -51,7 +57,8 @@ class TrackingTopic:
         self._log_id = log_id
         self._topic = settings.tracking
         self._partitions = describe(settings, self._topic).partitions
-        self._producer = ReliableProducer(settings)
+        self._guard = guard or Guard()
+        self._producer = ReliableProducer(settings, self._guard)
         self._client = consumer(settings, settings.group)
         self._seen = self._tail(tuple(floors))
         self._given: dict[int, int] = {}
@@ -76,19 +83,27 @@ class TrackingTopic:
         return self._given.get(partition, -1)
 
     def flush(self) -> None:
-        """Wait until everything put so far is on the topic."""
+        """Wait until everything put so far is on the topic.
+
+        Raises:
+            BrokerError: something never will be, or the flow is to end and the brokers are away.
+        """
         self._producer.flush()
 
     def ends(self) -> dict[int, int]:
-        """Where the topic's partitions end now."""
-        return {p: self._bounds(p)[1] for p in range(self._partitions)}
+        """Where the topic's partitions end now.
+
+        Raises:
+            BrokerError: the flow is to end and the brokers are away.
+        """
+        return {p: self._bounds(p, self._guard)[1] for p in range(self._partitions)}
 
     def close(self) -> None:
         """Leave."""
         self._client.close()
 
-    def _bounds(self, partition: int) -> tuple[int, int]:
-        return bounds(self._settings, self._client, self._topic, partition)
+    def _bounds(self, partition: int, guard: Guard | None = None) -> tuple[int, int]:
+        return bounds(self._settings, self._client, self._topic, partition, guard)
 
     def _tail(self, floors: Sequence[Mapping[int, int]]) -> dict[tuple[int, int], Cause]:
         """Last cause by (output partition, journal partition)."""

@@ -5,6 +5,7 @@ are never printed, only names: any of them may be a secret.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from flows.guard import Guard
 from schemas.codec import MAX_LINE_BYTES
 from schemas.errors import BrokerError
 
@@ -24,6 +26,8 @@ SECONDS = 10.0
 """How long one answer of the cluster may take."""
 START_SECONDS = 30.0
 """How long a job asks before it gives up starting."""
+RUNNING_SECONDS = 2.0
+"""How long one answer may take while a flow stands still for it; then it is asked again."""
 
 Client = TypeVar("Client")
 Answer = TypeVar("Answer")
@@ -38,6 +42,9 @@ RETRIABLE = {
 """What the client, or asking again, mends."""
 
 _log = structlog.get_logger(__name__)
+QUIET_SECONDS = 10.0
+"""The same complaint of the clients of a process is logged so often at most."""
+_quiet_until: dict[str, float] = {}
 QUIET = logging.getLogger("crossdock.librdkafka")
 """Takes the clients' own log lines; what matters in them comes through ``error_cb`` as well."""
 QUIET.addHandler(logging.NullHandler())
@@ -115,15 +122,35 @@ def admin(settings: KafkaSettings) -> AdminClient:
     return _made(AdminClient, settings, {}, {})
 
 
-def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) -> Answer:
-    """The cluster's answer to a question that a job begins with; asked again while it may yet answer.
+def asked(
+    settings: KafkaSettings,
+    what: str,
+    question: Callable[[], Answer],
+    guard: Guard | None = None,
+) -> Answer:
+    """The cluster's answer; asked again while it may yet come.
+
+    Args:
+        settings: of the cluster.
+        what: the question is about.
+        question: raises ``KafkaException`` where there is no answer.
+        guard: of a flow that stands still meanwhile, for as long as the guard lets it; without, the
+            question is one that a job begins with.
 
     Raises:
-        BrokerError: it refuses, or has not answered after ``START_SECONDS``.
+        BrokerError: it refuses, has not answered after ``START_SECONDS``, or the flow is to end.
     """
+
+    def is_asked_again(error: Exception) -> bool:
+        return may_pass(error) and (guard is None or guard.may_wait())
+
     try:
         for attempt in stamina.retry_context(
-            on=may_pass, attempts=None, timeout=START_SECONDS, wait_initial=0.1, wait_max=2.0
+            on=is_asked_again,
+            attempts=None,
+            timeout=START_SECONDS if guard is None else None,
+            wait_initial=0.1,
+            wait_max=2.0 if guard is None else 0.5,
         ):
             with attempt:
                 return question()
@@ -135,17 +162,23 @@ def asked(settings: KafkaSettings, what: str, question: Callable[[], Answer]) ->
 
 
 def bounds(
-    settings: KafkaSettings, client: Consumer, topic: str, partition: int
+    settings: KafkaSettings,
+    client: Consumer,
+    topic: str,
+    partition: int,
+    guard: Guard | None = None,
 ) -> tuple[int, int]:
-    """First position of a partition that is still there, and the one after the last."""
+    """First position of a partition that is still there, and the one after the last; see ``asked``."""
+    place = TopicPartition(topic, partition)
 
     def question() -> tuple[int, int]:
-        found = client.get_watermark_offsets(TopicPartition(topic, partition), timeout=SECONDS)
+        seconds = SECONDS if guard is None else RUNNING_SECONDS
+        found = client.get_watermark_offsets(place, timeout=seconds)
         if found is None:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return found[0], found[1]
 
-    return asked(settings, f"{topic}/{partition}", question)
+    return asked(settings, f"{topic}/{partition}", question, guard)
 
 
 def may_pass(error: Exception) -> bool:
@@ -180,5 +213,11 @@ def _without_values(settings: KafkaSettings, text: str) -> str:
 
 
 def _heard(error: KafkaError) -> None:
-    """What a client says of its connections; it goes on trying by itself."""
-    _log.warning("kafka", code=error.name(), fatal=error.fatal(), detail=error.str())
+    """What a client says of its connections; it goes on trying by itself.
+
+    Said again only after a while: with the brokers away, our clients complain 80 times a second.
+    """
+    now, code = time.monotonic(), error.name()
+    if error.fatal() or now >= _quiet_until.get(code, now):
+        _quiet_until[code] = now + QUIET_SECONDS
+        _log.warning("kafka", code=code, fatal=error.fatal(), detail=error.str())

@@ -2,12 +2,14 @@
 
 Retries, order and repeats within one life of the process are librdkafka's (it is idempotent and never
 gives up). Room is bounded: while the client's queue is full, ``put`` waits, and the flow stops reading.
+Brokers may be away for as long as they like, unless the flow was asked to end.
 """
 
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
 
+from flows.guard import Guard
 from flows.kafka.client import KafkaSettings, producer
 from schemas.errors import BrokerError
 
@@ -15,9 +17,14 @@ _WAIT_SECONDS = 0.05
 
 
 class ReliableProducer:
-    """Writes messages to the partitions that it is told."""
+    """Writes messages to the partitions that it is told.
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    Attributes:
+        guard: of the flow; it is told of waits, and ends them.
+    """
+
+    def __init__(self, settings: KafkaSettings, guard: Guard | None = None) -> None:
+        self.guard = guard or Guard()
         self._bootstrap = settings.bootstrap
         self._failure: str | None = None
         self._client = producer(settings, self._failed)
@@ -33,7 +40,7 @@ class ReliableProducer:
         """Take a message; waits while too many are on their way.
 
         Raises:
-            BrokerError: this one or an earlier one can never be written.
+            BrokerError: this one or an earlier one can never be written, or the flow is to end.
         """
         while True:
             if self._failure is not None:
@@ -41,6 +48,7 @@ class ReliableProducer:
             try:
                 self._client.produce(topic, value, key, partition, headers=headers)
             except BufferError:
+                self._wait()
                 self._client.poll(_WAIT_SECONDS)
             except KafkaException as error:
                 self._failure = f"topic {topic}: {error.args[0].str()}"
@@ -69,11 +77,19 @@ class ReliableProducer:
         """Wait until everything taken so far is on the topics, however long the brokers are away.
 
         Raises:
-            BrokerError: something never will be.
+            BrokerError: something never will be, or the flow is to end and they are still away.
         """
         while self._client.flush(_WAIT_SECONDS):
             self._raise_failure()
+            self._wait()
         self._raise_failure()
+
+    def _wait(self) -> None:
+        if not self.guard.may_wait():
+            raise BrokerError(
+                f"Kafka at {self._bootstrap} is away: {len(self._client)} messages are not written; "
+                "nothing is lost, the next start makes them again"
+            )
 
     def _failed(self, error: KafkaError, message: Any) -> None:
         self._failure = self._failure or f"topic {message.topic()}: {error.str()}"

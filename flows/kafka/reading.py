@@ -64,14 +64,6 @@ class TopicReader:
                 self._hear(error, place)
         return messages
 
-    def commit(self, done: Mapping[Place, int], *, wait: bool) -> None:
-        """Show positions to the consumer group; raises ``KafkaException``."""
-        offsets = [TopicPartition(*place, at) for place, at in done.items()]
-        if offsets and wait:
-            self._client.commit(offsets=offsets, asynchronous=False)
-        elif offsets:
-            self._client.commit(offsets=offsets, asynchronous=True)
-
     def close(self) -> None:
         """Leave."""
         self._client.close()

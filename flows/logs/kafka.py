@@ -24,7 +24,8 @@ from confluent_kafka import Message
 
 from flows.guard import Guard
 from flows.kafka.client import KafkaSettings, bounds, consumer
-from flows.kafka.reading import TopicReader
+from flows.kafka.positions import GroupPositions
+from flows.kafka.reading import Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.log import SLICE_RECORDS, ReadSlice, home_of
 from schemas.codec import Refusal, decode_line, key_of, to_slice_at
@@ -102,6 +103,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         starts = {(log.name, partition): start for partition, start in source.starts.items()}
         client = consumer(log.settings, log.settings.group)
         self.reader = TopicReader(log.settings, client, starts)
+        self.positions = GroupPositions(log.settings, log.settings.group)
 
     def next_batch(self) -> list[tuple[str, ReadSlice]]:
         if self.source.guard.is_over or self._is_at_end():
@@ -115,7 +117,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         read_at = time.monotonic()
         if self.source.done is not None and read_at - self.shown_at > _SHOW_SECONDS:
             self.shown_at = read_at
-            self._show(self.source.done)
+            self.positions.commit(self._done(self.source.done))
         by_partition: dict[int, list[Message]] = defaultdict(list)
         for message in messages:
             by_partition[message.partition() or 0].append(message)
@@ -131,7 +133,8 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
 
     def close(self) -> None:
         if self.source.done is not None:
-            self._show(self.source.done)
+            seconds = _SHOW_SECONDS if self.source.guard.may_wait() else 0
+            self.positions.settle(self._done(self.source.done), seconds)
         self.reader.close()
 
     def _read(self, partition: int, messages: list[Message], read_at: float) -> ReadSlice | None:
@@ -146,10 +149,9 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         ends = self.source.ends
         return ends is not None and all(at >= ends[p] for (_, p), at in self.reader.at.items())
 
-    def _show(self, done: Callable[[int], int]) -> None:
-        """Let lag tools see how far the lake is."""
-        shown = {place: done(place[1]) + 1 for place in self.reader.at if done(place[1]) >= 0}
-        self.reader.commit(shown, wait=False)
+    def _done(self, done: Callable[[int], int]) -> dict[Place, int]:
+        """How far the lake is, for lag tools."""
+        return {place: done(place[1]) + 1 for place in self.reader.at if done(place[1]) >= 0}
 
 
 def read_messages(

@@ -4,13 +4,16 @@
 """
 
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from flows.kafka import topics
 from flows.kafka.client import KafkaSettings
+from tests.broker.server.process import KafkaServer, fetch
 from tests.support import jobs
 from tests.support.broker import MockBroker
 
@@ -59,6 +62,28 @@ def kafka() -> KafkaSettings:
     if not BOOTSTRAP:
         pytest.skip("no Apache Kafka: CROSSDOCK_TEST_BOOTSTRAP is not set (make kafka-test)")
     settings = _of_its_own(BOOTSTRAP)
+    topics.create(settings, PARTITIONS, replicas=1)
+    return settings
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[KafkaServer]:
+    """An Apache Kafka of the test's own, to kill, to pause and to start again."""
+    if not BOOTSTRAP:
+        pytest.skip("no Apache Kafka: CROSSDOCK_TEST_BOOTSTRAP is not set (make kafka-test)")
+    if missing := [tool for tool in ("java", "mvn") if shutil.which(tool) is None]:
+        pytest.skip(f"no Apache Kafka of its own: {', '.join(missing)} is not on the PATH")
+    fetch()
+    folder = tmp_path / "kafka"
+    folder.mkdir()
+    with KafkaServer(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def served(server: KafkaServer) -> KafkaSettings:
+    """Topics on it."""
+    settings = _of_its_own(server.address)
     topics.create(settings, PARTITIONS, replicas=1)
     return settings
 

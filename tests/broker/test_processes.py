@@ -25,7 +25,7 @@ from tests.support.jobs import (
     command,
     configured,
     ended,
-    has_taken,
+    has_ingested,
     killed,
     positions,
     said,
@@ -73,7 +73,7 @@ def test_one_dies_and_the_other_does_not_notice(
         killed(unsteady)
         wait(partial(_is_beyond, lake, positions(lake).get(0, -1)))
         unsteady = one_of(config, 2, 1, monkeypatch)
-    wait(lambda: has_taken(cluster, good))
+    wait(lambda: has_ingested(cluster, good))
     wait(lambda: min(positions(lake).get(p, -1) for p in range(2)) > 0)
     ended(steady)
     ended(unsteady)
@@ -95,7 +95,7 @@ def test_a_paused_owner_that_wakes_up_commits_nothing(
     zombie.send_signal(signal.SIGSTOP)
     heir = one_of(config, 1, 0, monkeypatch)
     log = KafkaLog(cluster, cluster.journal)
-    wait(lambda: has_taken(cluster, good[:800]))
+    wait(lambda: has_ingested(cluster, good[:800]))
     wait_for_lake(lake, log)
 
     zombie.send_signal(signal.SIGCONT)
@@ -104,7 +104,7 @@ def test_a_paused_owner_that_wakes_up_commits_nothing(
     assert zombie.returncode == 2
     assert b"fenced: another process has taken over" in complaint
     assert b"Traceback" not in complaint
-    wait(lambda: has_taken(cluster, good))
+    wait(lambda: has_ingested(cluster, good))
     ended(heir)
 
     check_ingest(cluster, good, [])
@@ -120,7 +120,7 @@ def test_their_number_changes(
     for n, processes in enumerate((1, 2, 1)):
         feed(cluster, good[n * 300 : (n + 1) * 300])
         jobs = [one_of(config, processes, ordinal, monkeypatch) for ordinal in range(processes)]
-        wait(partial(has_taken, cluster, good[: (n + 1) * 300]))
+        wait(partial(has_ingested, cluster, good[: (n + 1) * 300]))
         wait(lambda: min(positions(lake).get(p, -1) for p in range(log.partitions)) > 0)
         for job in jobs:
             ended(job)
@@ -143,7 +143,7 @@ def test_a_supervisor_starts_again_what_dies(
     killed_at = max(positions(lake).values())
     os.kill(one, signal.SIGKILL)
     feed(cluster, good[400:])
-    wait(lambda: has_taken(cluster, good))
+    wait(lambda: has_ingested(cluster, good))
     wait(lambda: min(positions(lake).values()) > killed_at / 2)
     children = _children(supervisor.pid)
     ended(supervisor)

@@ -6,14 +6,16 @@ retention or restarts is proved on it.
 """
 
 import ctypes
+import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import confluent_kafka
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, Message, Producer
 
-from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.client import QUIET, KafkaSettings, bounds, consumer
 from flows.kafka.reading import read_range
 from flows.kafka.topics import describe
 
@@ -107,6 +109,45 @@ def write(bootstrap: str, topic: str, messages: Sequence[tuple[int, bytes | None
         client.produce(topic, value, partition=partition)
         client.poll(0)
     assert client.flush(30) == 0
+
+
+class Feed:
+    """Writes messages to a raw topic bit by bit, however long the broker is away.
+
+    Attributes:
+        written_at: by message, wall-clock time when the broker had said that it holds it.
+    """
+
+    def __init__(self, settings: KafkaSettings, messages: Sequence[bytes], seconds: float) -> None:
+        self.written_at: dict[bytes, float] = {}
+        self._client = Producer(
+            {
+                "bootstrap.servers": settings.bootstrap,
+                "enable.idempotence": True,
+                "message.timeout.ms": 0,
+                "logger": QUIET,
+            }
+        )
+        self._topic, self._messages, self._seconds = settings.raw[0], messages, seconds
+        self._thread = threading.Thread(target=self._write)
+
+    def _write(self) -> None:
+        pause = self._seconds / max(1, len(self._messages))
+        for message in self._messages:
+            self._client.produce(self._topic, message, partition=0, on_delivery=self._note)
+            self._client.poll(pause)
+        assert self._client.flush(60) == 0
+
+    def _note(self, error: KafkaError | None, message: Message) -> None:
+        assert error is None, error
+        self.written_at.setdefault(message.value() or b"", time.time())
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
 
 
 def all_of(settings: KafkaSettings, topic: str) -> list[tuple[int, bytes]]:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -46,12 +47,12 @@ def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
     return file
 
 
-def command(*words: str | Path) -> Job:
-    """The command line as a user types it."""
+def command(*words: str | Path, stdout: int | None = None) -> Job:
+    """The command line as a user types it; its log is the test's own output, lest a pipe fill up."""
     job = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *map(str, words)],
         env=os.environ | {"COLUMNS": "200"},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
     )
     _started.append(job)
@@ -85,7 +86,7 @@ def started(*words: str | Path) -> Job:
 
 def said(*words: str | Path) -> tuple[int, str, str]:
     """Exit code and both outputs of a command that ends by itself."""
-    process = command(*words)
+    process = command(*words, stdout=subprocess.PIPE)
     out, complaint = process.communicate(timeout=120)
     return process.returncode, out.decode(), complaint.decode()
 
@@ -97,6 +98,16 @@ def ended(process: Job) -> None:
     _, complaint = process.communicate(timeout=30)
     assert process.returncode == 0, complaint.decode()
     assert time.monotonic() - asked < 10
+
+
+def given_up(process: Job) -> str:
+    """Ask it to end while the brokers are away; it must do so soon. What it said at last."""
+    asked = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    _, complaint = process.communicate(timeout=30)
+    assert time.monotonic() - asked < 10
+    assert process.returncode == 2, complaint.decode()
+    return complaint.decode().splitlines()[-1]
 
 
 def killed(process: Job) -> None:
@@ -149,8 +160,8 @@ def of_records(cluster: KafkaSettings) -> list[bytes]:
     return [_plain(line) for line in lines if b"clock.ticked" not in line]
 
 
-def has_taken(cluster: KafkaSettings, good: Sequence[bytes]) -> bool:
-    """Whether every record is in the journal by now."""
+def has_ingested(cluster: KafkaSettings, good: Sequence[bytes]) -> bool:
+    """Whether the journal has all of these."""
     return set(map(_plain, good)) <= set(of_records(cluster))
 
 
@@ -175,6 +186,19 @@ def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
     assert digest([lake]) == digest([folder / "replayed"])
     published = {_identity(value): value for _, value in all_of(cluster, cluster.tracking)}
     assert sorted(published.values()) == sorted(_told(archive, log))
+
+
+def check_clock(cluster: KafkaSettings, written_at: Mapping[bytes, float]) -> None:
+    """No tick came before a record that was on the raw topic at the time of the tick."""
+    written = {_plain(line): at for line, at in written_at.items()}
+    ticked: dict[int, float] = {}
+    for partition, line in all_of(cluster, cluster.journal):
+        if b"clock.ticked" in line:
+            at = datetime.fromisoformat(msgspec.json.decode(line)["data"]["at"]).timestamp()
+            ticked[partition] = max(at, ticked.get(partition, 0.0))
+        elif (came_at := written.pop(_plain(line), -1.0)) >= 0:  # a repeat may come later
+            assert ticked.get(partition, 0.0) <= came_at, line
+    assert len(ticked) > 0, "the clock never ticked"
 
 
 def check_no_repeats(cluster: KafkaSettings) -> None:
