@@ -32,6 +32,7 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
+from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.journals import Journal
 from flows.kafka.client import SECONDS, KafkaSettings, admin, asked, bounds, consumer
@@ -45,6 +46,7 @@ from flows.settings import Settings
 from schemas.codec import Refusal, encode_event
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked, Tick
+from schemas.crossref import Foreign, foreign_of
 from schemas.envelope import Event
 
 POLL_MESSAGES = 4_096
@@ -66,21 +68,24 @@ class Checked:
     Attributes:
         records: home in the journal, content of each record, and how it came; in order.
         letters: what is no record, and the topic and partition it came from.
+        unresolved: what is to wait, how to look it up, where it came from.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
     records: list[tuple[Home, Event, bytes]] = field(default_factory=list)
     letters: list[tuple[str, Refusal]] = field(default_factory=list)
+    unresolved: list[tuple[bytes, Foreign, str, int]] = field(default_factory=list)
     reached: Mapping[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
 
 
 class RawBatch(NamedTuple):
-    """Messages of one poll, and how far each place has been read with them."""
+    """Messages of one poll, how far each place has been read with them, and what waits no longer."""
 
     messages: list[Message]
     reached: dict[Place, int]
+    settled: list[Settled]
 
 
 def build(job: "IngestJob") -> Dataflow:
@@ -159,6 +164,7 @@ class IngestJob:
         journal: Journal,
         settings: Settings | None = None,
         guard: Guard | None = None,
+        references: CrossReferences | None = None,
     ) -> None:
         """Connect, and take up where the group left off.
 
@@ -167,6 +173,7 @@ class IngestJob:
             journal: where to write.
             settings: which of how many processes this is, what it signs as, how often it ticks.
             guard: of the flow.
+            references: where foreign ids are looked up; without, they stand for nothing.
 
         Raises:
             BrokerError: no cluster or no topic there.
@@ -177,6 +184,7 @@ class IngestJob:
         self.journal = journal
         self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
+        self.references = references
         journal.heed(self.guard)
         client = consumer(kafka, ingest_group(kafka))
         self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen))
@@ -190,20 +198,46 @@ class IngestJob:
 
     def check(self, batch: RawBatch) -> Checked:
         """Make a record or a dead letter of every message."""
-        checked, partitions = Checked(reached=batch.reached), self.journal.partitions
+        checked = Checked(reached=batch.reached)
         for message in batch.messages:
             offset, value = message.offset() or 0, message.value() or b""
-            decoded = decode_message(value, offset)
-            if isinstance(decoded, ClockTicked):
-                decoded = Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
-            if isinstance(decoded, Refusal):
-                checked.letters.append((f"{message.topic()}/{message.partition()}", decoded))
-            else:
-                home = home_of(decoded.tenant, decoded.network, partitions)
-                checked.records.append((home, decoded, value))
+            refusal = self._take(checked, value, offset)
+            if refusal is not None:
+                self._refuse(checked, f"{message.topic()}/{message.partition()}", refusal)
+        for settled in batch.settled:
+            source, offset = settled.waiting.source, settled.waiting.offset
+            refusals = [self._take(checked, value, offset) for value in settled.records]
+            if not refusals:
+                detail = f"{settled.waiting.foreign.xref} stood for nothing, to the end of its wait"
+                raw = settled.waiting.raw
+                refusals = [Refusal(offset, DeadLetterReason.UNRESOLVED, detail, raw)]
+            checked.letters += [(source, refusal) for refusal in refusals if refusal is not None]
         self.metrics.ingested(len(checked.records), len(checked.letters))
         checked.tick = self.clock.tick(batch.reached)
         return checked
+
+    def _take(self, checked: Checked, value: bytes, offset: int) -> Refusal | None:
+        """A record, or why it is none."""
+        decoded = decode_message(value, offset)
+        if isinstance(decoded, Refusal):
+            return decoded
+        if isinstance(decoded, ClockTicked):
+            return Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
+        home = home_of(decoded.tenant, decoded.network, self.journal.partitions)
+        checked.records.append((home, decoded, value))
+        return None
+
+    def _refuse(self, checked: Checked, source: str, refusal: Refusal) -> None:
+        """A dead letter, unless it names its subject by a foreign id."""
+        foreign = foreign_of(refusal.raw) if self.references is not None else None
+        if foreign is None or self.references is None:
+            checked.letters.append((source, refusal))
+            return
+        records = self.references.resolve(refusal.raw, foreign)
+        if not records:
+            checked.unresolved.append((refusal.raw, foreign, source, refusal.line_no))
+        found = [self._take(checked, value, refusal.line_no) for value in records]
+        checked.letters += [(source, one) for one in found if one is not None]
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
@@ -212,12 +246,19 @@ class IngestJob:
             put(home.partition, home.key, event, raw)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
+        if self.references is not None:
+            for raw, foreign, source, offset in checked.unresolved:
+                self.references.keep(raw, foreign, source, offset)
         if checked.tick is not None:
             tick(self.journal, self.source, checked.tick)
         self._reached = {**self._reached, **checked.reached}
         waited = time.monotonic() - self._committed_at
-        if waited >= COMMIT_SECONDS and (self.journal.is_settled() or waited >= FLUSH_SECONDS):
+        if waited >= COMMIT_SECONDS and (self._is_durable() or waited >= FLUSH_SECONDS):
             self.commit()
+
+    def _is_durable(self) -> bool:
+        waits = self.references is not None and not self.references.is_settled()
+        return not waits and self.journal.is_settled()
 
     def commit(self) -> None:
         """Wait for the journal, then let the group know how far the raw topics are done.
@@ -227,6 +268,8 @@ class IngestJob:
                 group is refused.
         """
         self.journal.flush()
+        if self.references is not None:
+            self.references.flush()
         self._committed_at = time.monotonic()
         self.positions.commit(self._reached)
 
@@ -238,6 +281,8 @@ class IngestJob:
                 seconds = SETTLE_SECONDS if self.guard.may_wait() else 0
                 self.positions.settle(self._reached, seconds)
                 self.journal.close()
+                if self.references is not None:
+                    self.references.close()
         finally:
             self.reader.close()
 
@@ -304,8 +349,10 @@ class _RawReader(StatelessSourcePartition[RawBatch]):
             raise StopIteration
         with self.job.guard:
             messages = self.job.reader.poll(POLL_MESSAGES)
-            if messages or self.job.clock.is_due:
-                return [RawBatch(messages, dict(self.job.reader.at))]
+            references = self.job.references
+            settled = references.look() if references is not None and references.is_due else []
+            if messages or settled or self.job.clock.is_due:
+                return [RawBatch(messages, dict(self.job.reader.at), settled)]
         return []
 
     def next_awake(self) -> datetime:

@@ -13,10 +13,11 @@ from confluent_kafka import Message
 
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
-from flows.kafka.reading import read_range
+from flows.kafka.reading import headers_of, read_range
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message, timestamp
 from schemas.codec import Refusal
+from schemas.crossref import foreign_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,9 @@ class Letter:
 
     @property
     def would_pass(self) -> bool:
-        """Whether it is a record by today's rules."""
-        return not isinstance(decode_message(self.raw, 0), Refusal)
+        """Whether it is a record by today's rules, or would be looked up again."""
+        is_record = not isinstance(decode_message(self.raw, 0), Refusal)
+        return is_record or foreign_of(self.raw) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +86,7 @@ def read_letters(settings: KafkaSettings, wanted: Wanted) -> Iterator[Letter]:
 
 
 def _letter(message: Message) -> Letter:
-    said = dict(message.headers() or [])
-    told = {k: v.decode() for k, v in said.items() if isinstance(v, bytes)}
+    told = headers_of(message)
     return Letter(
         message.partition() or 0,
         message.offset() or 0,

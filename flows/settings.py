@@ -36,6 +36,9 @@ class Settings(BaseSettings):
         description="PostgreSQL database for the catalogue of a new lake, so that several processes "
         "can write it, as host=… dbname=… user=…; the password by PGPASSWORD or a passfile.",
     )
+    xref_wait_seconds: float = Field(
+        default=86_400.0, gt=0, description="How long a message may wait to be looked up."
+    )
     processes: int = Field(default=1, ge=1, description="That share the work; see ordinal.")
     ordinal: int = Field(
         default=0,

@@ -11,6 +11,7 @@ import typer
 from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
+from flows.crossref import CrossReferences
 from flows.embedded import EmbeddedBroker, Feed, embedded_job
 from flows.guard import Guard, ending_in_order
 from flows.ingest import IngestJob, source_of, tick
@@ -139,7 +140,8 @@ def _serve_metrics(job: LiveJob, settings: Settings) -> None:
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     kafka, job = kafka_of(settings), LiveJob(guard)
     if only is not Part.ROUTE:
-        job.ingest = IngestJob(kafka, KafkaJournal(kafka), settings, guard)
+        references = CrossReferences(kafka, settings, guard)
+        job.ingest = IngestJob(kafka, KafkaJournal(kafka), settings, guard, references)
     if only is not Part.INGEST:
         lake = _check_lake(settings, settings.processes)
         log = KafkaLog(kafka, kafka.journal)

@@ -6,12 +6,14 @@ from inspect import getmembers, isclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from flows.commands.output import error_console
 from flows.files import publish
 from schemas import codes
 from schemas.codec import json_schemas
+from schemas.crossref import CrossReference
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -19,7 +21,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schemas(
     out: Annotated[Path, typer.Option(help="Directory to write to; made if it is not there.")],
 ) -> None:
-    """Write a JSON Schema for every kind of record, and all codes as codes.json.
+    """Write a JSON Schema for every kind of record and the cross-reference, and all codes as codes.json.
 
     Example: crossdock schemas --out out/schemas
     """
@@ -35,6 +37,8 @@ def schema_files() -> dict[str, bytes]:
         f"{tag}.json": _pretty({"$schema": _DIALECT, **schema})
         for tag, schema in json_schemas().items()
     }
+    reference = msgspec.json.schema(CrossReference)
+    files["cross-reference.json"] = _pretty({"$schema": _DIALECT, **reference})
     return {**files, "codes.json": _pretty(enumerations())}
 
 

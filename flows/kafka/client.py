@@ -76,6 +76,8 @@ class KafkaSettings(BaseModel):
     journal: str = Field(default="crossdock.journal", description="The log of the route flow.")
     tracking: str = Field(default="crossdock.tracking", description="Decisions, for everyone.")
     dead_letters: str = Field(default="crossdock.dead-letters", description="What was no record.")
+    xref: str = Field(default="crossdock.xref", description="What foreign ids stand for.")
+    waiting: str = Field(default="crossdock.waiting", description="What cannot be looked up yet.")
     group: str = Field(default="crossdock", description="Where positions are shown to lag tools.")
     client: dict[str, Option] = Field(
         default={}, description="Any option of librdkafka but those we stand on.", repr=False

@@ -34,7 +34,7 @@ class ReliableProducer:
         topic: str,
         partition: int,
         key: bytes,
-        value: bytes,
+        value: bytes | None,
         headers: dict[str, str | bytes | None] | None = None,
     ) -> None:
         """Take a message; waits while too many are on their way.

@@ -92,6 +92,12 @@ def read_range(
             yield from reader.poll(_RANGE_MESSAGES, _RANGE_SECONDS)
 
 
+def headers_of(message: Message) -> dict[str, str]:
+    """Headers that are text, by name."""
+    said = dict(message.headers() or [])
+    return {name: value.decode() for name, value in said.items() if isinstance(value, bytes)}
+
+
 def _gap(place: Place, start: int, first: int, end: int) -> LogError:
     topic, partition = place
     if start > end:

@@ -26,13 +26,13 @@ class Plan:
 
     Attributes:
         keyed_by: what its key is, for people.
-        retention_days: how long it keeps records.
+        retention_days: how long it keeps records; None for a table, compacted.
         ordered: whether its partitions are logs that folds read.
     """
 
     name: str
     keyed_by: str
-    retention_days: int
+    retention_days: int | None
     ordered: bool
 
 
@@ -43,6 +43,8 @@ def plans(settings: KafkaSettings) -> list[Plan]:
         Plan(settings.journal, "tenant/network", 30, ordered=True),
         Plan(settings.tracking, "order", 30, ordered=True),
         Plan(settings.dead_letters, "topic/partition it came from", 30, ordered=False),
+        Plan(settings.xref, "foreign id", None, ordered=False),
+        Plan(settings.waiting, "source and id", None, ordered=False),
     ]
 
 
@@ -107,8 +109,7 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
             num_partitions=partitions,
             replication_factor=replicas,
             config={
-                "cleanup.policy": "delete",
-                "retention.ms": str(plan.retention_days * DAY_MS),
+                **_kept(plan),
                 "max.message.bytes": str(MESSAGE_BYTES),
                 "message.timestamp.type": "CreateTime",
             },
@@ -121,6 +122,12 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
                 f"Kafka at {settings.bootstrap}: topic {plan.name}: {error.args[0].str()}"
             ) from error
     return [plan.name for plan in missing]
+
+
+def _kept(plan: Plan) -> dict[str, str]:
+    if plan.retention_days is None:
+        return {"cleanup.policy": "compact"}
+    return {"cleanup.policy": "delete", "retention.ms": str(plan.retention_days * DAY_MS)}
 
 
 def check(settings: KafkaSettings) -> dict[str, list[str]]:
@@ -153,7 +160,10 @@ def _faults(plan: Plan, options: Mapping[str, str]) -> list[str]:
     if plan.ordered and "compact" in options["cleanup.policy"]:
         faults.append("it is compacted, which drops records; set cleanup.policy=delete")
     kept_ms = int(options["retention.ms"])
-    if 0 <= kept_ms < plan.retention_days * DAY_MS:
+    if plan.retention_days is None:
+        if options["cleanup.policy"] != "compact":
+            faults.append("it forgets keys with time; set cleanup.policy=compact")
+    elif 0 <= kept_ms < plan.retention_days * DAY_MS:
         faults.append(
             f"it keeps records for {kept_ms / DAY_MS:.2f} days; a rebuild needs "
             f"{plan.retention_days}: set retention.ms={plan.retention_days * DAY_MS}"

@@ -30,6 +30,8 @@ def _of_its_own(bootstrap: str) -> KafkaSettings:
         journal=f"{name}.journal",
         tracking=f"{name}.tracking",
         dead_letters=f"{name}.dead-letters",
+        xref=f"{name}.xref",
+        waiting=f"{name}.waiting",
         group=name,
     )
 

@@ -17,7 +17,7 @@ from confluent_kafka import KafkaError, Message, Producer
 
 from flows.kafka.client import QUIET, KafkaSettings, bounds, consumer
 from flows.kafka.reading import read_range
-from flows.kafka.topics import describe
+from flows.kafka.topics import describe, plans
 
 _PRODUCER = 0
 _BROKER = 1
@@ -67,8 +67,8 @@ class MockBroker:
 
     def topics(self, settings: KafkaSettings, partitions: int) -> None:
         """Make every topic of a deployment."""
-        for name in (*settings.raw, settings.journal, settings.tracking, settings.dead_letters):
-            self.topic(name, partitions)
+        for plan in plans(settings):
+            self.topic(plan.name, partitions)
 
     def down(self) -> None:
         """Close every connection and take no new ones."""
@@ -108,6 +108,14 @@ def write(bootstrap: str, topic: str, messages: Sequence[tuple[int, bytes | None
     for partition, value in messages:
         client.produce(topic, value, partition=partition)
         client.poll(0)
+    assert client.flush(30) == 0
+
+
+def write_keyed(bootstrap: str, topic: str, messages: Sequence[tuple[bytes, bytes | None]]) -> None:
+    """Messages (key, value) on the first partition of a topic."""
+    client = Producer({"bootstrap.servers": bootstrap})
+    for key, value in messages:
+        client.produce(topic, value, key, partition=0)
     assert client.flush(30) == 0
 
 

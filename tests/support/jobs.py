@@ -41,7 +41,7 @@ def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
         *lines,
     ]
     kafka = ["[kafka]", f'bootstrap = "{cluster.bootstrap}"', f"raw = {json.dumps(cluster.raw)}"]
-    names = ("journal", "tracking", "dead_letters", "group")
+    names = ("journal", "tracking", "dead_letters", "xref", "waiting", "group")
     kafka += [f'{name} = "{getattr(cluster, name)}"' for name in names]
     file.write_text("\n".join([*first, *kafka]) + "\n")
     return file

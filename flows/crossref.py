@@ -1,0 +1,209 @@
+"""Messages that name their subject by a foreign id: looked up, or kept until they can be.
+
+Two compacted topics are tables: the cross-reference (foreign id → what it stands for; others write it),
+and the messages that wait (of each, the key is its ``source`` and ``id``). What cannot be resolved goes to
+the second. The process that has the partition reads it from there, resolves it when the cross-reference
+says more, and removes it once the records are on the journal. At the end of its wait it becomes a dead
+letter. Since both are topics, a restart forgets nothing; a crash in between repeats, and the folds drop
+repeats.
+"""
+
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from confluent_kafka import Message
+
+from flows.guard import Guard
+from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.producer import ReliableProducer
+from flows.kafka.reading import TopicReader, headers_of
+from flows.kafka.topics import describe
+from flows.settings import Settings
+from schemas.crossref import CrossReference, Foreign, cross_reference, foreign_of, resolved
+
+LOOK_SECONDS = 0.05
+"""The two topics are looked at so often."""
+_MESSAGES = 4_096
+_START_SECONDS = 0.1
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A message that waits.
+
+    Attributes:
+        key: on its topic.
+        raw: the message as it came.
+        foreign: how to look it up.
+        until: end of its wait, Unix seconds.
+        source: raw topic and partition that it came from.
+        offset: there.
+    """
+
+    key: bytes
+    raw: bytes
+    foreign: Foreign
+    until: float
+    source: str
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What has become of a message that waited: its records, or none at the end of its wait."""
+
+    waiting: Waiting
+    records: list[bytes]
+
+
+class CrossReferences:
+    """Both tables, as one process sees them."""
+
+    def __init__(self, kafka: KafkaSettings, settings: Settings, guard: Guard) -> None:
+        """Read the cross-reference, and what waits in this process's partitions.
+
+        Raises:
+            BrokerError: no cluster or no topic there.
+        """
+        self._kafka = kafka
+        self._wait_seconds = settings.xref_wait_seconds
+        self._producer = ReliableProducer(kafka, guard)
+        self._partitions = describe(kafka, kafka.waiting).partitions
+        self._known: dict[str, CrossReference] = {}
+        self._waiting: dict[bytes, Waiting] = {}
+        self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
+        self._settled: list[bytes] = []
+        references = range(describe(kafka, kafka.xref).partitions)
+        self._references = self._reader(kafka.xref, references)
+        self._messages = self._reader(kafka.waiting, settings.mine(self._partitions))
+        for message in self._there(self._references):
+            self._learn(message)
+        self._came = [self._await(message) for message in self._there(self._messages)]
+        self._look_at = 0.0
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to ``look``."""
+        return time.monotonic() >= self._look_at
+
+    def resolve(self, raw: bytes, foreign: Foreign) -> list[bytes]:
+        """The records that a message stands for; none where that is not known."""
+        known = self._known.get(foreign.xref)
+        return resolved(raw, foreign, known) if known is not None else []
+
+    def keep(self, raw: bytes, foreign: Foreign, source: str, offset: int) -> None:
+        """Let a message wait.
+
+        Raises:
+            BrokerError: it can never be written.
+        """
+        headers: dict[str, str | bytes | None] = {
+            "until": str(time.time() + self._wait_seconds),
+            "source": source,
+            "offset": str(offset),
+        }
+        self._put(msgspec.json.encode([foreign.source, foreign.id]), raw, headers)
+
+    def look(self) -> list[Settled]:
+        """What can be settled by now. It is out of the table, and on the topic until ``flush``."""
+        self._look_at = time.monotonic() + LOOK_SECONDS
+        news = [self._learn(message) for message in self._references.poll(_MESSAGES, 0)]
+        self._came += [self._await(message) for message in self._messages.poll(_MESSAGES, 0)]
+        concerned = dict.fromkeys(key for name in news for key in self._by_id.get(name, ()))
+        concerned |= dict.fromkeys(self._came)
+        self._came = []
+        waiting = [self._waiting[key] for key in concerned if key in self._waiting]
+        found = [Settled(w, self.resolve(w.raw, w.foreign)) for w in waiting]
+        settled = [one for one in found if one.records]
+        for one in settled:
+            self._drop(one.waiting)
+        now = time.time()
+        over = [Settled(w, []) for w in self._waiting.values() if w.until <= now]
+        for one in over:
+            self._drop(one.waiting)
+        return settled + over
+
+    def is_settled(self) -> bool:
+        """Whether everything that is to wait is durable, without waiting for it.
+
+        Raises:
+            BrokerError: something never will be.
+        """
+        return self._producer.is_settled()
+
+    def flush(self) -> None:
+        """Wait until that is so, and remove what was settled, whose records are on the journal by now.
+
+        Raises:
+            BrokerError: something can never be written.
+        """
+        self._producer.flush()
+        for key in self._settled:
+            self._put(key, None)
+        self._settled = []
+
+    def close(self) -> None:
+        """Leave."""
+        self._producer.flush()
+        self._references.close()
+        self._messages.close()
+
+    def _put(
+        self, key: bytes, raw: bytes | None, headers: dict[str, str | bytes | None] | None = None
+    ) -> None:
+        partition = zlib.crc32(key) % self._partitions
+        self._producer.put(self._kafka.waiting, partition, key, raw, headers)
+
+    def _reader(self, topic: str, partitions: Iterable[int]) -> TopicReader:
+        client = consumer(self._kafka, f"{self._kafka.group}.xref")
+        starts = {(topic, p): bounds(self._kafka, client, topic, p)[0] for p in partitions}
+        return TopicReader(self._kafka, client, starts)
+
+    def _there(self, reader: TopicReader) -> Iterator[Message]:
+        """What the topic holds when a job begins."""
+        client = consumer(self._kafka, f"{self._kafka.group}.xref")
+        ends = {place: bounds(self._kafka, client, *place)[1] for place in reader.at}
+        client.close()
+        while any(reader.at[place] < end for place, end in ends.items()):
+            yield from reader.poll(_MESSAGES, _START_SECONDS)
+
+    def _learn(self, message: Message) -> str:
+        """Take what is said of a foreign id; gives the id."""
+        name, value = (message.key() or b"").decode(errors="replace"), message.value()
+        if value is None:
+            self._known.pop(name, None)
+            return name
+        try:
+            self._known[name] = cross_reference(value)
+        except msgspec.DecodeError as error:
+            _log.warning(
+                "cross-reference refused; what was known stands", key=name, error=str(error)
+            )
+        return name
+
+    def _await(self, message: Message) -> bytes:
+        """Take a message that waits, or that it waits no longer; gives its key."""
+        key, raw = message.key() or b"", message.value()
+        before = self._waiting.pop(key, None)
+        if before is not None:
+            self._by_id[before.foreign.xref].pop(key, None)
+        foreign = foreign_of(raw) if raw is not None else None
+        if raw is not None and foreign is not None and key not in self._settled:
+            said = headers_of(message)
+            waiting = Waiting(
+                key, raw, foreign, float(said["until"]), said["source"], int(said["offset"])
+            )
+            self._waiting[key] = waiting
+            self._by_id[foreign.xref][key] = None
+        return key
+
+    def _drop(self, waiting: Waiting) -> None:
+        del self._waiting[waiting.key]
+        del self._by_id[waiting.foreign.xref][waiting.key]
+        self._settled.append(waiting.key)

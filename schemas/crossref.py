@@ -1,0 +1,85 @@
+"""The cross-reference: what a foreign id stands for, and when.
+
+A message that knows the order only by a foreign id (tracking number, device, order of a channel) has
+the attribute ``xref`` in place of ``tenant``, ``network`` and ``subject``. Ingest looks it up and makes
+a record for each subject that the id stood for at the message's ``time``.
+"""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from schemas.envelope import Id, Instant, Name
+
+ForeignId = Annotated[str, Meta(min_length=3, max_length=256, pattern="^[a-z][a-z0-9_-]*:.+$")]
+"""Kind and value, as ``tracking:SF1039`` or ``shop:100231``."""
+
+
+class Assignment(msgspec.Struct, kw_only=True, frozen=True):
+    """What the id stood for: from ``valid_from`` on, until before ``valid_to``."""
+
+    tenant: Name
+    network: Name
+    subjects: Annotated[list[Id], Meta(min_length=1, max_length=1000)]
+    valid_from: Instant | None = None
+    valid_to: Instant | None = None
+
+    def holds_at(self, time: Instant) -> bool:
+        """Whether the id stood for it then."""
+        begins = self.valid_from is None or self.valid_from <= time
+        return begins and (self.valid_to is None or time < self.valid_to)
+
+
+class CrossReference(msgspec.Struct, kw_only=True, frozen=True):
+    """Everything that is known of one foreign id: the value of its key on the topic."""
+
+    assignments: Annotated[list[Assignment], Meta(max_length=1000)]
+
+
+class Foreign(msgspec.Struct, kw_only=True, frozen=True):
+    """What has to be known of a message to look it up."""
+
+    xref: ForeignId
+    id: Id
+    source: Id
+    time: Instant
+
+
+def foreign_of(raw: bytes) -> Foreign | None:
+    """How to look a message up; None for one that is not to be."""
+    if b'"xref"' not in raw:
+        return None
+    try:
+        return _FOREIGN.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def cross_reference(raw: bytes) -> CrossReference:
+    """Raises ``msgspec.DecodeError`` for what is none."""
+    return _CROSS_REFERENCE.decode(raw)
+
+
+def resolved(raw: bytes, foreign: Foreign, known: CrossReference) -> list[bytes]:
+    """The message as a record of each subject, by an id of its own; none where none is known."""
+    body: dict[str, Any] = msgspec.json.decode(raw)
+    del body["xref"]
+    found = [
+        (a, subject)
+        for a in known.assignments
+        if a.holds_at(foreign.time)
+        for subject in a.subjects
+    ]
+    return [
+        msgspec.json.encode(
+            body
+            | {"tenant": a.tenant, "network": a.network, "subject": subject}
+            | ({"id": f"{foreign.id}/{n}"} if n else {})
+        )
+        for n, (a, subject) in enumerate(found)
+    ]
+
+
+_FOREIGN = msgspec.json.Decoder(Foreign)
+_CROSS_REFERENCE = msgspec.json.Decoder(CrossReference)
