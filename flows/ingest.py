@@ -18,7 +18,7 @@ because its news waits in a queue.
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +32,10 @@ from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
 from flows.guard import Guard, GuardedSink, run_guarded
-from flows.journals import Journal
+from flows.journals import Journal, Letter
 from flows.kafka.client import SECONDS, KafkaSettings, admin, asked, bounds, consumer
 from flows.kafka.positions import GroupPositions
+from flows.kafka.producer import LARGE_BYTES
 from flows.kafka.reading import Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
@@ -62,14 +63,15 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: home in the journal, content of each record, and how it came; in order.
+        records: home in the journal, content of each record, how it came, and what it becomes if it is
+            too large for the journal; in order.
         letters: what is no record, and the topic and partition it came from.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[Home, Event, bytes]] = field(default_factory=list)
-    letters: list[tuple[str, Refusal]] = field(default_factory=list)
+    records: list[tuple[Home, Event, bytes, Letter | None]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
     reached: Mapping[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
 
@@ -103,10 +105,17 @@ def run(job: "IngestJob") -> None:
 class IngestClock:
     """Up to when all inputs are consumed, by asking the brokers how far they reach."""
 
-    def __init__(self, settings: KafkaSettings, places: Iterable[Place], every: float) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        places: Iterable[Place],
+        every: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._admin = admin(settings)
         self._request = {TopicPartition(*place): _LATEST for place in places}
         self._every = every
+        self._now = now
         self._asked_at: datetime | None = None
         self._next = time.monotonic()
         self._answers: dict[TopicPartition, Future[Any]] = {}
@@ -129,7 +138,7 @@ class IngestClock:
         return None
 
     def _ask(self) -> None:
-        now = datetime.now(UTC)
+        now = self._now()
         self._asked_at = now if self._asked_at is None else max(now, self._asked_at)
         self._next = time.monotonic() + self._every
         self._answers = self._admin.list_offsets(
@@ -192,10 +201,11 @@ class IngestJob:
             if isinstance(decoded, ClockTicked):
                 decoded = Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
             if isinstance(decoded, Refusal):
-                checked.letters.append((f"{message.topic()}/{message.partition()}", decoded))
+                checked.letters.append((_source(message), decoded))
             else:
                 home = home_of(decoded.tenant, decoded.network, partitions)
-                checked.records.append((home, decoded, value))
+                spare = _spare(message) if len(value) > LARGE_BYTES else None
+                checked.records.append((home, decoded, value, spare))
         self.metrics.ingested(len(checked.records), len(checked.letters))
         checked.tick = self.clock.tick(batch.reached)
         return checked
@@ -203,8 +213,8 @@ class IngestJob:
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
         put = self.journal.put
-        for home, event, raw in checked.records:
-            put(home.partition, home.key, event, raw)
+        for home, event, raw, spare in checked.records:
+            put(home.partition, home.key, event, raw, spare)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if checked.tick is not None:
@@ -249,6 +259,19 @@ class IngestJob:
         raw = encode_event(tick)
         for partition in range(self.journal.partitions):
             self.journal.put(partition, b"clock", tick, raw)
+
+
+def _source(message: Message) -> str:
+    return f"{message.topic()}/{message.partition()}"
+
+
+def _spare(message: Message) -> Letter:
+    """What a large record becomes if the journal does not take it."""
+    value = message.value() or b""
+    detail = f"{len(value)} bytes, more than the topic of the journal takes in one message"
+    return _source(message), Refusal(
+        message.offset() or 0, DeadLetterReason.TOO_LARGE, detail, value
+    )
 
 
 def _starts(settings: KafkaSettings, client: Consumer) -> dict[Place, int]:

@@ -305,3 +305,4 @@ class DeadLetterReason(IntEnum):
     UNKNOWN_NODE = 7
     MORE_THAN_RESERVED = 8
     WRONG_PARTITION = 9  # its network lives in another partition of the log
+    TOO_LARGE = 10  # for the topic of the journal

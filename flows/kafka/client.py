@@ -22,6 +22,8 @@ from schemas.errors import BrokerError
 Option = str | int | float | bool
 MESSAGE_BYTES = MAX_LINE_BYTES + 1024 * 1024
 """Largest message: a record of the largest size, its key and headers."""
+BATCH_BYTES = 1_000_000
+"""Messages share a batch up to this size; a larger one is alone in its own, and alone refused."""
 SECONDS = 10.0
 """How long one answer of the cluster may take."""
 START_SECONDS = 30.0
@@ -120,6 +122,7 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
         "compression.type": "lz4",
         "linger.ms": 0.5,
         "message.max.bytes": MESSAGE_BYTES,
+        "batch.size": BATCH_BYTES,
         "queue.buffering.max.messages": 100_000,
         "queue.buffering.max.kbytes": 262_144,
     }
