@@ -11,7 +11,7 @@ repeats.
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import msgspec
@@ -24,6 +24,7 @@ from flows.kafka.producer import ReliableProducer
 from flows.kafka.reading import TopicReader, headers_of
 from flows.kafka.topics import describe
 from flows.settings import Settings
+from schemas.codec import Refusal
 from schemas.crossref import CrossReference, Foreign, cross_reference, foreign_of, resolved
 
 LOOK_SECONDS = 0.05
@@ -97,8 +98,10 @@ class CrossReferences:
         known = self._known.get(foreign.xref)
         return resolved(raw, foreign, known) if known is not None else []
 
-    def keep(self, raw: bytes, foreign: Foreign, source: str, offset: int) -> None:
-        """Let a message wait.
+    def keep(
+        self, foreign: Foreign, message: Refusal, source: str, too_large: Callable[[], None]
+    ) -> None:
+        """Let a message wait, which is no record as it came; or say that it is too large for that.
 
         Raises:
             BrokerError: it can never be written.
@@ -106,9 +109,10 @@ class CrossReferences:
         headers: dict[str, str | bytes | None] = {
             "until": str(time.time() + self._wait_seconds),
             "source": source,
-            "offset": str(offset),
+            "offset": str(message.line_no),
         }
-        self._put(msgspec.json.encode([foreign.source, foreign.id]), raw, headers)
+        key = msgspec.json.encode([foreign.source, foreign.id])
+        self._put(key, message.raw, headers, too_large)
 
     def look(self) -> list[Settled]:
         """What can be settled by now. It is out of the table, and on the topic until ``flush``."""
@@ -155,10 +159,14 @@ class CrossReferences:
         self._messages.close()
 
     def _put(
-        self, key: bytes, raw: bytes | None, headers: dict[str, str | bytes | None] | None = None
+        self,
+        key: bytes,
+        raw: bytes | None,
+        headers: dict[str, str | bytes | None] | None = None,
+        too_large: Callable[[], None] | None = None,
     ) -> None:
         partition = zlib.crc32(key) % self._partitions
-        self._producer.put(self._kafka.waiting, partition, key, raw, headers)
+        self._producer.put(self._kafka.waiting, partition, key, raw, headers, too_large)
 
     def _reader(self, topic: str, partitions: Iterable[int]) -> TopicReader:
         client = consumer(self._kafka, f"{self._kafka.group}.xref")

@@ -19,7 +19,7 @@ one that has not started yet holds the clock back as well; ``retire`` is for tho
 """
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,9 +34,10 @@ from confluent_kafka.admin import OffsetSpec
 
 from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
-from flows.journals import Journal
+from flows.journals import Journal, Letter
 from flows.kafka.client import SECONDS, KafkaSettings, admin, asked, bounds, consumer
 from flows.kafka.positions import GroupPositions
+from flows.kafka.producer import LARGE_BYTES
 from flows.kafka.reading import Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
@@ -66,16 +67,17 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: home in the journal, content of each record, and how it came; in order.
+        records: home in the journal, content of each record, how it came, and what it becomes if it is
+            too large for the journal; in order.
         letters: what is no record, and the topic and partition it came from.
-        unresolved: what is to wait, how to look it up, where it came from.
+        unresolved: how to look up what is to wait, and that as it came.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[Home, Event, bytes]] = field(default_factory=list)
-    letters: list[tuple[str, Refusal]] = field(default_factory=list)
-    unresolved: list[tuple[bytes, Foreign, str, int]] = field(default_factory=list)
+    records: list[tuple[Home, Event, bytes, Letter | None]] = field(default_factory=list)
+    letters: list[Letter] = field(default_factory=list)
+    unresolved: list[tuple[Foreign, Letter]] = field(default_factory=list)
     reached: Mapping[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
 
@@ -110,10 +112,17 @@ def run(job: "IngestJob") -> None:
 class IngestClock:
     """Up to when all inputs are consumed, by asking the brokers how far they reach."""
 
-    def __init__(self, settings: KafkaSettings, places: Iterable[Place], every: float) -> None:
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        places: Iterable[Place],
+        every: float,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._admin = admin(settings)
         self._request = {TopicPartition(*place): _LATEST for place in places}
         self._every = every
+        self._now = now
         self._asked_at: datetime | None = None
         self._next = time.monotonic()
         self._answers: dict[TopicPartition, Future[Any]] = {}
@@ -136,7 +145,7 @@ class IngestClock:
         return None
 
     def _ask(self) -> None:
-        now = datetime.now(UTC)
+        now = self._now()
         self._asked_at = now if self._asked_at is None else max(now, self._asked_at)
         self._next = time.monotonic() + self._every
         if not self._request:
@@ -201,12 +210,13 @@ class IngestJob:
         checked = Checked(reached=batch.reached)
         for message in batch.messages:
             offset, value = message.offset() or 0, message.value() or b""
-            refusal = self._take(checked, value, offset)
+            source = f"{message.topic()}/{message.partition()}"
+            refusal = self._take(checked, value, source, offset)
             if refusal is not None:
-                self._refuse(checked, f"{message.topic()}/{message.partition()}", refusal)
+                self._refuse(checked, source, refusal)
         for settled in batch.settled:
             source, offset = settled.waiting.source, settled.waiting.offset
-            refusals = [self._take(checked, value, offset) for value in settled.records]
+            refusals = [self._take(checked, value, source, offset) for value in settled.records]
             if not refusals:
                 detail = f"{settled.waiting.foreign.xref} stood for nothing, to the end of its wait"
                 raw = settled.waiting.raw
@@ -216,7 +226,7 @@ class IngestJob:
         checked.tick = self.clock.tick(batch.reached)
         return checked
 
-    def _take(self, checked: Checked, value: bytes, offset: int) -> Refusal | None:
+    def _take(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""
         decoded = decode_message(value, offset)
         if isinstance(decoded, Refusal):
@@ -224,7 +234,8 @@ class IngestJob:
         if isinstance(decoded, ClockTicked):
             return Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
         home = home_of(decoded.tenant, decoded.network, self.journal.partitions)
-        checked.records.append((home, decoded, value))
+        spare = _spare(source, offset, value) if len(value) > LARGE_BYTES else None
+        checked.records.append((home, decoded, value, spare))
         return None
 
     def _refuse(self, checked: Checked, source: str, refusal: Refusal) -> None:
@@ -235,20 +246,22 @@ class IngestJob:
             return
         records = self.references.resolve(refusal.raw, foreign)
         if not records:
-            checked.unresolved.append((refusal.raw, foreign, source, refusal.line_no))
-        found = [self._take(checked, value, refusal.line_no) for value in records]
+            checked.unresolved.append((foreign, (source, refusal)))
+        found = [self._take(checked, value, source, refusal.line_no) for value in records]
         checked.letters += [(source, one) for one in found if one is not None]
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
         put = self.journal.put
-        for home, event, raw in checked.records:
-            put(home.partition, home.key, event, raw)
+        for home, event, raw, spare in checked.records:
+            put(home.partition, home.key, event, raw, spare)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if self.references is not None:
-            for raw, foreign, source, offset in checked.unresolved:
-                self.references.keep(raw, foreign, source, offset)
+            for foreign, (source, refusal) in checked.unresolved:
+                spare = _spare(source, refusal.line_no, refusal.raw)
+                too_large = partial(self.journal.letter, *spare)
+                self.references.keep(foreign, refusal, source, too_large)
         if checked.tick is not None:
             tick(self.journal, self.source, checked.tick)
         self._reached = {**self._reached, **checked.reached}
@@ -311,6 +324,12 @@ def tick(journal: Journal, process: str, at: datetime, *, retired: bool = False)
     raw = encode_event(said)
     for partition in range(journal.partitions):
         journal.put(partition, b"clock", said, raw)
+
+
+def _spare(source: str, offset: int, value: bytes) -> Letter:
+    """What a large message becomes if the topic that it is for does not take it."""
+    detail = f"{len(value)} bytes, more than our topics take in one message"
+    return source, Refusal(offset, DeadLetterReason.TOO_LARGE, detail, value)
 
 
 def _starts(kafka: KafkaSettings, client: Consumer, settings: Settings) -> dict[Place, int]:

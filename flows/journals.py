@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -14,6 +15,11 @@ from flows.logs.parquet import LogWriter
 from schemas.codec import Refusal, encode_event
 from schemas.envelope import Event
 
+Letter = tuple[str, Refusal]
+"""What is no record of the journal, and the topic and partition that it came from."""
+LEFT_OUT = "bytes-left-out"
+"""Header of a dead letter whose message no topic takes: how many bytes it has where it came from."""
+
 
 class Journal(Protocol):
     """An ordered log that records and dead letters are added to."""
@@ -25,8 +31,13 @@ class Journal(Protocol):
     def heed(self, guard: Guard) -> None:
         """Tell this guard of waits, and wait no longer than it allows."""
 
-    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
-        """Add a record; ``key`` is its network, ``raw`` how it came."""
+    def put(
+        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+    ) -> None:
+        """Add a record; ``key`` is its network, ``raw`` how it came.
+
+        A record too large for the journal becomes its spare letter, if it has one.
+        """
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """Keep what is no record; ``source`` is the topic and partition it came from."""
@@ -53,25 +64,30 @@ class KafkaJournal:
         """See ``Journal``."""
         self._producer.guard = guard
 
-    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
+    def put(
+        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+    ) -> None:
         """See ``Journal``."""
         if event.recordedtime is not None:  # when it was learnt is not theirs to say
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
-        self._producer.put(self._topic, partition, key, raw)
+        too_large = None if spare is None else partial(self.letter, *spare)
+        self._producer.put(self._topic, partition, key, raw, too_large=too_large)
 
     def replay(self, partition: int, key: bytes, line: bytes) -> None:
         """Add a record as it was recorded, with the record time that it brings."""
         self._producer.put(self._topic, partition, key, line)
 
     def letter(self, source: str, refusal: Refusal) -> None:
-        """See ``Journal``."""
+        """See ``Journal``; one too large for its topic is kept without its bytes."""
         headers: dict[str, str | bytes | None] = {
             "reason": refusal.reason.name,
             "detail": refusal.detail,
             "source": source,
             "offset": str(refusal.line_no),
         }
-        self._producer.put(self._letters, -1, source.encode(), refusal.raw, headers)
+        put = partial(self._producer.put, self._letters, -1, source.encode())
+        told = {**headers, LEFT_OUT: str(len(refusal.raw))}
+        put(refusal.raw, headers, partial(put, b"", told))
 
     def is_settled(self) -> bool:
         """See ``Journal``."""
@@ -99,8 +115,10 @@ class RecordedJournal:
     def heed(self, guard: Guard) -> None:
         """See ``Journal``; a disk is never away."""
 
-    def put(self, partition: int, key: bytes, event: Event, raw: bytes) -> None:
-        """See ``Journal``."""
+    def put(
+        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+    ) -> None:
+        """See ``Journal``; nothing is too large for a file."""
         learnt = msgspec.structs.replace(event, recordedtime=self._clock())
         self._writer.append_to(partition, learnt)
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from confluent_kafka import Message
 
+from flows.journals import LEFT_OUT
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.reading import headers_of, read_range
@@ -33,6 +34,7 @@ class Letter:
         source: raw topic and partition that it came from.
         source_offset: its offset there.
         raw: the message as it came.
+        bytes_left_out: size of the message, where it was too large to be kept and ``raw`` is empty.
     """
 
     partition: int
@@ -43,6 +45,7 @@ class Letter:
     source: str
     source_offset: int
     raw: bytes
+    bytes_left_out: int = 0
 
     @property
     def would_pass(self) -> bool:
@@ -96,11 +99,14 @@ def _letter(message: Message) -> Letter:
         told.get("source", ""),
         int(told.get("offset", "-1")),
         message.value() or b"",
+        int(told.get(LEFT_OUT, "0")),
     )
 
 
 def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     """Write letters to the raw topics that they came from; returns how many.
+
+    One whose bytes were left out stays: its message is still where it came from, for a while.
 
     Raises:
         BrokerError: one can never be written.
@@ -108,7 +114,7 @@ def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     producer, sent = ReliableProducer(settings), 0
     for letter in letters:
         topic = letter.source.partition("/")[0]
-        if topic in settings.raw:
+        if topic in settings.raw and not letter.bytes_left_out:
             producer.put(topic, -1, letter.source.encode(), letter.raw)
             sent += 1
     producer.flush()

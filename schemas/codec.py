@@ -33,6 +33,9 @@ from schemas.slices import Slice
 MAX_LINE_BYTES = 4 * 1024 * 1024
 """Longer lines are refused before they are parsed; the largest real record is a full stock count."""
 
+_DETAIL_CHARACTERS = 500
+"""Of what is said about a refusal, which may quote the line."""
+
 _DECODER = msgspec.json.Decoder(Union[tuple(EVENT_CLASSES.values())])  # noqa: UP007 (built at run time)
 
 
@@ -71,7 +74,8 @@ def decode_line(raw: bytes, line_no: int) -> Event | Refusal:
     try:
         event: Event = _DECODER.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return Refusal(line_no, *_explain(raw, error), raw)
+        reason, detail = _explain(raw, error)
+        return Refusal(line_no, reason, detail[:_DETAIL_CHARACTERS], raw)
     fault = _fault(event, raw)
     return Refusal(line_no, DeadLetterReason.SCHEMA_INVALID, fault, raw) if fault else event
 

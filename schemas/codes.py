@@ -305,4 +305,5 @@ class DeadLetterReason(IntEnum):
     UNKNOWN_NODE = 7
     MORE_THAN_RESERVED = 8
     WRONG_PARTITION = 9  # its network lives in another partition of the log
-    UNRESOLVED = 10  # its foreign id stood for nothing, to the end of its wait
+    TOO_LARGE = 10  # for the topic of the journal
+    UNRESOLVED = 11  # its foreign id stood for nothing, to the end of its wait

@@ -22,6 +22,8 @@ from schemas.errors import BrokerError
 Option = str | int | float | bool
 MESSAGE_BYTES = MAX_LINE_BYTES + 1024 * 1024
 """Largest message: a record of the largest size, its key and headers."""
+BATCH_BYTES = 1_000_000
+"""Messages share a batch up to this size; a larger one is alone in its own, and alone refused."""
 SECONDS = 10.0
 """How long one answer of the cluster may take."""
 START_SECONDS = 30.0
@@ -35,11 +37,20 @@ RETRIABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
+    KafkaError._WAIT_COORD,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError.REQUEST_TIMED_OUT,
+    KafkaError.NETWORK_EXCEPTION,
+    KafkaError.KAFKA_STORAGE_ERROR,
 }
-"""What the client, or asking again, mends."""
+"""What the client, or asking again, mends: a broker away, a leader or coordinator that moves."""
 
 _log = structlog.get_logger(__name__)
 QUIET_SECONDS = 10.0
@@ -113,6 +124,7 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
         "compression.type": "lz4",
         "linger.ms": 0.5,
         "message.max.bytes": MESSAGE_BYTES,
+        "batch.size": BATCH_BYTES,
         "queue.buffering.max.messages": 100_000,
         "queue.buffering.max.kbytes": 262_144,
     }

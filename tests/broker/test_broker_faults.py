@@ -116,7 +116,8 @@ def test_slow_answers_and_errors_cost_nothing(
             mock.fail(request, [error] * moments.randint(1, 4))
             time.sleep(moments.uniform(0.1, 0.4))
 
-    survives(mocked, tmp_path, disturb)
+    one_by_one = {"max.in.flight.requests.per.connection": 1}
+    survives(mocked.model_copy(update={"client": one_by_one}), tmp_path, disturb)
 
 
 def test_a_position_out_of_range_is_a_loud_stop_and_nothing_is_skipped(

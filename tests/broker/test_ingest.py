@@ -4,14 +4,14 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from flows.ingest import IngestJob, run, source_of
+from flows.ingest import IngestClock, IngestJob, run, source_of
 from flows.ingest import tick as tell
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
@@ -212,6 +212,25 @@ def test_a_process_that_has_not_started_holds_the_clock_back_until_it_is_retired
     assert datetime.fromtimestamp(alone / 1e6, UTC).year == 2000, "nothing is known of the other"
     assert alone < both < behind + 1
     assert clock_of(cluster) / 1e6 > began, "the one that is left goes on alone"
+
+
+def test_a_wall_clock_that_steps_back_neither_turns_time_back_nor_stops_it(
+    cluster: KafkaSettings,
+) -> None:
+    """Time stands still until the wall clock is where it was, and goes on from there."""
+    noon = datetime(2026, 11, 2, 12, tzinfo=UTC)
+    seconds = [0, 1, 2, *range(2 - 3600, 3, 900), 3, 4]
+    wall = iter([noon + timedelta(seconds=n) for n in seconds])
+    place = cluster.raw[0], 0
+    clock = IngestClock(cluster, [place], every=0.0, now=lambda: next(wall))
+
+    ticks: list[datetime] = []
+    deadline = time.monotonic() + 30
+    while len(ticks) < len(seconds) and time.monotonic() < deadline:
+        found = clock.tick({place: 0})
+        ticks += [] if found is None else [found]
+
+    assert [(at - noon).total_seconds() for at in ticks] == [0, 1, *[2] * 6, 3, 4]
 
 
 def test_what_was_ingested_is_routed(cluster: KafkaSettings, tmp_path: Path) -> None:
