@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import kafka, loops, recovery
+from bench import kafka, loops, recovery, scale
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
@@ -39,6 +39,7 @@ def measure(scratch: Path) -> list[Figure]:
     """Run everything; the flow and its baselines in turn, the best of some runs each."""
     log = profile_log(OUT / f"log-{ORDERS}", ORDERS, per_second=1_000)
     paced = profile_log(OUT / f"paced-{PACED_ORDERS}", PACED_ORDERS, per_second=1_000)
+    shared = profile_log(OUT / "shared", scale.ORDERS, per_second=1_000, networks=scale.NETWORKS)
     warm_up()
     fold = min(loops.fold_alone(log) for _ in range(FOLD_RUNS))
     flow, tuned = [], []
@@ -57,6 +58,7 @@ def measure(scratch: Path) -> list[Figure]:
         Figure("decision_ms_p50", p50, "ms"),
         Figure("decision_ms_p99", p99, "ms"),
         Figure("peak_rss_mb", peak_mb, "MiB"),
+        *scale.measure(shared, scratch),
     ]
 
 

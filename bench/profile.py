@@ -6,7 +6,7 @@ comes from one seed.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -28,14 +28,22 @@ UNITS = 2  # per line on average, 1 to 3
 STOCK_SLACK = 1.1
 
 
-def profile_log(path: Path, orders: int, per_second: int, seed: int = 1) -> ParquetLog:
-    """The recorded log of a profile; made once, then reused."""
+def profile_log(
+    path: Path, orders: int, per_second: int, networks: Sequence[str] = ("one",)
+) -> ParquetLog:
+    """The recorded log of a profile, a partition for each network; made once, then reused."""
     if (path / "log.json").exists():
         return ParquetLog(path)
-    return write_log(path, _events(orders, per_second, np.random.default_rng(seed)))
+    worlds = [
+        _events(orders, per_second, np.random.default_rng(seed), network)
+        for seed, network in enumerate(networks, start=1)
+    ]
+    return write_log(path, itertools.chain(*worlds), partitions=len(networks))
 
 
-def _events(orders: int, per_second: int, random: np.random.Generator) -> Iterator[Event]:
+def _events(
+    orders: int, per_second: int, random: np.random.Generator, network: str
+) -> Iterator[Event]:
     numbers = itertools.count()
 
     def about(subject: str, at: datetime = BEGIN) -> dict[str, object]:
@@ -46,7 +54,7 @@ def _events(orders: int, per_second: int, random: np.random.Generator) -> Iterat
             "subject": subject,
             "time": at,
             "tenant": "bench",
-            "network": "one",
+            "network": network,
         }
 
     popularity = 1.0 / (np.arange(SKUS) + 20.0) ** 0.9
