@@ -10,32 +10,26 @@
 At-least-once: positions on the raw topics are committed to the consumer group after what was made of
 them is on the journal, so a crash repeats the last fraction of a second, and the folds drop repeats by
 (``source``, ``id``). Nobody balances the group: of each raw topic a process has its share.
-
-**The clock.** A tick says that all raw inputs of this process are consumed up to its time. So it is
-asked how far the raw topics reach, and when all of that is consumed, the time of asking becomes the
-tick. A process that lags, or cannot reach its brokers, holds the clock back: no order times out
-because its news waits in a queue. Each process registers all its peers by a tick of long ago, so that
-one that has not started yet holds the clock back as well; ``retire`` is for those that never will.
+What may be said of time: ingest_clock.py.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
-from confluent_kafka import Consumer, IsolationLevel, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka import Consumer, Message, TopicPartition
 
 from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
+from flows.ingest_clock import LONG_AGO, IngestClock, source_of, tick
 from flows.journals import Journal, Letter
-from flows.kafka.client import SECONDS, KafkaSettings, admin, asked, bounds, consumer
+from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
 from flows.kafka.positions import GroupPositions
 from flows.kafka.producer import LARGE_BYTES
 from flows.kafka.reading import Place, TopicReader
@@ -44,9 +38,9 @@ from flows.logs.kafka import decode_message
 from flows.logs.log import Home, home_of
 from flows.metrics import Metrics
 from flows.settings import Settings
-from schemas.codec import Refusal, encode_event
+from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
-from schemas.control import ClockTicked, Tick
+from schemas.control import ClockTicked
 from schemas.crossref import Foreign, foreign_of
 from schemas.envelope import Event
 
@@ -58,8 +52,6 @@ FLUSH_SECONDS = 1.0
 SETTLE_SECONDS = 2.0
 """At the end the brokers have so long to take positions; without them the last records come again."""
 _NO_TICKS = "clock.ticked is written by ingest alone: it would move the clock for everyone"
-_LATEST = OffsetSpec.latest()  # type: ignore[no-untyped-call]
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @dataclass
@@ -109,61 +101,6 @@ def run(job: "IngestJob") -> None:
     run_guarded(build(job), job.guard)
 
 
-class IngestClock:
-    """Up to when all inputs are consumed, by asking the brokers how far they reach."""
-
-    def __init__(
-        self,
-        settings: KafkaSettings,
-        places: Iterable[Place],
-        every: float,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
-    ) -> None:
-        self._admin = admin(settings)
-        self._request = {TopicPartition(*place): _LATEST for place in places}
-        self._every = every
-        self._now = now
-        self._asked_at: datetime | None = None
-        self._next = time.monotonic()
-        self._answers: dict[TopicPartition, Future[Any]] = {}
-        self._goal: dict[Place, int] | None = None
-
-    @property
-    def is_due(self) -> bool:
-        """Whether there is something to ask, to hear or to say."""
-        return bool(self._answers) or self._goal is not None or time.monotonic() >= self._next
-
-    def tick(self, consumed: Mapping[Place, int]) -> datetime | None:
-        """The time that was asked at last, once all that was there then is consumed."""
-        if self._goal is None and self._answers:
-            self._take_answers()
-        if self._goal is not None and all(consumed[p] >= end for p, end in self._goal.items()):
-            self._goal = None
-            return self._asked_at
-        if self._goal is None and not self._answers and time.monotonic() >= self._next:
-            self._ask()
-        return None
-
-    def _ask(self) -> None:
-        now = self._now()
-        self._asked_at = now if self._asked_at is None else max(now, self._asked_at)
-        self._next = time.monotonic() + self._every
-        if not self._request:
-            self._goal = {}  # more processes than partitions: nothing to wait for
-            return
-        self._answers = self._admin.list_offsets(
-            self._request, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=SECONDS
-        )
-
-    def _take_answers(self) -> None:
-        if not all(answer.done() for answer in self._answers.values()):
-            return
-        answers, self._answers = self._answers, {}
-        if any(answer.exception() is not None for answer in answers.values()):
-            return  # no answer, no tick: asked again when the next one is due
-        self._goal = {(p.topic, p.partition): a.result().offset for p, a in answers.items()}
-
-
 class IngestJob:
     """One run of the flow: its clients, and how far it is."""
 
@@ -200,7 +137,7 @@ class IngestJob:
         self.positions = GroupPositions(kafka, ingest_group(kafka))
         self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
         for ordinal in range(chosen.processes):
-            tick(journal, source_of(chosen.ingest, ordinal), _LONG_AGO)
+            tick(journal, source_of(chosen.ingest, ordinal), LONG_AGO)
         self.metrics = Metrics()
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
@@ -300,30 +237,9 @@ class IngestJob:
             self.reader.close()
 
 
-def source_of(ingest: str, ordinal: int) -> str:
-    """What an ingest process signs as; the same after a restart."""
-    return f"crossdock-ingest/{ingest}-{ordinal}"
-
-
 def ingest_group(kafka: KafkaSettings) -> str:
     """The consumer group that shows how far the raw topics are done."""
     return f"{kafka.group}.ingest"
-
-
-def tick(journal: Journal, process: str, at: datetime, *, retired: bool = False) -> None:
-    """Say on every partition up to when a process has consumed its inputs, or that it has left."""
-    said = ClockTicked(
-        id=f"tick-{at.isoformat(timespec='microseconds')}{'-retired' if retired else ''}",
-        source=process,
-        subject=process,
-        time=at,
-        tenant="crossdock",
-        network="clock",
-        data=Tick(at=at, retired=retired),
-    )
-    raw = encode_event(said)
-    for partition in range(journal.partitions):
-        journal.put(partition, b"clock", said, raw)
 
 
 def _spare(source: str, offset: int, value: bytes) -> Letter:
@@ -375,4 +291,4 @@ class _RawReader(StatelessSourcePartition[RawBatch]):
         return []
 
     def next_awake(self) -> datetime:
-        return _LONG_AGO
+        return LONG_AGO

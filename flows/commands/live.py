@@ -14,7 +14,8 @@ from flows.commands.output import console, error_console, print_json, table
 from flows.crossref import CrossReferences
 from flows.embedded import EmbeddedBroker, Feed, embedded_job
 from flows.guard import Guard, ending_in_order
-from flows.ingest import IngestJob, source_of, tick
+from flows.ingest import IngestJob
+from flows.ingest_clock import source_of, tick
 from flows.journals import KafkaJournal
 from flows.kafka import topics
 from flows.lake.connection import has_many_writers

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
-from flows.ingest import IngestClock, IngestJob, run, source_of
-from flows.ingest import tick as tell
+from flows.ingest import IngestJob, run
+from flows.ingest_clock import IngestClock, source_of
+from flows.ingest_clock import tick as tell
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.lake.query import connect_reader

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.ingest import source_of
+from flows.ingest_clock import source_of
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog
 from tests.support.broker import write
