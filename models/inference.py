@@ -44,6 +44,12 @@ _LOAD_ERRORS = (
     runtime_errors.RuntimeException,
 )
 
+_RUN_ERRORS = (
+    runtime_errors.Fail,
+    runtime_errors.InvalidArgument,
+    runtime_errors.RuntimeException,
+)
+
 Array = npt.NDArray[np.float32]
 
 
@@ -61,7 +67,7 @@ class Model:
         """Quantities of each row: (n, 4) float32 for (n, 16) float32, C-contiguous; n may be 0.
 
         Raises:
-            ModelError: an input or an output is not finite; the message counts the rows.
+            ModelError: an input or an output is not finite, or the model fails on a row.
             ValueError: another dtype, shape or layout: a defect of the caller.
         """
         if features.dtype != np.float32 or features.shape[1:] != (N_FEATURES,):
@@ -70,7 +76,10 @@ class Model:
             raise ValueError(f"features {features.shape} are not C-contiguous")
         # Checked before the call: a ReLU turns minus infinity into an innocent zero.
         _check_finite(self, "inputs", features)
-        quantities: Array = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
+        try:
+            quantities: Array = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
+        except _RUN_ERRORS as error:
+            raise ModelError(f"model {self.name} ({self.sha256[:12]}): {error}") from error
         _check_finite(self, "outputs", quantities)
         return quantities
 

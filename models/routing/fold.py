@@ -28,6 +28,7 @@ from models.routing.features import N_FEATURES, N_QUANTITIES
 from models.routing.inputs import fill_order, fill_records, round_quantities, score_by_rules
 from models.routing.kernel import walk
 from models.routing.network import Network
+from schemas.errors import ModelError
 from schemas.ids import NetworkKey, network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
@@ -58,7 +59,7 @@ class Scorer(Protocol):
         """(16,) greatest value of each input in training."""
 
     def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, 16) inputs to (n, 4) quantities, each row by itself."""
+        """(n, 16) inputs to (n, 4) quantities, each row by itself; ``ModelError`` if one fails."""
 
 
 class Rules:
@@ -357,9 +358,27 @@ def _score(scorer: Scorer, features: npt.NDArray[np.float32]) -> npt.NDArray[np.
     """Rounded quantities of the rows."""
     if not len(features):
         return np.empty((0, N_QUANTITIES), np.float32)
-    quantities = np.ascontiguousarray(scorer.score(features))
+    quantities = _isolated(scorer, features)
     round_quantities(quantities)
     return quantities
+
+
+def _isolated(scorer: Scorer, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Quantities of the rows; of one that the model fails on, those of the rules.
+
+    Its inputs are then out of every range, so that the decision says how little it stands on. The rows
+    are halved until it is found: one order must not keep the others from being decided.
+    """
+    try:
+        return np.ascontiguousarray(scorer.score(features))
+    except ModelError:
+        if len(features) == 1:
+            quantities = score_by_rules(features)
+            features[:] = np.inf
+            return quantities
+    half = len(features) // 2
+    parts = [_isolated(scorer, features[:half]), _isolated(scorer, features[half:])]
+    return np.concatenate(parts)
 
 
 def _control_records(piece: Slice, passed: Passed) -> Iterator[ControlRecord]:

@@ -8,9 +8,10 @@ import numpy.typing as npt
 import pytest
 
 from models.policy.document import Policy
-from models.routing.features import N_FEATURES, N_QUANTITIES
+from models.routing.features import N_FEATURES, N_QUANTITIES, Feature
 from models.routing.fold import TILE, RouteState, advance
 from schemas.envelope import Event
+from schemas.errors import ModelError
 from schemas.tables import Table
 from tests.support.builders import (
     DAY,
@@ -289,6 +290,37 @@ def test_a_model_scores_from_its_record_on() -> None:
     assert after["transit_p50_hours"] == 0.296875  # on the grid of 1/64
     assert after["late_probability"] == 0.30078125  # and of 1/4096
     assert set(asked) == {oracle}
+
+
+class Fragile(Oracle):
+    """A model that fails on orders of seven units, as a real one may on what it never saw."""
+
+    low = np.full(N_FEATURES, -9, np.float32)
+    high = np.full(N_FEATURES, 9, np.float32)
+
+    def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        if np.isclose(features[:, Feature.UNITS_LOG], np.log(8)).any():
+            raise ModelError("outputs of 1 rows are not finite")
+        return super().score(features)
+
+
+@pytest.mark.parametrize("slice_records", [1, 3, 64])
+def test_an_order_that_the_model_fails_on_is_decided_by_rules_and_says_so(
+    slice_records: int,
+) -> None:
+    """However the log is cut; the other orders are decided as if it were not there."""
+    units = [1, 2, 7, 1, 7, 3]
+    orders = [order(f"o-{n}", ("S1", qty)) for n, qty in enumerate(units)]
+    piece, state = journal(*ONE_NODE, model("ab" * 32), *orders), RouteState(0)
+
+    borders = range(0, len(piece), slice_records)
+    parts = [piece.cut(at, min(at + slice_records, len(piece))) for at in borders]
+    rows = Rows([advance(state, part, lambda _sha256: Fragile()) for part in parts])
+
+    decided = [rows.decision(f"o-{n}") for n in range(len(units))]
+    assert [d["out_of_range"] for d in decided] == [qty == 7 for qty in units]
+    assert [d["late_probability"] == 0.30078125 for d in decided] == [qty != 7 for qty in units]
+    assert {d["model_sha256"] for d in decided} == {"ab" * 32}
 
 
 # Nodes and lanes ----------------------------------------------------------------------------------
