@@ -140,6 +140,7 @@ def _serve_metrics(job: LiveJob, settings: Settings) -> None:
 
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     kafka, job = kafka_of(settings), LiveJob(guard)
+    topics.refuse_disorder(kafka)
     if only is not Part.ROUTE:
         references = CrossReferences(kafka, settings, guard)
         job.ingest = IngestJob(kafka, KafkaJournal(kafka), settings, guard, references)

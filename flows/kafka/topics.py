@@ -18,6 +18,7 @@ from schemas.errors import BrokerError
 from schemas.ids import LogId
 
 DAY_MS = 86_400_000
+_COMPACTED = "it is compacted, which drops records; set cleanup.policy=delete"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _identity(settings: KafkaSettings, client: AdminClient, cluster: str, name: 
 
     librdkafka's mock has no controller to ask; its topics have an id made of both names.
     """
-    if cluster.startswith("mockCluster"):
+    if _is_mock(cluster):
         return LogId(str(uuid.uuid5(uuid.NAMESPACE_URL, f"kafka://{cluster}/{name}")))
 
     def question() -> Any:
@@ -92,6 +93,11 @@ def _identity(settings: KafkaSettings, client: AdminClient, cluster: str, name: 
             f"Kafka at {settings.bootstrap} gives topics no ids: 3.1 or newer is needed"
         )
     return LogId(str(found))
+
+
+def _is_mock(cluster: str) -> bool:
+    """Whether it is librdkafka's mock, which has no controller and tells no options."""
+    return cluster.startswith("mockCluster")
 
 
 def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]:
@@ -143,6 +149,23 @@ def check(settings: KafkaSettings) -> dict[str, list[str]]:
     return faults
 
 
+def refuse_disorder(settings: KafkaSettings) -> None:
+    """See that the logs that folds read are logs.
+
+    Raises:
+        BrokerError: one of them drops records from its middle; the message says why.
+    """
+    client = admin(settings)
+    metadata = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS))
+    if _is_mock(str(metadata.cluster_id)):
+        return
+    for plan in plans(settings):
+        if plan.ordered and plan.name in metadata.topics:
+            options = _options(settings, client, plan.name)
+            if "compact" in options["cleanup.policy"]:
+                raise BrokerError(f"topic {plan.name}: {_COMPACTED}")
+
+
 def _options(settings: KafkaSettings, client: AdminClient, name: str) -> Mapping[str, str]:
     resource = ConfigResource(ResourceType.TOPIC, name)
 
@@ -158,7 +181,7 @@ def _faults(plan: Plan, options: Mapping[str, str]) -> list[str]:
     """Why a topic would lose records or their order."""
     faults = []
     if plan.ordered and "compact" in options["cleanup.policy"]:
-        faults.append("it is compacted, which drops records; set cleanup.policy=delete")
+        faults.append(_COMPACTED)
     kept_ms = int(options["retention.ms"])
     if plan.retention_days is None:
         if options["cleanup.policy"] != "compact":
