@@ -51,7 +51,7 @@ def survives(cluster: KafkaSettings, folder: Path, disturb: Disturb, records: in
     with Feed(cluster, good, seconds=6.0) as feed:
         disturb(random.Random(SEED))
     wait(lambda: has_ingested(cluster, good))
-    assert process.poll() is None, "the job ended"
+    assert process.poll() is None, process.communicate()
     ended(process)
 
     check_ingest(cluster, good, [])

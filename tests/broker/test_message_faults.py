@@ -115,7 +115,8 @@ def _limit(cluster: KafkaSettings, topic: str, size: int) -> None:
     """How large a message the topic takes."""
     entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
-    admin(cluster).incremental_alter_configs([resource])[resource].result(30)
+    client = admin(cluster)  # its answers end with it
+    client.incremental_alter_configs([resource])[resource].result(30)
 
 
 def _padded(event: object, size: int) -> bytes:
