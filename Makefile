@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test kafka-test check fmt bench golden train lock clean
+.PHONY: help demo test kafka-test nightly check fmt bench golden train lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -23,6 +23,11 @@ test: .venv/ready ## Run every test
 kafka-test: .venv/ready ## Run the tests that need Apache Kafka on one of their own (Java 17, Maven)
 	@test -z "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m pytest -m broker; \
 	test -n "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m tests.broker.server $(BIN)/python -m pytest -m broker
+
+nightly: .venv/ready ## Kill the live job 50 times on each broker; CROSSDOCK_TEST_SEED, _KILLS choose others
+	@export CROSSDOCK_TEST_KILLS=$${CROSSDOCK_TEST_KILLS:-50} CROSSDOCK_TEST_SEED=$${CROSSDOCK_TEST_SEED:-$$(date +%Y%m%d)}; \
+	exec $(BIN)/python -m tests.broker.server $(BIN)/python -m pytest -k "killed_and_resumed or kills_lose" \
+	  tests/broker/test_live_job.py tests/crash/test_live_crash.py
 
 check: .venv/ready ## Lint, types, architecture
 	$(BIN)/ruff format --check .

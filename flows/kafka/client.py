@@ -28,6 +28,8 @@ SECONDS = 10.0
 """How long one answer of the cluster may take."""
 START_SECONDS = 30.0
 """How long a job asks before it gives up starting."""
+COMMIT_MS = 2_000
+"""How long a commit of positions may take: without an answer it holds up the end of a process."""
 RUNNING_SECONDS = 2.0
 """How long one answer may take while a flow stands still for it; then it is asked again."""
 
@@ -51,6 +53,12 @@ RETRIABLE = {
     KafkaError.KAFKA_STORAGE_ERROR,
 }
 """What the client, or asking again, mends: a broker away, a leader or coordinator that moves."""
+_UNKNOWN = {
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What a broker that has just started says of its topics, too."""
 
 _log = structlog.get_logger(__name__)
 QUIET_SECONDS = 10.0
@@ -113,6 +121,15 @@ def consumer(settings: KafkaSettings, group: str) -> Consumer:
     return _made(Consumer, settings, habits, {**_READING, "group.id": group})
 
 
+def committer(
+    settings: KafkaSettings, group: str, committed: Callable[[KafkaError | None, Any], None]
+) -> Consumer:
+    """A consumer that reads nothing and says what became of a commit, soon; see positions.py."""
+    limits = {"socket.timeout.ms": COMMIT_MS, "session.timeout.ms": COMMIT_MS}
+    fixed = {**_READING, **limits, "group.id": group, "on_commit": committed}
+    return _made(Consumer, settings, {"fetch.wait.max.ms": 10}, fixed)
+
+
 def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None]) -> Producer:
     """An idempotent producer that tries for ever; ``failed`` hears of what can never be written."""
 
@@ -154,9 +171,14 @@ def asked(
     Raises:
         BrokerError: it refuses, has not answered after ``START_SECONDS``, or the flow is to end.
     """
+    began = time.monotonic()
 
     def is_asked_again(error: Exception) -> bool:
-        return may_pass(error) and (guard is None or guard.may_wait())
+        if isinstance(error, KafkaException) and error.args[0].code() in _UNKNOWN:
+            passes = time.monotonic() < began + START_SECONDS
+        else:
+            passes = may_pass(error)
+        return passes and (guard is None or guard.may_wait())
 
     try:
         for attempt in stamina.retry_context(

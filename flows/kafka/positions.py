@@ -1,23 +1,21 @@
-"""Positions of a consumer group, committed without ever waiting for brokers that are away.
+"""Positions of a consumer group, committed without waiting for brokers that are away.
 
-By an admin client, since a consumer that has a commit under way cannot be closed, nor freed, before it
-is answered or has run into its timeout: a minute while the brokers are away (measured). Nobody joins
-our groups, so the cluster takes positions from anyone.
+By a client of their own: one that has a commit under way can be neither closed nor freed before that is
+answered or times out, which takes a reader's client a minute (measured). Not by an admin client, whose
+AlterConsumerGroupOffsets aborts the process when a broker dies under it (librdkafka 2.16, measured).
 """
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
-from typing import Any
 
 import structlog
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from flows.kafka.client import SECONDS, KafkaSettings, admin, may_pass
+from flows.kafka.client import KafkaSettings, committer, may_pass
 from flows.kafka.reading import Place
 from schemas.errors import BrokerError
 
-_PAUSE_SECONDS = 0.005
+_PAUSE_SECONDS = 0.01
 _log = structlog.get_logger(__name__)
 
 
@@ -25,14 +23,14 @@ class GroupPositions:
     """How far one group is; one request at a time is under way."""
 
     def __init__(self, settings: KafkaSettings, group: str) -> None:
-        self._settings = settings
+        self._bootstrap = settings.bootstrap
         self._group = group
-        self._admin = admin(settings)
-        self._asked: dict[Place, int] = {}
-        self._answer: Future[Any] | None = None
+        self._client = committer(settings, group, self._heard)
+        self._asked: dict[Place, int] | None = None
         self._kept: dict[Place, int] = {}
+        self._refusal: KafkaException | None = None
 
-    def commit(self, reached: Mapping[Place, int]) -> bool:
+    def commit(self, reached: Mapping[Place, int], wait_seconds: float = 0.0) -> bool:
         """Ask that the group be here next time; whether the cluster said that it will be.
 
         Asked again with each call until the cluster says so.
@@ -40,13 +38,16 @@ class GroupPositions:
         Raises:
             BrokerError: it refuses.
         """
-        self._hear()
-        if self._answer is None and reached != self._kept:
+        if self._asked is None and reached != self._kept:
             self._asked = dict(reached)
             offsets = [TopicPartition(*place, at) for place, at in reached.items()]
-            wanted = ConsumerGroupTopicPartitions(self._group, offsets)
-            answers = self._admin.alter_consumer_group_offsets([wanted], request_timeout=SECONDS)
-            self._answer = answers[self._group]
+            self._client.commit(offsets=offsets, asynchronous=True)
+        self._client.poll(wait_seconds)
+        if self._refusal is not None:
+            raise BrokerError(
+                f"Kafka at {self._bootstrap}: committing positions of {self._group}: "
+                f"{self._refusal.args[0].str()}"
+            ) from self._refusal
         return reached == self._kept
 
     def settle(self, reached: Mapping[Place, int], seconds: float) -> None:
@@ -56,30 +57,16 @@ class GroupPositions:
             BrokerError: the cluster refuses.
         """
         deadline = time.monotonic() + seconds
-        while not self.commit(reached):
+        while not self.commit(reached, _PAUSE_SECONDS):
             if time.monotonic() > deadline:
                 _log.warning("kafka", group=self._group, detail="away: positions are not committed")
                 return
-            time.sleep(_PAUSE_SECONDS)
 
-    def _hear(self) -> None:
-        if self._answer is None or not self._answer.done():
-            return
-        failed = _failure(self._answer)
-        self._answer = None
+    def _heard(self, error: KafkaError | None, places: list[TopicPartition]) -> None:
+        """What became of the request."""
+        asked, self._asked = self._asked, None
+        failed = error or next((p.error for p in places if p.error is not None), None)
         if failed is None:
-            self._kept = self._asked
-        elif not may_pass(failed):
-            raise BrokerError(
-                f"Kafka at {self._settings.bootstrap}: committing positions of {self._group}: "
-                f"{failed.args[0].str()}"
-            ) from failed
-
-
-def _failure(answer: Future[Any]) -> Exception | None:
-    """What kept the cluster from taking the positions, all of them or one."""
-    try:
-        taken = answer.result().topic_partitions
-    except KafkaException as error:
-        return error
-    return next((KafkaException(p.error) for p in taken if p.error is not None), None)
+            self._kept = asked or {}
+        elif not may_pass(refusal := KafkaException(failed)):
+            self._refusal = refusal

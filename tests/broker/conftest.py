@@ -7,7 +7,6 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -68,18 +67,22 @@ def kafka() -> KafkaSettings:
     return settings
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[KafkaServer]:
-    """An Apache Kafka of the test's own, to kill, to pause and to start again."""
+@pytest.fixture(scope="module")
+def _server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
     if not BOOTSTRAP:
         pytest.skip("no Apache Kafka: CROSSDOCK_TEST_BOOTSTRAP is not set (make kafka-test)")
     if missing := [tool for tool in ("java", "mvn") if shutil.which(tool) is None]:
         pytest.skip(f"no Apache Kafka of its own: {', '.join(missing)} is not on the PATH")
     fetch()
-    folder = tmp_path / "kafka"
-    folder.mkdir()
-    with KafkaServer(folder) as started:
+    with KafkaServer(tmp_path_factory.mktemp("kafka")) as started:
         yield started
+
+
+@pytest.fixture
+def server(_server: KafkaServer) -> Iterator[KafkaServer]:
+    """An Apache Kafka that no other module uses, to kill, to pause and to start again."""
+    yield _server
+    _server.revive()
 
 
 @pytest.fixture

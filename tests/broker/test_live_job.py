@@ -17,16 +17,17 @@ from tests.support.jobs import (
     command,
     configured,
     ended,
+    has_ingested,
     killed,
-    of_records,
+    kills,
     positions,
     said,
+    seed,
     started,
     wait,
     world_lines,
 )
 
-KILLS = 4
 SEED = 20261124
 BAD = [b"{", b"no record", b'{"type": "order.received"}']
 
@@ -39,17 +40,17 @@ def config(cluster: KafkaSettings, tmp_path: Path) -> Path:
 def test_a_job_that_is_killed_and_resumed_keeps_its_word(
     cluster: KafkaSettings, config: Path, tmp_path: Path
 ) -> None:
-    print(f"seed {SEED}")
-    moments, lake = random.Random(SEED), tmp_path / "lake"
-    good = world_lines(tmp_path / "world", SEED, 2400)
-    for part in _cut([*good, *BAD], KILLS):
+    chosen, lake = seed(SEED), tmp_path / "lake"
+    moments, times = random.Random(chosen), kills(10)
+    good = world_lines(tmp_path / "world", chosen, 2400)
+    for part in _cut([*good, *BAD], times):
         write(cluster.bootstrap, cluster.raw[0], [(0, value) for value in part])
         process = command("run", "--config", config)
-        time.sleep(moments.uniform(2.5, 6.0))
+        time.sleep(moments.uniform(1.0, 3.5))
         killed(process)
     process = started("--config", config)
     log = KafkaLog(cluster, cluster.journal)
-    wait(lambda: len(of_records(cluster)) >= len(good))
+    wait(lambda: has_ingested(cluster, good))
     wait(lambda: all(positions(lake).get(p, -1) > 0 for p in range(log.partitions)))
     ended(process)
 

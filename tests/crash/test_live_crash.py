@@ -17,9 +17,9 @@ import numpy as np
 from flows.lake.digest import digest
 from flows.logs.parquet import ParquetLog
 from schemas.kinds import Kind
+from tests.support.jobs import kills, seed
 from tests.support.runs import recorded_world, route
 
-KILLS = 10
 SEED = 20261123
 
 
@@ -52,12 +52,12 @@ def count_fed(home: Path) -> int:
 
 
 def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
-    print(f"seed {SEED}")
-    moments = random.Random(SEED)
-    feed = recorded_world(tmp_path / "feed", seed=SEED, records=3000, partitions=1)
+    chosen, times = seed(SEED), kills(10)
+    moments = random.Random(chosen)
+    feed = recorded_world(tmp_path / "feed", chosen, records=300 * times, partitions=1)
     expected, home = fed(feed), tmp_path / "home"
 
-    for _ in range(KILLS):
+    for _ in range(times):
         process = start(feed.path, home)
         time.sleep(moments.uniform(1.5, 5.0))
         assert process.poll() is None, process.communicate()[1].decode()

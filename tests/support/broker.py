@@ -144,6 +144,7 @@ class Feed:
                 "bootstrap.servers": settings.bootstrap,
                 "enable.idempotence": True,
                 "message.timeout.ms": 0,
+                "reconnect.backoff.max.ms": 500,
                 "logger": QUIET,
             }
         )

@@ -31,6 +31,18 @@ Job = subprocess.Popen[bytes]
 _started: list[Job] = []
 
 
+def kills(usual: int) -> int:
+    """How often a test kills; a night has time for more (``make nightly``)."""
+    return int(os.environ.get("CROSSDOCK_TEST_KILLS", usual))
+
+
+def seed(usual: int) -> int:
+    """Of all that is random in a test; printed, and given again to see the same."""
+    found = int(os.environ.get("CROSSDOCK_TEST_SEED", usual))
+    print(f"seed {found}: CROSSDOCK_TEST_SEED={found} repeats it")
+    return found
+
+
 def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
     """A settings file as an operator writes it; the lake is ``folder/lake``."""
     file = folder / "crossdock.toml"

@@ -96,6 +96,13 @@ class KafkaServer:
         """Let it go on."""
         self._signal(signal.SIGCONT)
 
+    def revive(self) -> None:
+        """Bring it back from whatever was done to it."""
+        if self._process is not None and self._process.poll() is None:
+            self.resume()
+        else:
+            self.start()
+
     def stop(self) -> None:
         """End it in order, whatever state it is in."""
         if self._process is None or self._process.poll() is not None:
