@@ -11,7 +11,7 @@ repeats.
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -31,6 +31,7 @@ LOOK_SECONDS = 0.05
 """The two topics are looked at so often."""
 _MESSAGES = 4_096
 _START_SECONDS = 0.1
+_END_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -79,14 +80,15 @@ class CrossReferences:
         self._known: dict[str, CrossReference] = {}
         self._waiting: dict[bytes, Waiting] = {}
         self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
-        self._settled: list[bytes] = []
+        self._settled: set[bytes] = set()
+        self._written: list[bytes] = []
         references = range(describe(kafka, kafka.xref).partitions)
         self._references = self._reader(kafka.xref, references)
         self._messages = self._reader(kafka.waiting, settings.mine(self._partitions))
         for message in self._there(self._references):
             self._learn(message)
         self._came = [self._await(message) for message in self._there(self._messages)]
-        self._look_at = 0.0
+        self._look_at = self._end_at = 0.0
 
     @property
     def is_due(self) -> bool:
@@ -115,7 +117,7 @@ class CrossReferences:
         self._put(key, message.raw, headers, too_large)
 
     def look(self) -> list[Settled]:
-        """What can be settled by now. It is out of the table, and on the topic until ``flush``."""
+        """What can be settled by now; it stays on the topic until it ``is_written``."""
         self._look_at = time.monotonic() + LOOK_SECONDS
         news = [self._learn(message) for message in self._references.poll(_MESSAGES, 0)]
         self._came += [self._await(message) for message in self._messages.poll(_MESSAGES, 0)]
@@ -127,11 +129,11 @@ class CrossReferences:
         settled = [one for one in found if one.records]
         for one in settled:
             self._drop(one.waiting)
-        now = time.time()
-        over = [Settled(w, []) for w in self._waiting.values() if w.until <= now]
-        for one in over:
-            self._drop(one.waiting)
-        return settled + over
+        return settled + self._over()
+
+    def is_written(self, settled: Sequence[Settled]) -> None:
+        """Take note that what has become of these was given to the journal."""
+        self._written += [one.waiting.key for one in settled]
 
     def is_settled(self) -> bool:
         """Whether everything that is to wait is durable, without waiting for it.
@@ -142,15 +144,16 @@ class CrossReferences:
         return self._producer.is_settled()
 
     def flush(self) -> None:
-        """Wait until that is so, and remove what was settled, whose records are on the journal by now.
+        """Wait until that is so, and remove what was written, which is on the journal by now.
 
         Raises:
             BrokerError: something can never be written.
         """
         self._producer.flush()
-        for key in self._settled:
+        for key in self._written:
             self._put(key, None)
-        self._settled = []
+        self._settled.difference_update(self._written)
+        self._written = []
 
     def close(self) -> None:
         """Leave."""
@@ -181,6 +184,17 @@ class CrossReferences:
         while any(reader.at[place] < end for place, end in ends.items()):
             yield from reader.poll(_MESSAGES, _START_SECONDS)
 
+    def _over(self) -> list[Settled]:
+        """Those whose wait is over; looked for each second."""
+        now = time.time()
+        if now < self._end_at:
+            return []
+        self._end_at = now + _END_SECONDS
+        over = [Settled(w, []) for w in self._waiting.values() if w.until <= now]
+        for one in over:
+            self._drop(one.waiting)
+        return over
+
     def _learn(self, message: Message) -> str:
         """Take what is said of a foreign id; gives the id."""
         name, value = (message.key() or b"").decode(errors="replace"), message.value()
@@ -204,14 +218,18 @@ class CrossReferences:
         foreign = foreign_of(raw) if raw is not None else None
         if raw is not None and foreign is not None and key not in self._settled:
             said = headers_of(message)
-            waiting = Waiting(
-                key, raw, foreign, float(said["until"]), said["source"], int(said["offset"])
+            self._waiting[key] = Waiting(
+                key,
+                raw,
+                foreign,
+                float(said.get("until", "0")),
+                said.get("source", ""),
+                int(said.get("offset", "-1")),
             )
-            self._waiting[key] = waiting
             self._by_id[foreign.xref][key] = None
         return key
 
     def _drop(self, waiting: Waiting) -> None:
         del self._waiting[waiting.key]
         del self._by_id[waiting.foreign.xref][waiting.key]
-        self._settled.append(waiting.key)
+        self._settled.add(waiting.key)

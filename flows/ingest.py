@@ -63,6 +63,7 @@ class Checked:
             too large for the journal; in order.
         letters: what is no record, and the topic and partition it came from.
         unresolved: how to look up what is to wait, and that as it came.
+        settled: what waited, and is among the records or the letters now.
         reached: next offset by place, once all of the above is written.
         tick: time that all inputs are consumed up to, if it is known anew.
     """
@@ -70,6 +71,7 @@ class Checked:
     records: list[tuple[Home, Event, bytes, Letter | None]] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     unresolved: list[tuple[Foreign, Letter]] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
     reached: Mapping[Place, int] = field(default_factory=dict)
     tick: datetime | None = None
 
@@ -144,7 +146,7 @@ class IngestJob:
 
     def check(self, batch: RawBatch) -> Checked:
         """Make a record or a dead letter of every message."""
-        checked = Checked(reached=batch.reached)
+        checked = Checked(settled=batch.settled, reached=batch.reached)
         for message in batch.messages:
             offset, value = message.offset() or 0, message.value() or b""
             source = f"{message.topic()}/{message.partition()}"
@@ -199,6 +201,7 @@ class IngestJob:
                 spare = _spare(source, refusal.line_no, refusal.raw)
                 too_large = partial(self.journal.letter, *spare)
                 self.references.keep(foreign, refusal, source, too_large)
+            self.references.is_written(checked.settled)
         if checked.tick is not None:
             tick(self.journal, self.source, checked.tick)
         self._reached = {**self._reached, **checked.reached}

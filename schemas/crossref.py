@@ -51,9 +51,11 @@ def foreign_of(raw: bytes) -> Foreign | None:
     if b'"xref"' not in raw:
         return None
     try:
-        return _FOREIGN.decode(raw)
+        foreign = _FOREIGN.decode(raw)
+        msgspec.json.decode(raw)  # what the type leaves out must be whole as well
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+    return foreign
 
 
 def cross_reference(raw: bytes) -> CrossReference:

@@ -109,6 +109,40 @@ def test_at_the_end_of_its_wait_it_is_a_dead_letter(cluster: KafkaSettings) -> N
     assert journal(cluster) == []
 
 
+def test_what_was_settled_stays_on_its_topic_until_it_is_written(cluster: KafkaSettings) -> None:
+    """A crash between the two must find it again."""
+    write(cluster.bootstrap, cluster.raw[0], [(0, foreign()), (0, foreign(name="e-2"))])
+    ingest(cluster)
+    stands_for(cluster, TRACKING, "o-7")
+    settings = Settings()
+
+    dying = CrossReferences(cluster, settings, Guard())
+    first, second = dying.look()
+    dying.is_written([first])
+    dying.flush()
+    dying.close()
+    heir = CrossReferences(cluster, settings, Guard())
+    (left,) = heir.look()
+    heir.close()
+
+    assert left.waiting.key == second.waiting.key
+    assert left.records == second.records
+
+
+def test_what_is_broken_deeper_inside_does_not_wait(cluster: KafkaSettings) -> None:
+    deep = b'{"a":' * 5_000 + b"1" + b"}" * 5_000
+    broken = [
+        foreign().replace(b'"data":', b'"more":"\xff","data":'),
+        foreign().replace(b'"data":', b'"more":' + deep + b',"data":'),
+        foreign("no kind"),
+    ]
+    write(cluster.bootstrap, cluster.raw[0], [(0, value) for value in broken])
+
+    ingest(cluster, lambda: len(all_of(cluster, cluster.dead_letters)) == 3)
+
+    assert sorted(v for _, v in all_of(cluster, cluster.dead_letters)) == sorted(broken)
+
+
 def test_a_reference_that_is_none_changes_nothing(cluster: KafkaSettings) -> None:
     stands_for(cluster, TRACKING, "o-7")
     write_keyed(cluster.bootstrap, cluster.xref, [(TRACKING.encode(), b"{"), (b"\xff", b"[]")])
