@@ -14,9 +14,16 @@ from flows.kafka import topics
 from flows.kafka.client import KafkaSettings
 from tests.broker.server.process import KafkaServer, fetch
 from tests.support.broker import MockBroker
+from tests.support.jobs import end_all
 
 BOOTSTRAP = os.environ.get("CROSSDOCK_TEST_BOOTSTRAP", "")
 PARTITIONS = 2
+
+
+@pytest.fixture(autouse=True)
+def _no_job_is_left() -> Iterator[None]:
+    yield
+    end_all()
 
 
 def _of_its_own(bootstrap: str) -> KafkaSettings:

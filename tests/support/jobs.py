@@ -28,6 +28,7 @@ from tests.support.broker import all_of
 from tests.support.runs import recorded_world, route
 
 Job = subprocess.Popen[bytes]
+_jobs: list[Job] = []
 
 
 def kills(usual: int) -> int:
@@ -61,12 +62,22 @@ def configured(cluster: KafkaSettings, folder: Path, *lines: str) -> Path:
 
 def command(*words: str | Path, stdout: int | None = None) -> Job:
     """The command line as a user types it; its log is the test's own output, lest a pipe fill up."""
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "flows.cli", *map(str, words)],
         env=os.environ | {"COLUMNS": "200"},
         stdout=stdout,
         stderr=subprocess.PIPE,
     )
+    _jobs.append(process)
+    return process
+
+
+def end_all() -> None:
+    """End what a test that failed has left."""
+    while _jobs:
+        process = _jobs.pop()
+        process.kill()
+        process.communicate()
 
 
 def started(*words: str | Path) -> Job:
