@@ -23,6 +23,7 @@ from tests.support.jobs import (
     ended,
     given_up,
     has_ingested,
+    of_records,
     said,
     seed,
     started,
@@ -121,10 +122,29 @@ def test_a_position_out_of_range_is_a_loud_stop_and_nothing_is_skipped(
     check_route(mocked, config, tmp_path)
 
 
-def test_a_job_ends_while_its_broker_is_gone(
+def test_a_job_ends_while_nothing_that_it_read_can_be_written(
     mock: MockBroker, mocked: KafkaSettings, tmp_path: Path
 ) -> None:
-    ends_without(mocked, tmp_path, mock.down, mock.up)
+    good = world_lines(tmp_path / "world", seed(SEED), 300)
+    one_by_one = {"max.in.flight.requests.per.connection": 1}
+    config = configured(mocked.model_copy(update={"client": one_by_one}), tmp_path)
+    write(mocked.bootstrap, mocked.raw[0], [(0, line) for line in good])
+    mock.fail(PRODUCE, [NOT_LEADER] * 10_000)
+    process = started("--config", config)
+    time.sleep(1.0)
+    mock.down()
+
+    line = given_up(process)
+
+    assert "messages are not written; nothing is lost" in line
+    mock.up()
+    mock.mend(PRODUCE)
+    assert of_records(mocked) == []
+    process = started("--config", config)
+    wait(lambda: has_ingested(mocked, good))
+    ended(process)
+    check_ingest(mocked, good, [])
+    check_route(mocked, config, tmp_path)
 
 
 def test_a_wait_for_brokers_is_no_hang_and_ends_when_the_flow_is_to_end(

@@ -46,7 +46,7 @@ def test_a_job_that_is_killed_and_resumed_keeps_its_word(
     for part in _cut([*good, *BAD], times):
         write(cluster.bootstrap, cluster.raw[0], [(0, value) for value in part])
         process = command("run", "--config", config)
-        time.sleep(moments.uniform(1.0, 3.5))
+        time.sleep(moments.uniform(1.0, 4.0))
         killed(process)
     process = started("--config", config)
     log = KafkaLog(cluster, cluster.journal)

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import confluent_kafka
 from confluent_kafka import KafkaError, Message, Producer
@@ -88,11 +88,18 @@ class MockBroker:
         Only clients with one request in flight may be refused a batch: the mock takes the batch after
         it, which Kafka would not, and librdkafka then believes that both are written.
         """
-        push: Any = self._library.rd_kafka_mock_push_request_errors
-        push(
-            ctypes.c_void_p(self._cluster), ctypes.c_int16(request), ctypes.c_size_t(len(errors)),
-            *map(ctypes.c_int, errors),
-        )  # fmt: skip
+        self._library.rd_kafka_mock_push_request_errors_array(
+            ctypes.c_void_p(self._cluster),
+            ctypes.c_int16(request),
+            ctypes.c_size_t(len(errors)),
+            (_NUMBER * len(errors))(*errors),
+        )
+
+    def mend(self, request: int) -> None:
+        """Answer requests of this kind as they deserve again."""
+        self._library.rd_kafka_mock_clear_request_errors(
+            ctypes.c_void_p(self._cluster), ctypes.c_int16(request)
+        )
 
     def close(self) -> None:
         """Be gone with all that was written."""
