@@ -70,6 +70,11 @@ def clock_of(cluster: KafkaSettings) -> int:
     return clock.time
 
 
+def ticks_of(cluster: KafkaSettings) -> int:
+    """How often time was told on the journal's first partition."""
+    return sum(p == 0 and is_tick(v) for p, v in all_of(cluster, cluster.journal))
+
+
 def a_day() -> list[Event]:
     """Two networks with a node each, and orders."""
     events: list[Event] = []
@@ -193,25 +198,23 @@ def test_a_process_that_has_not_started_holds_the_clock_back_until_it_is_retired
     """Of two processes one starts; the other's half of the raw topic may hold news."""
     good = [encode_event(event) for event in a_day()]
     write(cluster.bootstrap, cluster.raw[0], [(n % 2, v) for n, v in enumerate(good)])
-    began = time.time()
-    ingest(cluster, lambda _job: time.time() > began + 2, 0.1, processes=2, ordinal=0)
+    ingest(cluster, lambda _job: ticks_of(cluster) > 2, 0.1, processes=2, ordinal=0)
     alone, taken = clock_of(cluster), [v for _, v in all_of(cluster, cluster.journal)]
-    began = time.time()
-    ingest(cluster, lambda _job: time.time() > began + 2, 0.1, processes=2, ordinal=1)
-    both = clock_of(cluster)
-    began = time.time()
-    ingest(cluster, lambda _job: time.time() > began + 2, 0.1)
-    behind = clock_of(cluster)
+    ingest(cluster, lambda _job: clock_of(cluster) > alone, 0.1, processes=2, ordinal=1)
+    both, ticks = clock_of(cluster), ticks_of(cluster)
+    ingest(cluster, lambda _job: ticks_of(cluster) > ticks + 2, 0.1)
+    behind, began = clock_of(cluster), time.time()
     journal_of = KafkaJournal(cluster)
     tell(journal_of, source_of("test", 1), datetime.now(UTC), retired=True)
     journal_of.flush()
-    ingest(cluster, lambda _job: time.time() > began + 4, 0.1)
+    ingest(cluster, lambda _job: clock_of(cluster) / 1e6 > began, 0.1)
 
     journal = [v for _, v in all_of(cluster, cluster.journal)]
     assert len([v for v in taken if b"clock.ticked" not in v]) == len(good[::2])
     assert sorted(v for v in journal if b"clock.ticked" not in v) == sorted(good)
     assert datetime.fromtimestamp(alone / 1e6, UTC).year == 2000, "nothing is known of the other"
-    assert alone < both < behind + 1
+    assert alone < both
+    assert behind / 1e6 < began - 0.1, "the one that is gone holds it back"
     assert clock_of(cluster) / 1e6 > began, "the one that is left goes on alone"
 
 
