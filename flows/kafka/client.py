@@ -126,8 +126,9 @@ def committer(
 ) -> Consumer:
     """A consumer that reads nothing and says what became of a commit, soon; see positions.py."""
     limits = {"socket.timeout.ms": COMMIT_MS, "session.timeout.ms": COMMIT_MS}
-    fixed = {**_READING, **limits, "group.id": group, "on_commit": committed}
-    return _made(Consumer, settings, {"fetch.wait.max.ms": 10}, fixed)
+    unused = {"fetch.wait.max.ms": 10}  # a longer one is refused beside a short timeout
+    fixed = {**_READING, **limits, **unused, "group.id": group, "on_commit": committed}
+    return _made(Consumer, settings, {}, fixed)
 
 
 def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None]) -> Producer:
