@@ -36,6 +36,7 @@ class IngestClock:
         every: float,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        self._settings = settings
         self._admin = admin(settings)
         self._request = {TopicPartition(*place): _LATEST for place in places}
         self._every = every
@@ -76,9 +77,17 @@ class IngestClock:
         if not all(answer.done() for answer in self._answers.values()):
             return
         answers, self._answers = self._answers, {}
-        if any(answer.exception() is not None for answer in answers.values()):
-            return  # no answer, no tick: asked again when the next one is due
+        if not all(map(_says_the_end, answers.values())):
+            # No answer, no tick: asked again when the next one is due, by a new client. The old one
+            # may go on for minutes by leaders that are none any more (librdkafka 2.16, measured).
+            self._admin = admin(self._settings)
+            return
         self._goal = {(p.topic, p.partition): a.result().offset for p, a in answers.items()}
+
+
+def _says_the_end(answer: Future[Any]) -> bool:
+    """Whether it says where the partition ends; if the broker dies, it is neither error nor position."""
+    return answer.exception() is None and answer.result().offset >= 0
 
 
 def source_of(ingest: str, ordinal: int) -> str:

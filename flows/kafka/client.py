@@ -211,7 +211,7 @@ def bounds(
     def question() -> tuple[int, int]:
         seconds = SECONDS if guard is None else RUNNING_SECONDS
         found = client.get_watermark_offsets(place, timeout=seconds)
-        if found is None:
+        if found is None or min(found) < 0:
             raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
         return found[0], found[1]
 

@@ -23,6 +23,7 @@ from tests.support.jobs import (
     ended,
     given_up,
     has_ingested,
+    has_ticked_since,
     of_records,
     said,
     seed,
@@ -55,6 +56,8 @@ def survives(cluster: KafkaSettings, folder: Path, disturb: Disturb) -> None:
     process = started("--config", config)
     with Feed(cluster, good, seconds=10.0) as feed:
         disturb(random.Random(chosen))
+        calm = time.time()
+    wait(lambda: has_ticked_since(cluster, calm))
     wait(lambda: has_ingested(cluster, good))
     assert process.poll() is None, process.communicate()
     ended(process)

@@ -218,6 +218,28 @@ def test_a_process_that_has_not_started_holds_the_clock_back_until_it_is_retired
     assert clock_of(cluster) / 1e6 > began, "the one that is left goes on alone"
 
 
+def test_a_broker_that_dies_before_it_answers_says_nothing_about_the_time(
+    mock: MockBroker, mocked: KafkaSettings
+) -> None:
+    write(mocked.bootstrap, mocked.raw[0], [(0, encode_event(node("A")))])
+    place = mocked.raw[0], 0
+    clock = IngestClock(mocked, [place], every=0.0)
+    while clock.tick({place: 1}) is None:
+        time.sleep(0.01)
+    unread, ticks = {place: 0}, []
+    mock.slow(1000)
+    ticks.append(clock.tick(unread))
+    time.sleep(0.5)  # the question is on its way
+    mock.down()
+
+    deadline = time.monotonic() + 2.0
+    while time.monotonic() < deadline:
+        ticks.append(clock.tick(unread))
+        time.sleep(0.01)
+
+    assert set(ticks) == {None}, "a tick passed a message that nobody has read"
+
+
 def test_a_wall_clock_that_steps_back_neither_turns_time_back_nor_stops_it(
     cluster: KafkaSettings,
 ) -> None:

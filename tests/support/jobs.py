@@ -216,6 +216,15 @@ def check_clock(cluster: KafkaSettings, written_at: Mapping[bytes, float]) -> No
     assert len(ticked) > 0, "the clock never ticked"
 
 
+def has_ticked_since(cluster: KafkaSettings, moment: float) -> bool:
+    """Whether the clock has gone on after this moment of the wall clock."""
+    return any(
+        datetime.fromisoformat(msgspec.json.decode(line)["data"]["at"]).timestamp() > moment
+        for _, line in all_of(cluster, cluster.journal)
+        if b"clock.ticked" in line
+    )
+
+
 def check_no_repeats(cluster: KafkaSettings) -> None:
     """No decision is on the tracking topic twice."""
     found = [_identity(value) for _, value in all_of(cluster, cluster.tracking)]
