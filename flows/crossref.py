@@ -83,11 +83,11 @@ class CrossReferences:
         self._settled: set[bytes] = set()
         self._written: list[bytes] = []
         references = range(describe(kafka, kafka.xref).partitions)
-        self._references = self._reader(kafka.xref, references)
-        self._messages = self._reader(kafka.waiting, settings.mine(self._partitions))
-        for message in self._there(self._references):
+        self._references, there = self._opened(kafka.xref, references)
+        for message in there:
             self._learn(message)
-        self._came = [self._await(message) for message in self._there(self._messages)]
+        self._messages, there = self._opened(kafka.waiting, settings.mine(self._partitions))
+        self._came = [self._await(message) for message in there]
         self._look_at = self._end_at = 0.0
 
     @property
@@ -171,18 +171,20 @@ class CrossReferences:
         partition = zlib.crc32(key) % self._partitions
         self._producer.put(self._kafka.waiting, partition, key, raw, headers, too_large)
 
-    def _reader(self, topic: str, partitions: Iterable[int]) -> TopicReader:
+    def _opened(
+        self, topic: str, partitions: Iterable[int]
+    ) -> tuple[TopicReader, Iterator[Message]]:
+        """A reader, and what the topic holds by now."""
         client = consumer(self._kafka, f"{self._kafka.group}.xref")
-        starts = {(topic, p): bounds(self._kafka, client, topic, p)[0] for p in partitions}
-        return TopicReader(self._kafka, client, starts)
+        found = {(topic, p): bounds(self._kafka, client, topic, p) for p in partitions}
+        starts = {place: first for place, (first, _) in found.items()}
+        reader = TopicReader(self._kafka, client, starts)
 
-    def _there(self, reader: TopicReader) -> Iterator[Message]:
-        """What the topic holds when a job begins."""
-        client = consumer(self._kafka, f"{self._kafka.group}.xref")
-        ends = {place: bounds(self._kafka, client, *place)[1] for place in reader.at}
-        client.close()
-        while any(reader.at[place] < end for place, end in ends.items()):
-            yield from reader.poll(_MESSAGES, _START_SECONDS)
+        def there() -> Iterator[Message]:
+            while any(reader.at[place] < end for place, (_, end) in found.items()):
+                yield from reader.poll(_MESSAGES, _START_SECONDS)
+
+        return reader, there()
 
     def _over(self) -> list[Settled]:
         """Those whose wait is over; looked for each second."""

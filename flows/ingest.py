@@ -32,7 +32,7 @@ from flows.journals import Journal, Letter
 from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
 from flows.kafka.positions import GroupPositions
 from flows.kafka.producer import LARGE_BYTES
-from flows.kafka.reading import Place, TopicReader
+from flows.kafka.reading import AT_ONCE, Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
 from flows.logs.log import Home, home_of
@@ -133,7 +133,6 @@ class IngestJob:
         self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
         self.references = references
-        journal.heed(self.guard)
         client = consumer(kafka, ingest_group(kafka))
         self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen))
         self.positions = GroupPositions(kafka, ingest_group(kafka))
@@ -294,4 +293,4 @@ class _RawReader(StatelessSourcePartition[RawBatch]):
         return []
 
     def next_awake(self) -> datetime:
-        return LONG_AGO
+        return AT_ONCE

@@ -28,9 +28,6 @@ class Journal(Protocol):
     def partitions(self) -> int:
         """Number of its partitions."""
 
-    def heed(self, guard: Guard) -> None:
-        """Tell this guard of waits, and wait no longer than it allows."""
-
     def put(
         self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
     ) -> None:
@@ -55,14 +52,10 @@ class Journal(Protocol):
 class KafkaJournal:
     """A topic. The record time of a message is its timestamp."""
 
-    def __init__(self, settings: KafkaSettings) -> None:
+    def __init__(self, settings: KafkaSettings, guard: Guard | None = None) -> None:
         self._topic, self._letters = settings.journal, settings.dead_letters
-        self._producer = ReliableProducer(settings)
+        self._producer = ReliableProducer(settings, guard)
         self.partitions = describe(settings, settings.journal).partitions
-
-    def heed(self, guard: Guard) -> None:
-        """See ``Journal``."""
-        self._producer.guard = guard
 
     def put(
         self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
@@ -111,9 +104,6 @@ class RecordedJournal:
         self._clock = clock
         self._letters: dict[str, list[Refusal]] = {}
         self.partitions = writer.log.partitions
-
-    def heed(self, guard: Guard) -> None:
-        """See ``Journal``; a disk is never away."""
 
     def put(
         self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None

@@ -14,6 +14,7 @@ from flows.commands.output import console, print_json, table
 from flows.ingest import ingest_group
 from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
 from flows.kafka.topics import describe
+from flows.lake.ownership import positions_of
 from flows.lake.query import connect_reader
 from flows.settings import load_settings
 from schemas.errors import InputError
@@ -50,9 +51,7 @@ def status(
         raise InputError("no lake is named: say --lake, or set lake in the file")
     with connect_reader(where) as connection:
         facts = {name: _one(connection, query) for name, query in _FACTS.items()}
-        done: dict[int, int] = dict(
-            connection.execute("SELECT partition, position FROM positions").fetchall()
-        )
+        done = {row.partition: row.position for row in positions_of(connection)}
     facts["now"] = datetime.now(UTC)
     facts["state on disk, MB"] = _state_mb(where)
     lag = _lag(settings.kafka, done) if settings.kafka is not None else []

@@ -8,15 +8,8 @@ import msgspec
 
 from flows.lake.connection import ALIAS, METADATA
 from flows.lake.diagnosis import CATALOG, explained
+from flows.lake.ownership import Position, positions_of
 from flows.lake.query import connect_reader
-
-
-class Position(msgspec.Struct, frozen=True):
-    """How far one partition goes."""
-
-    partition: int
-    position: int
-    owner_epoch: int
 
 
 class TableStatus(msgspec.Struct, frozen=True):
@@ -57,9 +50,7 @@ def lake_status(path: Path) -> LakeStatus:
         )
         snapshots, latest = _snapshots(connection)
         tables = _tables(connection)
-        positions = connection.execute(
-            "SELECT partition, position, owner_epoch FROM positions ORDER BY partition"
-        ).fetchall()
+        positions = positions_of(connection)
     return LakeStatus(
         lake=str(path),
         log_id=str(log_id),
@@ -70,7 +61,7 @@ def lake_status(path: Path) -> LakeStatus:
         catalogue_bytes=sum(file.stat().st_size for file in path.glob(f"{CATALOG}*")),
         files=sum(t.files for t in tables),
         file_bytes=sum(t.bytes for t in tables),
-        positions=[Position(*row) for row in positions],
+        positions=positions,
         tables=tables,
     )
 

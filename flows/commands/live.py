@@ -143,7 +143,7 @@ def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     topics.refuse_disorder(kafka)
     if only is not Part.ROUTE:
         references = CrossReferences(kafka, settings, guard)
-        job.ingest = IngestJob(kafka, KafkaJournal(kafka), settings, guard, references)
+        job.ingest = IngestJob(kafka, KafkaJournal(kafka, guard), settings, guard, references)
     if only is not Part.INGEST:
         lake = _check_lake(settings, settings.processes)
         log = KafkaLog(kafka, kafka.journal)

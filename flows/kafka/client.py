@@ -82,7 +82,7 @@ _WRITING = {
     "delivery.report.only.error": True,
 }
 _OURS = {*_READING, *_WRITING, "group.id", "bootstrap.servers", "transactional.id"}
-"""Options on which nothing being lost or skipped depends."""
+"""Options that our promises stand on: that nothing is lost, and nothing skipped."""
 
 
 class KafkaSettings(BaseModel):
@@ -106,7 +106,9 @@ class KafkaSettings(BaseModel):
     @classmethod
     def _leaves_ours_alone(cls, client: dict[str, Option]) -> dict[str, Option]:
         if taken := sorted(_OURS & client.keys()):
-            raise ValueError(f"{', '.join(taken)}: not to be set, nothing lost depends on it")
+            raise ValueError(
+                f"{', '.join(taken)}: not to be set: that nothing is lost or skipped stands on it"
+            )
         return client
 
 

@@ -23,14 +23,10 @@ _TOO_LARGE = {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE}
 
 
 class ReliableProducer:
-    """Writes messages to the partitions that it is told.
-
-    Attributes:
-        guard: of the flow; it is told of waits, and ends them.
-    """
+    """Writes messages to the partitions that it is told; the flow's guard hears of waits, and ends them."""
 
     def __init__(self, settings: KafkaSettings, guard: Guard | None = None) -> None:
-        self.guard = guard or Guard()
+        self._guard = guard or Guard()
         self._bootstrap = settings.bootstrap
         self._failure: str | None = None
         self._too_large: list[Callable[[], None]] = []
@@ -107,7 +103,7 @@ class ReliableProducer:
         self._raise_failure()
 
     def _wait(self) -> None:
-        if not self.guard.may_wait():
+        if not self._guard.may_wait():
             raise BrokerError(
                 f"Kafka at {self._bootstrap} is away: {len(self._client)} messages are not written; "
                 "nothing is lost, the next start makes them again"

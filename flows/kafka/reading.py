@@ -5,6 +5,7 @@ read is also told by its end being reached, not by messages alone.
 """
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
@@ -15,6 +16,8 @@ Place = tuple[str, int]
 """A topic and a partition of it."""
 
 POLL_SECONDS = 0.001
+AT_ONCE = datetime(2000, 1, 1, tzinfo=UTC)
+"""When a Bytewax source that polls is to be asked again: the time to wait is spent inside ``poll``."""
 _EXPIRED = {KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE}
 _RANGE_MESSAGES, _RANGE_SECONDS = 1_000, 0.1
 

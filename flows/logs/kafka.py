@@ -25,7 +25,7 @@ from confluent_kafka import Message
 from flows.guard import Guard
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.positions import GroupPositions
-from flows.kafka.reading import Place, TopicReader
+from flows.kafka.reading import AT_ONCE, Place, TopicReader
 from flows.kafka.topics import describe
 from flows.logs.log import SLICE_RECORDS, ReadSlice, home_of
 from schemas.codec import Refusal, decode_line, key_of, to_slice_at
@@ -36,7 +36,6 @@ from schemas.ids import LogId
 from schemas.kinds import INSTANT
 from schemas.tables import SCHEMAS, Table
 
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 _SHOW_SECONDS = 1.0
 
 
@@ -128,8 +127,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         ]
 
     def next_awake(self) -> datetime:
-        """At once: the time to wait for messages is spent inside ``consume``."""
-        return _LONG_AGO
+        return AT_ONCE
 
     def close(self) -> None:
         if self.source.done is not None:
