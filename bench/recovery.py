@@ -12,7 +12,8 @@ import numpy as np
 from bench.figures import Figure
 from flows.checkpoint_store import Directory
 from flows.checkpoints import COST_SHARE, Checkpoint, Checkpoints, Origin, to_arrays
-from models.routing.fold import RULES, RouteState, advance
+from models.routing.fold import RouteState, advance
+from models.routing.scoring import RULES
 from schemas.codec import to_slice
 from schemas.envelope import Event
 from schemas.ids import LogId

@@ -8,7 +8,8 @@ import gc
 from datetime import UTC, datetime
 from typing import Any
 
-from models.routing.fold import RULES, RouteState, advance
+from models.routing.fold import RouteState, advance
+from models.routing.scoring import RULES
 from schemas.codec import to_slice
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event

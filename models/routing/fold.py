@@ -8,9 +8,9 @@ visible depends on the numbers that names were given.
 Networks of one partition share nothing but clock ticks, so each is advanced on its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,11 @@ from models.routing.columns import instants, string_keys
 from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
 from models.routing.effects import Effects as NetworkEffects
 from models.routing.encode import Encoder
-from models.routing.features import N_FEATURES, N_QUANTITIES
-from models.routing.inputs import fill_order, fill_records, round_quantities, score_by_rules
+from models.routing.features import N_FEATURES
+from models.routing.inputs import fill_order, fill_records
 from models.routing.kernel import walk
 from models.routing.network import Network
-from schemas.errors import ModelError
+from models.routing.scoring import RULES, Scorer, ScorerOf, score_rows
 from schemas.ids import NetworkKey, network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
@@ -45,37 +45,6 @@ _CONTROL[list(CONTROL_KINDS)] = True
 _SCORED = np.zeros(len(Kind), bool)
 _SCORED[[Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED]] = True
 _NOBODY = np.empty((0, 2), np.int64)
-
-
-class Scorer(Protocol):
-    """A model as the router needs it."""
-
-    @property
-    def low(self) -> npt.NDArray[np.float32]:
-        """(16,) least value of each input in training."""
-
-    @property
-    def high(self) -> npt.NDArray[np.float32]:
-        """(16,) greatest value of each input in training."""
-
-    def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(n, 16) inputs to (n, 4) quantities, each row by itself; ``ModelError`` if one fails."""
-
-
-class Rules:
-    """Scores by rules; no input is out of its range."""
-
-    low = np.full(N_FEATURES, -np.inf, np.float32)
-    high = np.full(N_FEATURES, np.inf, np.float32)
-
-    def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """See ``score_by_rules``."""
-        return score_by_rules(features)
-
-
-RULES = Rules()
-ScorerOf = Callable[[str], Scorer]
-"""The scorer of an activated model by its sha256; raises ``ModelError``."""
 
 
 @dataclass
@@ -324,7 +293,7 @@ class _Run:
         first_row = np.full(len(records), -1, np.int64)
         now = records["record_time"][chosen]
         fill_records(heap.addresses, chosen, now, first_row, features)
-        return _Scores(first_row, _NOBODY, features, _score(scorer, features))
+        return _Scores(first_row, _NOBODY, features, score_rows(scorer, features))
 
     def _wanted(self, scores: _Scores, scorer: Scorer) -> _Scores:
         """The scores with those of the wanted order, and of some that wait behind it, added."""
@@ -345,40 +314,13 @@ class _Run:
                 heap.addresses, order, int(cursor[Cursor.NOW]), features[first : first + count]
             )
         asked = np.column_stack([orders, firsts + len(scores.features)])
-        quantities = _score(scorer, features)
+        quantities = score_rows(scorer, features)
         return _Scores(
             scores.first_row,
             np.concatenate([scores.asked, asked]),
             np.concatenate([scores.features, features]),
             np.concatenate([scores.quantities, quantities]),
         )
-
-
-def _score(scorer: Scorer, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Rounded quantities of the rows."""
-    if not len(features):
-        return np.empty((0, N_QUANTITIES), np.float32)
-    quantities = _isolated(scorer, features)
-    round_quantities(quantities)
-    return quantities
-
-
-def _isolated(scorer: Scorer, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Quantities of the rows; of one that the model fails on, those of the rules.
-
-    Its inputs are then out of every range, so that the decision says how little it stands on. The rows
-    are halved until it is found: one order must not keep the others from being decided.
-    """
-    try:
-        return np.ascontiguousarray(scorer.score(features))
-    except ModelError:
-        if len(features) == 1:
-            quantities = score_by_rules(features)
-            features[:] = np.inf
-            return quantities
-    half = len(features) // 2
-    parts = [_isolated(scorer, features[:half]), _isolated(scorer, features[half:])]
-    return np.concatenate(parts)
 
 
 def _control_records(piece: Slice, passed: Passed) -> Iterator[ControlRecord]:

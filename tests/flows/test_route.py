@@ -17,7 +17,8 @@ from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.route import RouteJob, run
 from models.inference import load_model, runtime_fingerprint
-from models.routing.fold import RouteState, ScorerOf, advance
+from models.routing.fold import RouteState, advance
+from models.routing.scoring import ScorerOf
 from schemas.errors import LakeError, LogError, ModelError, PolicyError
 from schemas.slices import Slice
 from schemas.tables import SCHEMAS, Effects, Table

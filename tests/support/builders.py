@@ -14,7 +14,8 @@ import msgspec
 import pyarrow as pa
 
 from models.policy.document import Policy
-from models.routing.fold import RouteState, Scorer, advance
+from models.routing.fold import RouteState, advance
+from models.routing.scoring import Scorer
 from schemas import control, inventory, network, orders, work
 from schemas.codec import Refusal, decode_line, encode_event, to_slice
 from schemas.codes import (
