@@ -23,7 +23,7 @@ from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"
 ORDERS, PLAIN_ORDERS, PACED_ORDERS = 300_000, 5_000, 10_000
-KAFKA_ORDERS = 100_000
+KAFKA_ORDERS, KAFKA_PACED_ORDERS = 100_000, 20_000
 RUNS, FOLD_RUNS = 3, 5
 
 
@@ -69,7 +69,7 @@ def _on_kafka(scratch: Path) -> list[Figure]:
         Console(stderr=True).print("No Apache Kafka: the live job is not measured.")
         return []
     log = profile_log(OUT / f"log-{KAFKA_ORDERS}", KAFKA_ORDERS, per_second=1_000)
-    paced = profile_log(OUT / f"paced-{PACED_ORDERS}", PACED_ORDERS, per_second=1_000)
+    paced = profile_log(OUT / f"paced-{KAFKA_PACED_ORDERS}", KAFKA_PACED_ORDERS, per_second=1_000)
     rate = KAFKA_ORDERS / min(log_to_lake(log, scratch / f"parquet-{n}") for n in range(RUNS))
     return kafka.measure(bootstrap, log, paced, scratch, rate)
 

@@ -1,5 +1,9 @@
 """The live job on a real Apache Kafka: latency from end to end, and the rate of each stage.
 
+The broker was just started, and its JVM compiles what it runs: it takes half a core and the latencies
+are double for its first 20 seconds. So rates are measured first, and the first half of the latencies
+is not counted.
+
 Per core means per second of this process's CPU time, all threads of the client counted.
 """
 
@@ -59,11 +63,11 @@ def measure(
         scratch: for lakes.
         from_parquet: orders a second from a recorded log to the lake, for the ratio.
     """
-    latencies, visible = _latencies(of_its_own(bootstrap), paced, scratch / "live")
-    p50, p99 = np.percentile(latencies, [50, 99])
     ingested, per_core = _raw_to_journal(of_its_own(bootstrap), log)
     plain = _journal_to_lake(of_its_own(bootstrap), log, scratch / "plain", tracking=False)
     both = _journal_to_lake(of_its_own(bootstrap), log, scratch / "both", tracking=True)
+    latencies, visible = _latencies(of_its_own(bootstrap), paced, scratch / "live")
+    p50, p99 = np.percentile(latencies[len(latencies) // 2 :], [50, 99])
     return [
         Figure("kafka_decision_ms_p50", float(p50), "ms"),
         Figure("kafka_decision_ms_p99", float(p99), "ms"),
@@ -137,12 +141,12 @@ def _listen(settings: KafkaSettings, orders: int, decided: dict[str, float]) -> 
     client.assign([TopicPartition(settings.tracking, 0, 0)])
     deadline = time.monotonic() + 60
     while len(decided) < orders and time.monotonic() < deadline:
-        for message in client.consume(500, 0.001):
-            at = time.monotonic()
-            if message.error() is None:
-                event = msgspec.json.decode(message.value() or b"")
-                if event["type"].startswith("decision."):
-                    decided.setdefault(event["subject"], at)
+        message = client.poll(0.01)  # consume would wait for more to come
+        at = time.monotonic()
+        if message is not None and message.error() is None:
+            event = msgspec.json.decode(message.value() or b"")
+            if event["type"].startswith("decision."):
+                decided.setdefault(event["subject"], at)
     client.close()
 
 

@@ -32,24 +32,30 @@ def measure(scratch: Path) -> list[Figure]:
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     origin = Origin(LogId("bench"), "", "bench")
     store, checkpoint = Checkpoints(Directory(scratch), origin, 10.0), Checkpoint(state)
-    began = time.perf_counter()
-    copies = {name: table.copy() for name, table in to_arrays(checkpoint, origin).items()}
-    stop = time.perf_counter() - began
-    size_mb = sum(table.nbytes for table in copies.values()) / 1e6
-    del copies
+    stops = []
+    for _ in range(2):  # the first one's copy finds no memory to use again
+        began = time.perf_counter()
+        store.take(checkpoint, state.position)
+        stops.append(time.perf_counter() - began)
+        store.wait()
     began = time.perf_counter()
     store.save(checkpoint, state.position)
     write = time.perf_counter() - began
+    arrays = to_arrays(checkpoint, origin)
+    size_mb = sum(table.nbytes for table in arrays.values()) / 1e6
+    del arrays
     del state, checkpoint
     began = time.perf_counter()
     taken_up = store.load(0, 10**12, None)
     resume = time.perf_counter() - began
     assert taken_up.state.position >= ORDERS
-    every = max(10.0, COST_SHARE * (stop + write))
+    cost = stops[-1] + write
+    every = max(10.0, COST_SHARE * cost)
     return [
         Figure("resume_s", resume, "s"),
-        Figure("checkpoint_cost_ratio", (stop + write) / every, "of the time", every, None),
-        Figure("checkpoint_stop_ms", stop * 1e3, "ms"),
+        Figure("checkpoint_cost_ratio", cost / every, "of the time", every, None),
+        Figure("checkpoint_stop_ms", stops[-1] * 1e3, "ms"),
+        Figure("first_checkpoint_stop_ms", stops[0] * 1e3, "ms"),
         Figure("checkpoint_mb", size_mb, "MB"),
         Figure("state_peak_rss_mb", rss_mb, "MiB"),
     ]

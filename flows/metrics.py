@@ -4,6 +4,7 @@ Metrics are for watching, not facts: what was decided is in the lake. A process 
 turns over, and ready once it has; a step that hangs makes it unhealthy, so that a supervisor restarts it.
 """
 
+import collections
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -12,7 +13,6 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from flows.guard import Guard
@@ -57,12 +57,11 @@ class Metrics:
         self._position.labels(partition).set(effects.position)
         if refused:
             self._refused.labels("route").inc(refused)
-        if (made := effects.tables.get(Table.DECISIONS)) is not None:
-            self._decisions.labels(partition).inc(made.num_rows)
+        if made := effects.count(Table.DECISIONS):
+            self._decisions.labels(partition).inc(made)
             self._seconds.observe(seconds)
-        if (raised := effects.tables.get(Table.EXCEPTIONS)) is not None:
-            for count in pc.value_counts(raised["code"].cast("string")).to_pylist():
-                self._exceptions.labels(count["values"]).inc(count["counts"])
+        for code, count in collections.Counter(effects.plain(Table.EXCEPTIONS, ("code",))).items():
+            self._exceptions.labels(*code).inc(count)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when it is asked for."""

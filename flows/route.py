@@ -21,7 +21,6 @@ from pathlib import Path
 from typing import Self
 
 import bytewax.operators as op
-import pyarrow as pa
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
@@ -42,7 +41,7 @@ from models.inference import ARTIFACTS, Model, load_model, runtime_fingerprint
 from models.policy.document import Policy, parse_policy
 from models.routing.fold import RouteState, advance
 from schemas.errors import CrossdockError, InputError, LogError
-from schemas.tables import SCHEMAS, Effects, Table
+from schemas.tables import SCHEMAS, Effects, Measured, Table
 
 Progress = Callable[[int], None]
 """Told how many records were taken each time some were."""
@@ -182,8 +181,9 @@ class RouteJob:
         self.progress(len(read.piece))
         refused = read.refused.num_rows if read.refused is not None else 0
         self.metrics.advanced(effects, len(read.piece), refused, elapsed_ms / 1e3)
-        measured = _measurement(read, effects, elapsed_ms)
-        return replace(effects, tables={**effects.tables, Table.MEASUREMENTS: measured})
+        decisions = effects.count(Table.DECISIONS)
+        measured = Measured(read.first, len(read.piece), decisions, elapsed_ms)
+        return replace(effects, measured=measured)
 
     def _checkpoint(self, state: RouteState) -> None:
         """Take a checkpoint if one is due, once the tracking topic has all effects up to it."""
@@ -275,25 +275,10 @@ def _check_end(log: Log, partition: int, high_water: int) -> None:
 
 
 def _with_refused(effects: Effects, read: ReadSlice) -> Effects:
-    """The effects with what was no record among them, in order of position."""
-    letters = [t for t in (effects.tables.get(Table.DEAD_LETTERS), read.refused) if t is not None]
-    merged = pa.concat_tables([t.cast(SCHEMAS[Table.DEAD_LETTERS]) for t in letters])
-    ordered = merged.sort_by([("position", "ascending"), ("index", "ascending")])
-    return Effects(effects.partition, read.last, {**effects.tables, Table.DEAD_LETTERS: ordered})
-
-
-def _measurement(read: ReadSlice, effects: Effects, elapsed_ms: float) -> pa.Table:
-    decisions = effects.tables.get(Table.DECISIONS)
-    row = {
-        "partition": effects.partition,
-        "first_position": read.first,
-        "position": effects.position,
-        "records": len(read.piece),
-        "decisions": decisions.num_rows if decisions is not None else 0,
-        "advance_ms": elapsed_ms,
-        "committed_at": None,
-    }
-    return pa.Table.from_pylist([row], SCHEMAS[Table.MEASUREMENTS])
+    """The effects with what was no record among them."""
+    assert read.refused is not None
+    given = {Table.DEAD_LETTERS: read.refused.cast(SCHEMAS[Table.DEAD_LETTERS])}
+    return replace(effects, position=read.last, given=given)
 
 
 def _load(model_dirs: Sequence[Path], sha256: str) -> Model:

@@ -53,14 +53,14 @@ class Heap:
         Raises:
             ValueError: its layout is not the one that kernels would read (a broken invariant).
         """
-        layout = _LAYOUTS[slot]
-        if not table.flags.c_contiguous or (table.dtype, table.ndim) != layout:
+        kind, dimensions = _LAYOUTS[slot]
+        is_kind = table.dtype is kind or table.dtype == kind  # comparing fields takes a while
+        if not (is_kind and table.ndim == dimensions and table.flags.c_contiguous):
             raise ValueError(
-                f"table {slot} is {table.dtype}, {table.ndim}-d; kernels read {layout}"
+                f"table {slot} is {table.dtype}, {table.ndim}-d; kernels read {kind}, {dimensions}-d"
             )
         self._tables[slot] = table
-        address: int = table.__array_interface__["data"][0]
-        self._row[slot] = (address, *table.shape, 1, 1)[:4]
+        self._row[slot] = (table.ctypes.data, *table.shape, 1, 1)[:4]
 
     def __getitem__(self, slot: int) -> npt.NDArray[Any]:
         return self._tables[slot]

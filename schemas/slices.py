@@ -7,6 +7,7 @@ offsets grow with the position, so cutting a slice copies nothing: the children 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -71,6 +72,7 @@ class Slice:
         )
 
 
+@cache
 def empty_data(kind: Kind) -> pa.RecordBatch:
     """No rows of the kind's data."""
     return pa.RecordBatch.from_struct_array(pa.array([], data_type(kind)))

@@ -5,10 +5,13 @@ which of that record's effects it is, counted from 0 over all tables. Facts are 
 current is a view. ``measurements`` are what the wall clock said: no fact, and outside every digest.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from schemas.kinds import INSTANT
@@ -177,6 +180,31 @@ SCHEMAS: dict[Table, pa.Schema] = {
 }
 
 
+class Draft(Protocol):
+    """Effects as they were made: columns once somebody wants them, those of many slices at once."""
+
+    def count(self, table: Table) -> int:
+        """Number of its rows in a table."""
+
+    def first(self) -> int:
+        """Lowest position of a row."""
+
+    def plain(self, table: Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+        """Some columns of a fact table, row by row, as values that JSON can take."""
+
+    def tables(self, later: Sequence[Any]) -> Mapping[Table, list[pa.Table]]:
+        """Its rows and those of later drafts of the same sort."""
+
+
+class Measured(NamedTuple):
+    """What the wall clock said of a slice."""
+
+    first_position: int
+    records: int
+    decisions: int
+    advance_ms: float
+
+
 @dataclass(frozen=True, slots=True)
 class Effects:
     """What a stretch of one partition caused.
@@ -184,9 +212,61 @@ class Effects:
     Attributes:
         partition: the log partition.
         position: position of the last record read; every row's position is at most this.
-        tables: rows per table in (position, index) order; a table without rows may be absent.
+        given: rows per table in (position, index) order, where they are columns already.
+        drafts: where they are not; all of one sort.
+        measured: how long it took, if that was measured.
     """
 
     partition: int
     position: int
-    tables: Mapping[Table, pa.Table]
+    given: Mapping[Table, pa.Table] = field(default_factory=dict)
+    drafts: Sequence[Draft] = ()
+    measured: Measured | None = None
+
+    @property
+    def tables(self) -> Mapping[Table, pa.Table]:
+        """All rows per table in (position, index) order; a table without rows is absent."""
+        return to_tables([self])
+
+    def count(self, table: Table) -> int:
+        """Number of rows in a table."""
+        given = self.given.get(table)
+        drafted = sum(draft.count(table) for draft in self.drafts)
+        return drafted + (given.num_rows if given is not None else 0)
+
+    def first(self) -> int:
+        """Lowest position of a row; the last record's where there is none."""
+        given = [rows["position"][0].as_py() for rows in self.given.values() if rows.num_rows]
+        return min([draft.first() for draft in self.drafts] + given, default=self.position)
+
+    def plain(self, table: Table, names: Sequence[str]) -> Iterable[tuple[Any, ...]]:
+        """Some columns of what was drafted, row by row, as values that JSON can take."""
+        return chain.from_iterable(draft.plain(table, names) for draft in self.drafts)
+
+
+def to_tables(effects: Sequence[Effects]) -> dict[Table, pa.Table]:
+    """Rows per table of one partition's effects, in (position, index) order."""
+    chunks: dict[Table, list[pa.Table]] = {}
+    drafts = [draft for one in effects for draft in one.drafts]
+    if drafts:
+        chunks |= drafts[0].tables(drafts[1:])
+    for one in effects:
+        for table, rows in one.given.items():
+            chunks.setdefault(table, []).append(rows)
+    return {table: _ordered(_one(parts, SCHEMAS[table])) for table, parts in chunks.items()}
+
+
+def _one(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    if len(parts) == 1:
+        return parts[0]
+    if any(part.schema != parts[0].schema for part in parts):  # dead letters of log and of router
+        parts = [part.cast(schema) for part in parts]
+    return pa.concat_tables(parts)
+
+
+def _ordered(rows: pa.Table) -> pa.Table:
+    """Rows by (position, index): several networks take turns on one partition."""
+    positions = rows["position"].to_numpy()
+    if (positions[1:] >= positions[:-1]).all():
+        return rows
+    return rows.take(pa.array(np.lexsort((rows["index"].to_numpy(), positions))))

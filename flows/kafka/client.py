@@ -115,7 +115,7 @@ class KafkaSettings(BaseModel):
 def consumer(settings: KafkaSettings, group: str) -> Consumer:
     """A consumer that is assigned its partitions and never skips in silence."""
     habits = {
-        "fetch.wait.max.ms": 10,
+        "fetch.wait.max.ms": 100,
         "fetch.queue.backoff.ms": 2,  # its default of a second stalls a fast reader
         "queued.max.messages.kbytes": 65_536,
         "fetch.message.max.bytes": MESSAGE_BYTES,
@@ -142,7 +142,7 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
 
     habits = {
         "compression.type": "lz4",
-        "linger.ms": 0.5,
+        "linger.ms": 0.1,
         "message.max.bytes": MESSAGE_BYTES,
         "batch.size": BATCH_BYTES,
         "queue.buffering.max.messages": 100_000,

@@ -55,7 +55,7 @@ class TopicReader:
             BrokerError: something that neither the client nor waiting mends.
         """
         messages = []
-        for message in self._client.consume(most, 0) or self._client.consume(most, seconds):
+        for message in self._client.consume(most, 0) or self._first(most, seconds):
             place = message.topic() or "", message.partition() or 0
             error = message.error()
             if error is None:
@@ -70,6 +70,11 @@ class TopicReader:
     def close(self) -> None:
         """Leave."""
         self._client.close()
+
+    def _first(self, most: int, seconds: float) -> list[Message]:
+        """What arrives next, as soon as it does; ``consume`` would wait for more to come."""
+        first = self._client.poll(seconds) if seconds else None
+        return [first, *self._client.consume(most - 1, 0)] if first is not None else []
 
     def _hear(self, error: KafkaError, place: Place) -> None:
         if error.code() in _EXPIRED:

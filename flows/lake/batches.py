@@ -4,7 +4,7 @@ What the lake already has is dropped here: rows at positions up to the high-wate
 partition, so that effects may be given again after a restart, cut otherwise than the first time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.tables import SCHEMAS, Effects, Table
+from schemas.tables import SCHEMAS, Effects, Table, to_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +26,42 @@ class Batch:
 def to_batch(effects: Iterable[Effects], high_water: Mapping[int, int]) -> Batch:
     """The rows that are new, in the columns of ``SCHEMAS``; dictionaries stay as they are."""
     positions: dict[int, int] = {}
+    fresh: dict[int, list[Effects]] = {}
     pieces: dict[Table, list[pa.Table]] = {}
     for effect in effects:
         seen = positions.get(effect.partition, high_water.get(effect.partition, -1))
         if effect.position <= seen:
             continue
-        for name, table in effect.tables.items():
-            rows = _after(table, seen, effect.position)
-            if rows.num_rows:
-                pieces.setdefault(name, []).append(rows)
+        if effect.first() > seen:
+            fresh.setdefault(effect.partition, []).append(effect)
+        else:
+            _add(pieces, [effect], seen)
         positions[effect.partition] = effect.position
+    for together in fresh.values():
+        _add(pieces, together, -1)
     merged = {
         name: _conform(_merge(parts, SCHEMAS[name]), SCHEMAS[name])
         for name, parts in pieces.items()
     }
     return Batch(positions, merged)
+
+
+def _add(pieces: dict[Table, list[pa.Table]], effects: Sequence[Effects], seen: int) -> None:
+    """The rows of one partition's effects above a position."""
+    for table, rows in to_tables(effects).items():
+        above = _after(rows, seen, effects[-1].position)
+        if above.num_rows:
+            pieces.setdefault(table, []).append(above)
+    measured = [_measurement(effect) for effect in effects if effect.measured is not None]
+    if measured:
+        rows = pa.Table.from_pylist(measured, SCHEMAS[Table.MEASUREMENTS])
+        pieces.setdefault(Table.MEASUREMENTS, []).append(rows)
+
+
+def _measurement(effect: Effects) -> dict[str, object]:
+    assert effect.measured is not None
+    cause = {"partition": effect.partition, "position": effect.position}
+    return {**cause, **effect.measured._asdict(), "committed_at": None}
 
 
 def stamped(batch: Batch, committed_at: datetime) -> Batch:

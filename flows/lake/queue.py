@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from schemas.errors import LakeError
-from schemas.tables import Effects
+from schemas.tables import Effects, Table
 
 COMMIT_SECONDS = 1.0
 """Rows wait so long at most; with a commit's 0.1 s that keeps to the 2 s from event to SQL."""
@@ -146,4 +146,4 @@ class EffectsQueue:
 
 def _weight(effects: Effects) -> int:
     """Rows that an item occupies; one without rows still occupies a place."""
-    return 1 + sum(int(table.num_rows) for table in effects.tables.values())
+    return 1 + sum(effects.count(table) for table in Table)

@@ -7,6 +7,8 @@ next ``put``, ``flush`` or ``close``: open a new writer and give the effects aga
 high-water on; what was committed is dropped.
 """
 
+import os
+import sys
 import threading
 import time
 import uuid
@@ -35,6 +37,8 @@ THREADS = 1
 """DuckDB's threads in the writing process; its other core belongs to the flow."""
 _HOUSEKEEPER = 0
 """Of several writers the owner of this partition does what concerns them all."""
+LOWER_PRIORITY = 10
+"""Of the writer's thread, as ``nice`` counts."""
 UPKEEP_PAUSE_SECONDS = 0.5
 """With nothing to commit, upkeep that is due starts after this pause."""
 
@@ -131,6 +135,7 @@ class LakeWriter:
             self.abort()
 
     def _run(self) -> None:
+        _yield_to_others()
         failure: BaseException | None = None
         try:
             with explained(self.path):
@@ -171,6 +176,12 @@ class LakeWriter:
             self._high_water = {**self._high_water, **batch.positions}
         if taken:
             self._queue.committed(taken)
+
+
+def _yield_to_others() -> None:
+    """Where threads have priorities of their own (Linux), decisions come before the lake."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWER_PRIORITY)
 
 
 def create_or_open_writer(

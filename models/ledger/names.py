@@ -6,7 +6,7 @@ whatever their hashes. Numbers are internal. Nothing that is visible outside may
 they depend on how the log was cut into slices.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
 import numba
@@ -136,6 +136,7 @@ class Names:
             np.zeros(1, np.int64),
         )
         self._all = pa.array([], pa.string())
+        self._listed: list[str] = []
         self._asked: dict[str, int] = {}  # one by one: nodes, regions, lanes; they hardly change
 
     def __len__(self) -> int:
@@ -213,6 +214,13 @@ class Names:
         if len(self._all) != len(self):
             self._all = self.take(np.arange(len(self), dtype=np.int32))
         return self._all
+
+    def listed(self) -> Sequence[str]:
+        """Every name, by its code, as a list; the same one, which grows."""
+        if len(self._listed) != len(self):
+            fresh = np.arange(len(self._listed), len(self), dtype=np.int32)
+            self._listed += self.take(fresh).to_pylist()
+        return self._listed
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.all().to_pylist())

@@ -3,8 +3,9 @@
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from models.ledger.names import string_buffers
+from models.ledger.window import hash_pairs
 from models.routing.state import NO_TIME
 
 Ints = npt.NDArray[np.int64]
@@ -26,15 +27,16 @@ def numbers(column: pa.Array) -> Ints:
     return values.astype(np.int64, copy=False)
 
 
-def choices(column: pa.StringArray, options: pa.StringArray) -> Ints:
-    """Index of each word among the options; all are members, the codec saw to that."""
-    return numbers(pc.index_in(column, options))
-
-
 def string_keys(
     left: pa.StringArray, right: pa.StringArray
 ) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
     """Distinct pairs of two columns in order of appearance, and each row's index among them."""
+    if not len(left):
+        return [], np.empty(0, np.int64)
+    keys = np.empty((len(left), 2), np.uint64)
+    hash_pairs(*string_buffers(left), *string_buffers(right), keys)
+    if (keys == keys[0]).all():  # as in most slices
+        return [(left[0].as_py(), right[0].as_py())], np.zeros(len(left), np.int64)
     a, b = left.dictionary_encode(), right.dictionary_encode()
     width = len(b.dictionary)
     both = numbers(a.indices) * width + numbers(b.indices)

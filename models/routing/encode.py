@@ -16,13 +16,14 @@ from models.ledger.names import Names, string_buffers
 from models.ledger.window import hash_pairs
 from models.routing.arrays import ITEM, RECORD, Field
 from models.routing.codes import HAZMAT_BIT
-from models.routing.columns import choices, instants, numbers
+from models.routing.columns import instants, numbers
 from schemas.codes import PaymentState, TempClass
 from schemas.kinds import Kind
 from schemas.slices import Slice
 
-_TEMP_CLASSES = pa.array([t.value for t in TempClass])
-_PAYMENTS = pa.array([p.value for p in PaymentState])
+_TEMP_CLASSES, _PAYMENTS = Names(), Names()
+_TEMP_CLASSES.intern(pa.array([t.value for t in TempClass]))
+_PAYMENTS.intern(pa.array([p.value for p in PaymentState]))
 WORK_KINDS = tuple(Kind(k) for k in range(Kind.WORK_ACCEPTED, Kind.WORK_HANDED_OVER + 1))
 ORDER_KINDS = (Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED)
 Ints = npt.NDArray[np.int64]
@@ -110,7 +111,7 @@ def _orders(
     e.put(rows, Field.CHANNEL, e.names["channels"].intern(data["channel"]))
     e.put(rows, Field.PRIORITY, numbers(data["priority"]))
     e.put(rows, Field.NO_SPLIT, numbers(data["no_split"]))
-    e.put(rows, Field.PAYMENT, choices(data["payment"], _PAYMENTS))
+    e.put(rows, Field.PAYMENT, _PAYMENTS.find(data["payment"]))
     e.put(rows, Field.REQUESTED_BY, instants(data["requested_by"]))
     e.put(rows, Field.CARRIER, _optional(e.names["carriers"], data["carrier"]))
     e.put(rows, Field.SERVICE, _optional(e.names["services"], data["service"]))
@@ -124,7 +125,7 @@ def _orders(
         qty=numbers(items.field("qty")),
         number=numbers(items.field("line_no")),
         weight_g=numbers(items.field("weight_g")),
-        needs=(1 << choices(items.field("temp_class"), _TEMP_CLASSES)) | hazmat,
+        needs=(1 << _TEMP_CLASSES.find(items.field("temp_class"))) | hazmat,
     )
 
 
@@ -146,7 +147,7 @@ def _payments(
     e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
 ) -> None:
     e.order[rows] = e.names["orders"].intern(subjects)
-    e.put(rows, Field.PAYMENT, choices(data["state"], _PAYMENTS))
+    e.put(rows, Field.PAYMENT, _PAYMENTS.find(data["state"]))
 
 
 def _returns(

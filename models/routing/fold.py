@@ -8,8 +8,9 @@ visible depends on the numbers that names were given.
 Networks of one partition share nothing but clock ticks, so each is advanced on its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
 from models.routing.clock import Clock, Passed
 from models.routing.columns import instants, string_keys
 from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
+from models.routing.drafts import Draft
 from models.routing.effects import Effects as NetworkEffects
 from models.routing.encode import Encoder
 from models.routing.features import N_FEATURES
@@ -32,7 +34,7 @@ from models.routing.scoring import RULES, Scorer, ScorerOf, score_rows
 from schemas.ids import NetworkKey, network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
-from schemas.tables import Effects, Table
+from schemas.tables import Effects
 
 TILE = 512
 """Records between two refreshes of the view that the model's inputs are read from."""
@@ -89,7 +91,7 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
     Raises:
         ModelError: an activated model cannot be had; the state is then unusable.
     """
-    tables: dict[Table, list[pa.Table]] = {}
+    drafts: list[Draft] = []
     taken_by_tick: dict[int, int] = {}
     passed = state.clock.hear(piece)
     parts = list(_by_network(state, piece))
@@ -101,23 +103,12 @@ def advance(state: RouteState, piece: Slice, scorer_of: ScorerOf) -> Effects:
                 network.set_policy(state.policy_override)
         run = _Run(network, state, part, passed, scorer_of)
         run.advance()
-        held = run.effects.take()
         if len(parts) > 1:
-            _renumber(held, part, taken_by_tick)
-        for table, chunks in held.items():
-            tables.setdefault(table, []).extend(chunks)
+            _renumber(run.effects.drafts, part, taken_by_tick)
+        drafts += run.effects.drafts
     if len(piece):
         state.position = int(piece.positions[-1])
-    merged = {table: _ordered(pa.concat_tables(chunks)) for table, chunks in tables.items()}
-    return Effects(state.partition, state.position, merged)
-
-
-def _ordered(rows: pa.Table) -> pa.Table:
-    """Rows by (position, index): several networks take turns on one partition."""
-    positions = rows["position"].to_numpy()
-    if (positions[1:] >= positions[:-1]).all():
-        return rows
-    return rows.take(pa.array(np.lexsort((rows["index"].to_numpy(), positions))))
+    return Effects(state.partition, state.position, drafts=drafts)
 
 
 def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, Slice]]:
@@ -127,6 +118,9 @@ def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, S
     """
     keys, codes = string_keys(piece.envelope["tenant"], piece.envelope["network"])
     names = [network_key(tenant, network) for tenant, network in keys]
+    if len(names) == 1 and names == list(state.networks):  # as in most slices
+        yield names[0], piece
+        return
     ticks = piece.kinds == Kind.CLOCK_TICKED
     own = np.flatnonzero(~ticks)
     if len(state.networks) == 1 and {names[c] for c in np.unique(codes[own])} <= set(
@@ -145,23 +139,19 @@ def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, S
             yield key, piece.take(rows)
 
 
-def _renumber(tables: Mapping[Table, list[pa.Table]], piece: Slice, taken: dict[int, int]) -> None:
+def _renumber(drafts: Sequence[Draft], piece: Slice, taken: dict[int, int]) -> None:
     """Effects of a tick that several networks heard are numbered on from network to network."""
     ticks = piece.positions[piece.kinds == Kind.CLOCK_TICKED]
+    if not len(ticks):
+        return
     shifts = np.array([taken.get(int(p), 0) for p in ticks], np.int64)
     used = np.zeros(len(ticks), np.int64)
-    for chunks in tables.values():
-        for k, chunk in enumerate(chunks):
-            positions = chunk["position"].to_numpy()
-            at = np.searchsorted(ticks, positions)
-            at = np.minimum(at, max(len(ticks) - 1, 0))
-            hit = ticks[at] == positions if len(ticks) else np.zeros(len(positions), bool)
-            if hit.any():
-                np.add.at(used, at[hit], 1)
-                moved = chunk["index"].to_numpy().copy()
-                moved[hit] += shifts[at[hit]].astype(np.int32)
-                place = chunk.schema.get_field_index("index")
-                chunks[k] = chunk.set_column(place, "index", pa.array(moved))
+    for causes in chain.from_iterable(draft.causes() for draft in drafts):
+        positions, indexes = causes.T
+        at = np.minimum(np.searchsorted(ticks, positions), len(ticks) - 1)
+        hit = ticks[at] == positions
+        np.add.at(used, at[hit], 1)
+        indexes[hit] += shifts[at[hit]]
     for position, count in zip(ticks.tolist(), used.tolist(), strict=True):
         taken[position] = taken.get(position, 0) + count
 

@@ -1,5 +1,7 @@
 """Cutting changes nothing: however a log is cut into slices, the rows are the same, bit for bit."""
 
+from datetime import date, datetime
+from operator import itemgetter
 from random import Random
 from typing import Any
 
@@ -10,7 +12,7 @@ from models.routing.clock import Clock
 from models.routing.fold import RouteState
 from models.routing.network import Network
 from schemas.slices import Slice
-from schemas.tables import Effects, Table
+from schemas.tables import SCHEMAS, Effects, Table, to_tables
 from tests.support.builders import effects_of, journal, typed
 from tests.support.worlds import Shape, world
 
@@ -90,9 +92,35 @@ def test_cutting_changes_nothing(seed: int, shape: Shape) -> None:
         every(256, len(piece)),
         at_random(random, len(piece)),
     ):
-        pieces = tables_of(effects_of(piece, borders))
+        effects = effects_of(piece, borders)
+        together = {t: typed(t, rows) for t, rows in to_tables(effects).items()}
+        where = f"seed {seed}, {shape}, cut at {borders[:9]}..."
 
-        assert difference(whole, pieces) == "", f"seed {seed}, {shape}, cut at {borders[:9]}..."
+        assert difference(whole, tables_of(effects)) == "", where
+        assert difference(whole, together) == "", f"as the lake has them: {where}"
+
+
+@pytest.mark.parametrize(("seed", "shape"), WORLDS[::4])
+def test_plain_values_are_those_of_the_columns(seed: int, shape: Shape) -> None:
+    piece = journal(*world(seed, shape))
+
+    for effect in effects_of(piece, every(64, len(piece))):
+        for table in (Table.DECISIONS, Table.ALLOCATIONS, Table.EXCEPTIONS):
+            names = SCHEMAS[table].names
+            columns = effect.tables.get(table)
+            rows = columns.to_pylist() if columns is not None else []
+            cause = itemgetter(names.index("position"), names.index("index"))
+            plain = sorted(effect.plain(table, names), key=cause)
+            assert [dict(zip(names, row, strict=True)) for row in plain] == [
+                {name: in_json(value) for name, value in row.items()} for row in rows
+            ]
+
+
+def in_json(value: object) -> object:
+    """A value as public records have it."""
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @pytest.mark.parametrize(("seed", "shape"), WORLDS)
