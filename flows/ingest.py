@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import NamedTuple
 
 import bytewax.operators as op
@@ -148,7 +148,7 @@ class IngestJob:
         checked = Checked(settled=batch.settled, reached=batch.reached)
         for message in batch.messages:
             offset, value = message.offset() or 0, message.value() or b""
-            source = f"{message.topic()}/{message.partition()}"
+            source = _source(message.topic(), message.partition())
             refusal = self._take(checked, value, source, offset)
             if refusal is not None:
                 self._refuse(checked, source, refusal)
@@ -242,6 +242,11 @@ class IngestJob:
 def ingest_group(kafka: KafkaSettings) -> str:
     """The consumer group that shows how far the raw topics are done."""
     return f"{kafka.group}.ingest"
+
+
+@cache
+def _source(topic: str | None, partition: int | None) -> str:
+    return f"{topic}/{partition}"
 
 
 def _spare(source: str, offset: int, value: bytes) -> Letter:
