@@ -44,7 +44,13 @@ class EmbeddedBroker:
         self._client = Producer({"test.mock.num.brokers": 1, "logger": QUIET})
         found = self._client.list_topics(RAW, timeout=10)  # asking for the topic makes it
         (broker, *_) = found.brokers.values()
-        self.settings = KafkaSettings(bootstrap=f"{broker.host}:{broker.port}", raw=[RAW])
+        self.settings = KafkaSettings(
+            bootstrap=f"{broker.host}:{broker.port}",
+            raw=[RAW],
+            client={
+                "fetch.wait.max.ms": 10
+            },  # unlike Kafka it answers no sooner when something comes
+        )
 
     def send(self, value: bytes) -> None:
         """Write to the raw topic."""
