@@ -29,6 +29,7 @@ import structlog
 
 from flows.checkpoint_store import CheckpointStore
 from flows.files import digest
+from flows.priority import yield_to_others
 from models.policy.document import Policy
 from models.routing.clock import Clock
 from models.routing.fold import RouteState
@@ -104,10 +105,15 @@ class Checkpoints:
         """Copy the state and write it on a thread; ``high_water`` is how far the lake is."""
         self._raise_failure()
         now, state = time.monotonic(), checkpoint.state
+        position = state.position
         arrays = self._copies.of(to_arrays(checkpoint, self.origin))
         copied = time.monotonic() - now
-        arguments = (state.partition, state.position, arrays, high_water, copied)
-        self._pending = threading.Thread(target=self._publish, args=arguments, daemon=True)
+
+        def publish() -> None:
+            yield_to_others()
+            self._publish(state.partition, position, arrays, high_water, copied)
+
+        self._pending = threading.Thread(target=publish, daemon=True)
         self._pending.start()
 
     def save(self, checkpoint: Checkpoint, high_water: int) -> None:

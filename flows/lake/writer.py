@@ -7,8 +7,6 @@ next ``put``, ``flush`` or ``close``: open a new writer and give the effects aga
 high-water on; what was committed is dropped.
 """
 
-import os
-import sys
 import threading
 import time
 import uuid
@@ -30,6 +28,7 @@ from flows.lake.lock import WriterLock
 from flows.lake.ownership import Ownership
 from flows.lake.queue import EffectsQueue, QueueSettings
 from flows.lake.upkeep import Upkeep, UpkeepSettings
+from flows.priority import yield_to_others
 from schemas.errors import LakeError
 from schemas.tables import Effects
 
@@ -37,8 +36,6 @@ THREADS = 1
 """DuckDB's threads in the writing process; its other core belongs to the flow."""
 _HOUSEKEEPER = 0
 """Of several writers the owner of this partition does what concerns them all."""
-LOWER_PRIORITY = 10
-"""Of the writer's thread, as ``nice`` counts."""
 UPKEEP_PAUSE_SECONDS = 0.5
 """With nothing to commit, upkeep that is due starts after this pause."""
 
@@ -135,7 +132,7 @@ class LakeWriter:
             self.abort()
 
     def _run(self) -> None:
-        _yield_to_others()
+        yield_to_others()
         failure: BaseException | None = None
         try:
             with explained(self.path):
@@ -176,12 +173,6 @@ class LakeWriter:
             self._high_water = {**self._high_water, **batch.positions}
         if taken:
             self._queue.committed(taken)
-
-
-def _yield_to_others() -> None:
-    """Where threads have priorities of their own (Linux), decisions come before the lake."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWER_PRIORITY)
 
 
 def create_or_open_writer(
@@ -229,17 +220,18 @@ def create_or_open_writer(
 
 def _prepare_directory(path: Path, catalogue: str | None) -> None:
     """Make the directory; leave alone one that holds something else."""
-    if is_lake(path):
+    others = sorted(
+        p.name
+        for p in (path.iterdir() if path.is_dir() else ())
+        if not p.name.startswith(".") and p.name != "data"
+    )
+    if is_lake(path):  # asked after the look, since several may be starting
         _check_catalogue(path, catalogue)
         return
-    if path.is_dir():
-        others = sorted(
-            p.name for p in path.iterdir() if not p.name.startswith(".") and p.name != "data"
+    if others:
+        raise LakeError(
+            f"{path} is no lake: it has no {CATALOG} but {others[0]}; choose a new directory"
         )
-        if others:
-            raise LakeError(
-                f"{path} is no lake: it has no {CATALOG} but {others[0]}; choose a new directory"
-            )
     make_directory(path)
     if catalogue is not None:
         draft = path / f".{POINTER}.{uuid.uuid4()}"  # several may be starting
