@@ -4,11 +4,14 @@ import os
 import sys
 import threading
 
-LOWER = 10
-"""As ``nice`` counts."""
+LOWER_BY = 10
+"""As ``nice`` counts; more is a lower priority."""
+_LOWEST = 19
 
 
 def yield_to_others() -> None:
     """Give this thread a lower priority, where threads have one of their own (Linux)."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWER)
+        thread = threading.get_native_id()
+        now = os.getpriority(os.PRIO_PROCESS, thread)
+        os.setpriority(os.PRIO_PROCESS, thread, min(_LOWEST, now + LOWER_BY))
