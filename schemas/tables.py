@@ -253,12 +253,11 @@ def to_tables(effects: Sequence[Effects]) -> dict[Table, pa.Table]:
     for one in effects:
         for table, rows in one.given.items():
             chunks.setdefault(table, []).append(rows)
-    return {table: _ordered(_one(parts, SCHEMAS[table])) for table, parts in chunks.items()}
+    return {table: _ordered(joined(parts, SCHEMAS[table])) for table, parts in chunks.items()}
 
 
-def _one(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
-    if len(parts) == 1:
-        return parts[0]
+def joined(parts: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    """Rows of one table after another; dictionaries stay where all parts have them."""
     if any(part.schema != parts[0].schema for part in parts):  # dead letters of log and of router
         parts = [part.cast(schema) for part in parts]
     return pa.concat_tables(parts)

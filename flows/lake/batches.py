@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from schemas.tables import SCHEMAS, Effects, Table, to_tables
+from schemas.tables import SCHEMAS, Effects, Table, joined, to_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +92,7 @@ def _after(table: pa.Table, seen: int, last: int) -> pa.Table:
 
 def _merge(parts: list[pa.Table], schema: pa.Schema) -> pa.Table:
     """One chunk per column: what follows costs by the chunk, and a quiet flow sends hundreds."""
-    if any(part.schema != parts[0].schema for part in parts):  # dead letters of log and of router
-        parts = [part.cast(schema) for part in parts]
-    return pa.concat_tables(parts).unify_dictionaries().combine_chunks()
+    return joined(parts, schema).unify_dictionaries().combine_chunks()
 
 
 def _conform(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -102,7 +102,7 @@ class Meaning(NamedTuple):
     policy_version: str
     model_sha256: str
     price_epoch: int
-    nodes: int
+    nodes: int  # width of the exclusions
     orders: Names
     names: tuple[Names, Names, Names, Names, Names]  # regions, channels, nodes, lanes, skus
 

@@ -118,9 +118,6 @@ def _by_network(state: RouteState, piece: Slice) -> Iterator[tuple[NetworkKey, S
     """
     keys, codes = string_keys(piece.envelope["tenant"], piece.envelope["network"])
     names = [network_key(tenant, network) for tenant, network in keys]
-    if len(names) == 1 and names == list(state.networks):  # as in most slices
-        yield names[0], piece
-        return
     ticks = piece.kinds == Kind.CLOCK_TICKED
     own = np.flatnonzero(~ticks)
     if len(state.networks) == 1 and {names[c] for c in np.unique(codes[own])} <= set(

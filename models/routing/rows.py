@@ -5,7 +5,6 @@ some sixty columns, so that what a column costs is what counts.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -107,8 +106,9 @@ class ArrowRows(Rows):
 
     def lists(self, codes: Codes, sizes: Codes, words: Words) -> pa.Array:
         """A list of words in each row, from a padded (n, most) matrix and its row lengths."""
-        ends, inside = _unpadded(codes, sizes)
-        offsets = np.concatenate([_ZERO, ends]).astype(np.int32, copy=False)
+        offsets = np.zeros(len(self) + 1, np.int32)
+        sizes.cumsum(out=offsets[1:])
+        inside = codes[np.arange(codes.shape[1]) < sizes[:, None]]
         items = pa.DictionaryArray.from_buffers(
             CODED, len(inside), [None, pa.py_buffer(inside)], words.all()
         )
@@ -116,7 +116,10 @@ class ArrowRows(Rows):
 
     def same(self, value: str | int, kind: pa.DataType = CODED) -> pa.Array:
         """One value in all rows."""
-        return _repeated(value, len(self), kind)
+        if kind != CODED:
+            return pa.array(np.full(len(self), value), kind)
+        codes = pa.array(np.zeros(len(self), np.int32))
+        return pa.DictionaryArray.from_arrays(codes, pa.array([value]))
 
     def bytes_each(self, values: npt.NDArray[np.uint8]) -> pa.Array:
         """A row of a (n, width) matrix in each row."""
@@ -207,22 +210,8 @@ class PlainRows(Rows):
 
 
 Medium = ArrowRows | PlainRows
-_ZERO = np.zeros(1, np.int32)
-
-
-def _unpadded(codes: Codes, sizes: Codes) -> tuple[npt.NDArray[np.int64], Codes]:
-    """Where each row ends, and the codes one row after the other."""
-    inside = np.arange(codes.shape[1]) < sizes[:, None]
-    return sizes.cumsum(), codes[inside]
 
 
 def _validity(given: npt.NDArray[np.bool_]) -> pa.Buffer | None:
     """Arrow's bitmap of what is not null; none if everything is given."""
     return None if given.all() else pa.py_buffer(np.packbits(given, bitorder="little"))
-
-
-@lru_cache(maxsize=256)
-def _repeated(value: str | int, n: int, kind: pa.DataType) -> pa.Array:
-    if kind == CODED:
-        return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([value]))
-    return pa.array(np.full(n, value), kind)
