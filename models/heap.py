@@ -256,3 +256,6 @@ class Slot(IntEnum):
     OUT_LENGTHS = 62
     HOLDS = 63
     SAFETY = 64
+    REGION_FLOOR = 65
+    GROUP_COST = 66
+    GROUP_NODES = 67

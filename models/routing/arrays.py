@@ -100,6 +100,7 @@ open_ranges = opener(Slot.RANGES, np.float32, 2)  # (2, 16) least and greatest i
 open_bands = opener(Slot.BANDS, np.float64, 2)  # (n, 5), see costs.charge
 open_region_first = opener(Slot.REGION_FIRST, np.int32)  # (regions + 1,) into region_lanes
 open_region_lanes = opener(Slot.REGION_LANES, np.int32)
+open_region_floor = opener(Slot.REGION_FLOOR, np.float64)  # least that any package there can cost
 open_region_signal = opener(Slot.REGION_SIGNAL, np.float32, 2)  # weather, promotion; of the view
 open_customer_keys = opener(Slot.CUSTOMER_KEYS, np.int64)  # sorted node << 32 | customer
 open_counts = opener(Slot.COUNTS, np.int64)
@@ -130,7 +131,13 @@ SEEN = np.dtype(
 )
 """A node as one decision sees it."""
 
-TOP = np.dtype([("packages", np.int64), ("units", np.int64)])
+TOP = np.dtype(
+    [
+        ("packages", np.int64),
+        ("units", np.int64),
+        ("lines", np.int64),  # EXACT_LINES bits a package: what it takes; 0: what it can
+    ]
+)
 
 open_wants = opener(Slot.WANTS, WANT)
 open_seen = opener(Slot.SEEN, SEEN)
@@ -138,6 +145,8 @@ open_priced = opener(Slot.PRICED, np.int64, 2)  # (nodes, COSTS + 1) of nodes th
 open_candidates = opener(Slot.CANDIDATES, np.int32)
 open_usable = opener(Slot.USABLE, np.uint8)  # (lanes of the region,)
 open_holds = opener(Slot.HOLDS, np.int64, 2)  # (candidates, EXACT_LINES) units a node could give
+open_group_cost = opener(Slot.GROUP_COST, np.int64, 2)  # (2**EXACT_LINES, MAX_PACKAGES) ascending
+open_group_nodes = opener(Slot.GROUP_NODES, np.int64, 2)  # and the nodes; -1: none
 open_pick = opener(Slot.PICK, np.int32)  # (MAX_PACKAGES,) nodes of the plan being weighed
 open_top = opener(Slot.TOP, TOP)  # (PLANS,) best plans so far; packages 0: none
 open_top_nodes = opener(Slot.TOP_NODES, np.int32, 2)  # (PLANS, MAX_PACKAGES)
@@ -282,6 +291,8 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
         Slot.CANDIDATES: np.zeros(nodes, np.int32),
         Slot.USABLE: np.zeros(lanes, np.uint8),
         Slot.HOLDS: np.zeros((nodes, EXACT_LINES), np.int64),
+        Slot.GROUP_COST: np.zeros((1 << EXACT_LINES, MAX_PACKAGES), np.int64),
+        Slot.GROUP_NODES: np.zeros((1 << EXACT_LINES, MAX_PACKAGES), np.int64),
         Slot.PICK: np.zeros(MAX_PACKAGES, np.int32),
         Slot.TOP: np.zeros(PLANS, TOP),
         Slot.TOP_NODES: np.zeros((PLANS, MAX_PACKAGES), np.int32),

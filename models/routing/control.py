@@ -10,6 +10,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from models.heap import Slot
 from models.ledger.window import is_repeated, make_room
@@ -189,7 +190,21 @@ def link_lanes(network: Network) -> None:
     heap.put(Slot.REGION_FIRST, first)
     heap.put(Slot.REGION_LANES, by_region)
     heap.put(Slot.REGION_SIGNAL, signal)
+    heap.put(Slot.REGION_FLOOR, _floors(network, lanes, regions))
     network.fit_scratch(0)
+
+
+def _floors(network: Network, lanes: Any, regions: int) -> npt.NDArray[np.float64]:
+    """(regions,) what no package to a region can cost less than, weighted, in minor units."""
+    floors = np.full(regions, np.inf)
+    if len(lanes):
+        bands, weights = network.heap[Slot.BANDS], network.policy.weights
+        starts = np.maximum(bands[:, 4], bands[:, 2] + bands[:, 3] * bands[:, 0] / 1000.0)
+        freight = np.minimum.reduceat(starts, lanes["first_band"])
+        handling = network.heap[Slot.NODES]["per_package"][lanes["node"]]
+        least = np.floor(weights.freight * freight + weights.handling * handling) - 1.0
+        np.minimum.at(floors, lanes["region"], least)
+    return floors
 
 
 def _observe(network: Network, record: ControlRecord, now: int) -> list[ControlRow]:

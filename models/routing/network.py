@@ -73,6 +73,7 @@ _WHOLE = (
     Slot.REGION_FIRST,
     Slot.REGION_LANES,
     Slot.REGION_SIGNAL,
+    Slot.REGION_FLOOR,
     Slot.BANDS,
     Slot.CUSTOMER_KEYS,
     Slot.COUNTS,
@@ -125,6 +126,7 @@ class Network:
         heap.put(Slot.REGION_FIRST, np.zeros(1, np.int32))
         heap.put(Slot.REGION_LANES, np.zeros(0, np.int32))
         heap.put(Slot.REGION_SIGNAL, np.zeros((0, 2), np.float32))
+        heap.put(Slot.REGION_FLOOR, np.zeros(0, np.float64))
         heap.put(Slot.CUSTOMER_KEYS, np.zeros(0, np.int64))
         counts = np.zeros(len(Count), np.int64)
         counts[Count.FREE_ALLOCATION], counts[Count.CLOCK] = -1, NO_TIME
@@ -193,6 +195,9 @@ class Network:
         wide[: len(first)] = first
         signals = np.zeros((2 * regions, 2), np.float32)
         signals[: len(signal)] = signal
+        floors = np.zeros(2 * regions, np.float64)
+        floors[: len(signal)] = heap[Slot.REGION_FLOOR]
+        heap.put(Slot.REGION_FLOOR, floors)
         heap.put(Slot.REGION_FIRST, wide)
         heap.put(Slot.REGION_SIGNAL, signals)
 

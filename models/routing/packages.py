@@ -7,6 +7,7 @@ from models.heap import Addresses, copy, fill
 from models.ledger.stock import available, open_prices
 from models.promising.calendar import NO_DAY, find_day, starts_at
 from models.routing.arrays import (
+    EXACT_LINES,
     MAX_PACKAGES,
     PLANS,
     open_bands,
@@ -55,6 +56,7 @@ from models.routing.costs import (
 from models.routing.state import open_lanes, open_nodes, open_orders, open_skus
 
 NO_PLAN = -1
+EVERY_LINE = (1 << EXACT_LINES) - 1
 
 
 Parts = tuple[int, int, int, int, int, int]
@@ -122,9 +124,9 @@ def best_lane(
 
 @numba.njit(cache=True)
 def _fill_package(
-    heap: Addresses, n: int, shared: int, node: int, package: int, pieces: int
+    heap: Addresses, n: int, shared: int, node: int, only: int, package: int, pieces: int
 ) -> tuple[int, int, int, int, int]:
-    """Let the lines draw on a node.
+    """Let the lines draw on a node: all of them, or only those whose bits are set.
 
     Returns:
         Pieces in use, and the package's units, grams, shadow price and needs.
@@ -137,6 +139,8 @@ def _fill_package(
     units, weight, shadow, needs = 0, 0, 0, 0
     for i in range(n):
         if wants.left[i] <= 0 or wants.need[i] & ~seen.offers[node]:
+            continue
+        if only and not only >> i & 1:
             continue
         sku = wants.sku[i]
         taken = skus.mark[sku] if shared else 0
@@ -159,11 +163,13 @@ def _fill_package(
 
 
 @numba.njit(cache=True)
-def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int, now: int) -> int:
+def weigh(
+    heap: Addresses, order: int, row0: int, n: int, shared: int, size: int, lines: int, now: int
+) -> int:
     """Work out the plan that draws on ``pick[:size]`` in order.
 
     The packages, pieces, grams and cost are left in the scratch; a node that nothing is drawn from is
-    no package.
+    no package. ``lines`` says which lines each node ships, see ``TOP``; 0: what it can.
 
     Returns:
         Units served, or ``NO_PLAN`` if a node has no day or no lane for its package.
@@ -189,7 +195,7 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
     for k in range(size):
         node = pick[k]
         pieces, units, weight, shadow, needs = _fill_package(
-            heap, n, shared, node, packages, pieces
+            heap, n, shared, node, lines >> (EXACT_LINES * k) & EVERY_LINE, packages, pieces
         )
         if units == 0:
             continue
@@ -219,39 +225,65 @@ def weigh(heap: Addresses, order: int, row0: int, n: int, shared: int, size: int
 
 
 @numba.njit(cache=True)
-def offer(heap: Addresses, units: int) -> None:
-    """Rank the weighed plan among the best three: units, then packages, then cost, then age."""
-    cost = open_cost(heap)
+def _is_ahead(heap: Addresses, units: int, place: int) -> bool:
+    """Whether the weighed plan is better than a ranked one: units, then cost, then packages."""
+    top = open_top(heap)
+    if units != top.units[place]:
+        return units > top.units[place]
+    costs, others = open_cost(heap)[TOTAL], open_top_cost(heap)[place, TOTAL]
+    if costs != others:
+        return costs < others
+    return open_cursor(heap)[C_PACKAGES] < top.packages[place]
+
+
+@numba.njit(cache=True)
+def _move_plan(heap: Addresses, place: int, to: int) -> None:
+    top = open_top(heap)
+    top.packages[to], top.units[to] = top.packages[place], top.units[place]
+    top.lines[to] = top.lines[place]
+    copy(open_top_nodes(heap)[place], open_top_nodes(heap)[to])
+    copy(open_top_cost(heap)[place], open_top_cost(heap)[to])
+
+
+@numba.njit(cache=True)
+def _place_of(heap: Addresses, size: int) -> int:
+    """Where a plan of the same nodes is ranked; ``PLANS`` if nowhere."""
+    package = open_package(heap)
+    top = open_top(heap)
+    top_nodes = open_top_nodes(heap)
+    for place in range(PLANS):
+        if top.packages[place] != size:
+            continue
+        common = 0
+        for k in range(size):
+            for other in range(size):
+                common += package[k, 0] == top_nodes[place, other]
+        if common == size:
+            return place
+    return PLANS
+
+
+@numba.njit(cache=True)
+def offer(heap: Addresses, units: int, lines: int) -> None:
+    """Rank the weighed plan among the best three, of which no two have the same nodes."""
     cursor = open_cursor(heap)
     package = open_package(heap)
     top = open_top(heap)
-    top_cost = open_top_cost(heap)
     top_nodes = open_top_nodes(heap)
     size = cursor[C_PACKAGES]
-    place = PLANS
-    while place > 0:
-        other = place - 1
-        if top.packages[other] > 0:
-            ahead = (
-                units > top.units[other]
-                or (units == top.units[other] and size < top.packages[other])
-                or (
-                    units == top.units[other]
-                    and size == top.packages[other]
-                    and cost[TOTAL] < top_cost[other, TOTAL]
-                )
-            )
-            if not ahead:
-                break
-            if place < PLANS:
-                copy(top_nodes[other], top_nodes[place])
-                top.packages[place] = top.packages[other]
-                top.units[place] = top.units[other]
-                copy(top_cost[other], top_cost[place])
-        place -= 1
-    if place == PLANS or size == 0:
+    if size == 0:
         return
+    place = _place_of(heap, size)
+    if place < PLANS and not _is_ahead(heap, units, place):
+        return
+    if place == PLANS:  # the last one has to go
+        place = PLANS - 1
+        if top.packages[place] > 0 and not _is_ahead(heap, units, place):
+            return
+    while place > 0 and (top.packages[place - 1] == 0 or _is_ahead(heap, units, place - 1)):
+        _move_plan(heap, place - 1, place)
+        place -= 1
     for k in range(MAX_PACKAGES):
         top_nodes[place, k] = package[k, 0] if k < size else -1
-    top.packages[place], top.units[place] = size, units
-    copy(cost, top_cost[place])
+    top.packages[place], top.units[place], top.lines[place] = size, units, lines
+    copy(open_cost(heap), open_top_cost(heap)[place])

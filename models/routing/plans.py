@@ -1,7 +1,8 @@
 """Which nodes ship an order: candidates, costs, and the choice.
 
-Order of worth: hard rules, then the most units served, then the fewest packages, then the lowest cost,
-then the node declared first. One node that serves everything comes before any split (splits.py).
+Order of worth: hard rules, then the most units served, then the lowest cost, then the fewest packages,
+then the node declared first. One node that serves everything is compared with splits by whole lines
+(partitions.py); a line's own units are split only where nothing else serves them all (splits.py).
 """
 
 import numba
@@ -26,9 +27,10 @@ from models.routing.arrays import (
     open_wants,
 )
 from models.routing.candidates import count_units, say_what_lacks, screen
-from models.routing.codes import C_PACKAGES, X_CAPACITY, X_CUTOFF, X_WEIGHT_BAND
+from models.routing.codes import C_PACKAGES, FEASIBLE, X_CAPACITY, X_CUTOFF, X_WEIGHT_BAND
 from models.routing.costs import SPLIT, TOTAL, open_terms
 from models.routing.packages import NO_PLAN, best_lane, offer, weigh
+from models.routing.partitions import may_pay, whole_lines
 from models.routing.splits import every_set, greedy, rank_partial
 from models.routing.state import open_orders
 
@@ -102,7 +104,7 @@ def _offer_singles(heap: Addresses, ready: int, units: int) -> None:
                 best = k
         copy(priced[best, :NODE], cost)
         package[0, 0] = priced[best, NODE]
-        offer(heap, units)
+        offer(heap, units, 0)
         last, last_at = priced[best, TOTAL], best
 
 
@@ -126,6 +128,7 @@ def choose(
     """
     orders = open_orders(heap)
     pick = open_pick(heap)
+    seen = open_seen(heap)
     terms = open_terms(heap)
     top = open_top(heap)
     top_nodes = open_top_nodes(heap)
@@ -134,8 +137,10 @@ def choose(
     found = screen(heap, order, n)
     ready = _price_singles(heap, order, row0, n, shared, total, found, now)
     _offer_singles(heap, ready, total)
+    limit = 1 if orders.no_split[order] else terms.max_packages[0]
+    if limit > 1 and 1 < n <= EXACT_LINES and not shared and may_pay(heap, order):
+        whole_lines(heap, order, row0, n, found, limit, now)
     if top.packages[0] == 0:
-        limit = 1 if orders.no_split[order] else terms.max_packages[0]
         kept = rank_partial(heap, order, row0, n, shared, found, now)
         if n <= EXACT_LINES and kept <= EXACT_NODES:
             every_set(heap, order, row0, n, shared, kept, limit, total, now)
@@ -145,9 +150,12 @@ def choose(
     if top.packages[0] == 0 or (whole and top.units[0] < total):
         fill(top.packages, 0)
         return 0
+    for plan in range(PLANS):
+        for k in range(top.packages[plan]):
+            seen.excluded[top_nodes[plan, k]] = FEASIBLE
     size = top.packages[0]
     copy(top_nodes[0, :size], pick)
     for i in range(n):
         for k in range(size):
             fetch_cell(heap, wants.sku[i], pick[k])
-    return weigh(heap, order, row0, n, shared, size, now)
+    return weigh(heap, order, row0, n, shared, size, top.lines[0], now)

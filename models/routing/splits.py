@@ -1,4 +1,4 @@
-"""Orders that no node serves alone: which sets of nodes are weighed.
+"""Orders that neither one node nor whole lines on several can serve: which sets of nodes are weighed.
 
 Up to 4 distinct lines and 20 candidate nodes every set of nodes is weighed; beyond that a greedy cover
 looks for the node that adds the most units, then the least cost. Within a set, lines draw on the nodes in
@@ -43,7 +43,7 @@ def rank_partial(
         if seen.units[node] <= 0:
             continue
         pick[0] = node
-        if weigh(heap, order, row0, n, shared, 1, now) <= 0:
+        if weigh(heap, order, row0, n, shared, 1, 0, now) <= 0:
             continue
         seen.excluded[node] = FEASIBLE
         seen.estimate[node] = cost[TOTAL]
@@ -134,10 +134,10 @@ def _weigh_sets(
         if _units_of_set(heap, chosen, size, n) >= least:
             for k in range(size):
                 pick[k] = candidates[chosen[k]]
-            served = weigh(heap, order, row0, n, shared, size, now)
+            served = weigh(heap, order, row0, n, shared, size, 0, now)
             # With an idle node the plan is that of a smaller set, which was offered before.
             if served > 0 and cursor[C_PACKAGES] == size:
-                offer(heap, served)
+                offer(heap, served, 0)
         if not _next_set(chosen, size, kept):
             return
 
@@ -250,6 +250,6 @@ def greedy(
                 continue
             size = _greedy_cover(heap, n, kept, limit, banned)
         _by_estimate(heap, size)
-        served = weigh(heap, order, row0, n, shared, size, now)
+        served = weigh(heap, order, row0, n, shared, size, 0, now)
         if served > 0:
-            offer(heap, served)
+            offer(heap, served, 0)

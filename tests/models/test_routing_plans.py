@@ -73,7 +73,7 @@ def test_a_runner_up_of_a_greedy_cover_is_another_plan_too() -> None:
     assert decision["second_runner_up_nodes"] == ["B"]
 
 
-def test_one_node_that_has_everything_comes_before_a_cheaper_split() -> None:
+def test_a_split_that_costs_less_comes_before_one_node_that_has_everything() -> None:
     rows = route(
         node("A"),
         node("B"),
@@ -87,8 +87,36 @@ def test_one_node_that_has_everything_comes_before_a_cheaper_split() -> None:
         order("o-1", ("S1", 1), ("S2", 1)),
     )
 
-    assert rows.decision()["nodes"] == ["C"]
-    assert rows.decision()["selection"] == "S_ONLY_FEASIBLE"
+    decision = rows.decision()
+    assert decision["nodes"] == ["A", "B"]
+    assert decision["runner_up_nodes"] == ["C"]
+    assert decision["selection"] == "S_LOWEST_TOTAL"
+    assert decision["exclusions"] == [0, 0, 0]
+
+
+def test_one_node_that_costs_less_comes_before_a_split() -> None:
+    rows = route(
+        *two_nodes(),
+        counted("A", {"S1": 1, "S2": 1}),
+        counted("B", {"S1": 1, "S2": 1}),
+        order("o-1", ("S1", 1), ("S2", 1)),
+    )
+
+    assert rows.decision()["nodes"] == ["A"]
+
+
+def test_groups_of_lines_that_want_the_same_node_are_given_the_cheapest_different_ones() -> None:
+    rows = route(
+        *(node(name) for name in "ABC"),
+        *(lane(name, cost=cost) for name, cost in (("A", 100), ("B", 300), ("C", 400))),
+        counted("A", {"S1": 1, "S2": 1}),
+        counted("B", {"S2": 1, "S3": 1}),
+        counted("C", {"S1": 1, "S3": 1}),
+        order("o-1", ("S1", 1), ("S2", 1), ("S3", 1)),
+    )
+
+    assert rows.decision()["nodes"] == ["A", "B"]
+    assert rows.held() == {("o-1", 1, "A"): 1, ("o-1", 2, "A"): 1, ("o-1", 3, "B"): 1}
 
 
 def test_of_two_nodes_that_have_everything_the_cheaper_one_ships() -> None:

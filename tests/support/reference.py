@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from math import floor
 from typing import Any
 
@@ -533,28 +533,89 @@ class Reference:
     def choose(
         self, book: Book, want: Want, total: int, reach: dict[str, set[str]]
     ) -> list[Package]:
-        """Most units, then fewest packages, then least cost, then the nodes declared first."""
+        """Most units, then least cost, then fewest packages, then the nodes declared first.
+
+        Nodes alone and whole lines on several nodes are compared; lines are split where neither serves
+        everything.
+        """
         assert book.said is not None
         alone = {node: self.weigh(book, want, (node,), reach) for node in reach}
         useful = {n: plan for n, plan in alone.items() if plan}
-        nodes = sorted(useful, key=lambda n: self.cost(useful[n]))
         limit = 1 if book.said.no_split else self.limits["max_packages"]
         best: list[Package] = []
-        for size in range(1, min(limit, len(nodes)) + 1):
-            for chosen in combinations(nodes, size):
-                plan = self.weigh(book, want, chosen, reach)
-                if plan and self.rank(plan) < self.rank(best):
-                    best = plan
-            if self.units(best) == total:
-                break
+        for plan in [*useful.values(), *self.by_whole_lines(book, want, limit, reach)]:
+            if self.units(plan) == total and self.rank(plan) < self.rank(best):
+                best = plan
+        if not best:
+            best = self.by_split_lines(book, want, limit, reach, useful)
         whole = book.said.no_split or not self.limits["allow_partial"]
         return [] if whole and self.units(best) < total else best
+
+    def by_whole_lines(
+        self, book: Book, want: Want, limit: int, reach: dict[str, set[str]]
+    ) -> Iterator[list[Package]]:
+        """For each way to group the lines, the cheapest plan with a node for each group."""
+        if len({line.said.sku for line, _ in want}) < len(want) or not want:
+            return
+        for labels in product(range(len(want)), repeat=len(want)):
+            grows = all(x <= max(labels[:i], default=-1) + 1 for i, x in enumerate(labels))
+            if not grows or not 1 <= max(labels) < limit:
+                continue
+            groups = [
+                [want[i] for i, x in enumerate(labels) if x == k] for k in range(max(labels) + 1)
+            ]
+            choices = [self.sole_packages(book, group, want, reach) for group in groups]
+            plans = [
+                list(plan)
+                for plan in product(*choices)
+                if len({package.node for package in plan}) == len(plan)
+            ]
+            if plans:
+                yield min(plans, key=self.cost)
+
+    def sole_packages(
+        self, book: Book, group: Want, want: Want, reach: dict[str, set[str]]
+    ) -> list[Package]:
+        """What each node would make of these lines alone, cheapest first."""
+        found = []
+        for node in reach:
+            holds = all(self.cells[line.said.sku, node].free >= qty for line, qty in group)
+            if holds and all(line.needs <= reach[node] for line, _ in group):
+                package = self.pack(book, node, group, want)
+                found += [package] if package else []
+        return sorted(found, key=lambda package: package.cost)
+
+    def by_split_lines(
+        self,
+        book: Book,
+        want: Want,
+        limit: int,
+        reach: dict[str, set[str]],
+        useful: dict[str, list[Package]],
+    ) -> list[Package]:
+        """Nodes of the smallest number that serves the most, each giving what it has, cheapest first."""
+        nodes = sorted(useful, key=lambda n: self.cost(useful[n]))
+        best: list[Package] = []
+        for size in range(1, min(limit, len(nodes)) + 1):
+            sets = [
+                plan
+                for chosen in combinations(nodes, size)
+                if (plan := self.weigh(book, want, chosen, reach)) and len(plan) == size
+            ]
+            for plan in sets:
+                if self.units(plan) > self.units(best) or (
+                    self.units(plan) == self.units(best)
+                    and len(plan) == len(best)
+                    and self.cost(plan) < self.cost(best)
+                ):
+                    best = plan
+        return best
 
     def units(self, plan: list[Package]) -> int:
         return sum(qty for package in plan for _, qty in package.pieces)
 
     def rank(self, plan: list[Package]) -> tuple[int, int, int]:
-        return -self.units(plan), len(plan), self.cost(plan)
+        return -self.units(plan), self.cost(plan), len(plan)
 
     def cost(self, plan: list[Package]) -> int:
         return sum(p.cost for p in plan) + 150 * max(0, len(plan) - 1)
