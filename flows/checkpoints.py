@@ -37,7 +37,7 @@ from models.routing.network import Network
 from schemas.errors import CheckpointError
 from schemas.ids import LogId, NetworkKey
 
-FORMAT = 4
+FORMAT = 5
 KEPT = 3
 """Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
 

@@ -259,3 +259,8 @@ class Slot(IntEnum):
     REGION_FLOOR = 65
     GROUP_COST = 66
     GROUP_NODES = 67
+    TIER_POINTS = 68
+    CHANNEL_POINTS = 69
+    GREEN = 70
+    RECALLS = 71
+    AGAIN = 72

@@ -164,7 +164,8 @@ class Exclusion(IntEnum):
     X_RULE = 18
     X_CUSTOMER = 19  # ours: the node serves named customers only (vendor-managed inventory)
     X_WEIGHT_BAND = 20  # ours: no tariff band of the lane covers the weight
-    X_CLOSED = 21  # ours: the node or every lane from it is closed
+    X_CLOSED = 21  # ours: the node is closed
+    X_NOT_PINNED = 22  # ours: a person or a proposal named other nodes
 
 
 class Selection(IntEnum):
@@ -181,6 +182,7 @@ class Selection(IntEnum):
     S_VIRTUAL_CONVERTED = 8
     S_HUMAN = 9
     S_MOST_UNITS = 10  # ours: no plan served every unit; this one serves the most
+    S_KEEPS_DATE = 11  # ours: cheaper plans would come after the date asked for
 
 
 class Trigger(IntEnum):
@@ -199,6 +201,25 @@ class Trigger(IntEnum):
     R_EXCURSION = 10
     STOCK_ARRIVED = 11  # ours: a backorder is served
     PAYMENT = 12  # ours: payment was authorised or failed
+    NODE_CLOSED = 13  # ours: the node no longer ships
+    CAPACITY_CUT = 14  # ours: the node ships less on the day than was booked
+
+
+class RerouteReason(StrEnum):
+    """Why somebody outside the router wants an order decided again; names are those of ``Trigger``."""
+
+    R_OPERATOR = "R_OPERATOR"
+    R_PROMISE_AT_RISK = "R_PROMISE_AT_RISK"
+    R_CARRIER_FAIL = "R_CARRIER_FAIL"
+    R_EXCURSION = "R_EXCURSION"
+
+
+class Verdict(StrEnum):
+    """What a person decided about an order."""
+
+    ROUTE = "route"
+    ASSIGN = "assign"
+    CANCEL = "cancel"
 
 
 class HoldReason(IntEnum):
@@ -291,6 +312,7 @@ class ExceptionCode(IntEnum):
     ACCEPTANCE_OVERDUE = 42
     FEEDBACK_NEGATIVE = 43
     BACKLOG_RISK = 44
+    PLAN_VOID = 45  # ours: a proposed plan no longer holds, or is not better
 
 
 class DeadLetterReason(IntEnum):

@@ -23,6 +23,7 @@ from schemas.orders import (
     PaymentUpdated,
     ReturnReceived,
 )
+from schemas.reviews import PlanProposed, RerouteRequested, ReviewDecided
 from schemas.work import (
     WorkAccepted,
     WorkHandedOver,
@@ -60,6 +61,9 @@ class Kind(IntEnum):
     CLOCK_TICKED = 20
     POLICY_ACTIVATED = 21
     MODEL_ACTIVATED = 22
+    REVIEW_DECIDED = 23
+    REROUTE_REQUESTED = 24
+    PLAN_PROPOSED = 25
 
     @property
     def tag(self) -> str:
@@ -91,6 +95,9 @@ EVENT_CLASSES: dict[Kind, type[Event]] = {
     Kind.CLOCK_TICKED: ClockTicked,
     Kind.POLICY_ACTIVATED: PolicyActivated,
     Kind.MODEL_ACTIVATED: ModelActivated,
+    Kind.REVIEW_DECIDED: ReviewDecided,
+    Kind.REROUTE_REQUESTED: RerouteRequested,
+    Kind.PLAN_PROPOSED: PlanProposed,
 }
 KIND_OF: dict[type[Event], Kind] = {cls: kind for kind, cls in EVENT_CLASSES.items()}
 _TAGS: dict[Kind, str] = {k: str(c.__struct_config__.tag) for k, c in EVENT_CLASSES.items()}

@@ -59,7 +59,12 @@ class TariffBand(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class Lane(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """One way from a node to a region with one carrier and service. Bands may leave gaps."""
+    """One way from a node to a region with one carrier and service. Bands may leave gaps.
+
+    What is heavier than ``parcel_max_kg`` or larger than ``parcel_max_litres`` (0: no bound) goes in several
+    parcels, each charged. A parcel is charged for the greater of its weight and its volume times
+    ``volumetric_kg_per_m3``. A carrier that is out of service has its lanes not ``open``.
+    """
 
     node: Id
     region: Id
@@ -73,6 +78,9 @@ class Lane(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     temp_classes: list[TempClass] = msgspec.field(default_factory=_ambient_only)
     hazmat: bool = False
     open: bool = True
+    parcel_max_kg: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    parcel_max_litres: Annotated[float, Meta(ge=0, le=1e9)] = 0.0
+    volumetric_kg_per_m3: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
 
 
 class Signal(msgspec.Struct, kw_only=True, frozen=True, gc=False):

@@ -23,7 +23,10 @@ class OrderLine(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class Order(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """The whole content of an order at one revision. ``customer`` is a token, never a name."""
+    """The whole content of an order at one revision. ``customer`` is a token, never a name.
+
+    The customer wants it between ``requested_from`` and ``requested_by``, either of which may be open.
+    """
 
     region: Id
     lines: Annotated[list[OrderLine], Meta(min_length=1, max_length=5_000)]
@@ -35,6 +38,7 @@ class Order(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     priority: Annotated[int, Meta(ge=0, le=9)] = 5
     payment: PaymentState = PaymentState.AUTHORISED
     requested_by: Instant | None = None
+    requested_from: Instant | None = None
     no_split: bool = False
     carrier: Annotated[str, Meta(max_length=128)] = ""
     service: Annotated[str, Meta(max_length=128)] = ""

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 1
+VERSION = 2
 """Version of the tables below; a lake of another version is refused."""
 
 
@@ -69,10 +69,24 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("weight_g", pa.int64()),  # of this decision's packages
             ("nodes", pa.list_(pa.string())),  # the winner: a package per node, in allocation order
             ("lane_ids", pa.list_(pa.string())),  # and the lane of each
-            ("promise_at", INSTANT),  # all routed units delivered, at the model's p90; else null
+            (
+                "promise_at",
+                INSTANT,
+            ),  # this decision's packages delivered, at the policy's confidence
             ("backorder_due_at", INSTANT),  # when the supply of the backordered units is due
+            ("requested_by", INSTANT),
+            ("original_commit_at", INSTANT),  # the first date that the customer was told
+            ("latest_commit_at", INSTANT),  # the one that stands; null while a unit has none
+            ("attempts", pa.int32()),  # refusals by nodes so far
+            ("priority_score", pa.int64()),  # nodes release the highest first
+            ("parcels", pa.int32()),  # of this decision's packages
             *_costs(""),
-            ("carbon_g", pa.int64()),
+            ("carbon_g", pa.int64()),  # CO2e, well to wheel
+            ("factor_set", pa.string()),  # of the emission factors, by the lane's mode and distance
+            ("greenest_lane_id", pa.string()),  # ships all with the least CO2e; null: no lane can
+            ("greenest_carbon_g", pa.int64()),
+            ("greenest_total_minor", pa.int64()),
+            ("greenest_minutes", pa.int64()),  # to the door, at the median
             ("transit_p50_hours", pa.float32()),  # of the slowest package
             ("transit_p90_hours", pa.float32()),
             ("handling_hours", pa.float32()),

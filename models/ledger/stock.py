@@ -177,6 +177,13 @@ def available(heap: Addresses, sku: int, node: int) -> int:
 
 
 @numba.njit(cache=True)
+def is_oversold(heap: Addresses, sku: int, node: int) -> bool:
+    """Whether more is reserved than there is."""
+    cells = open_cells(heap)
+    return cells.reserved[sku, node] > cells.on_hand[sku, node]
+
+
+@numba.njit(cache=True)
 def count(heap: Addresses, sku: int, node: int, on_hand: int, safety: int, at: int) -> int:
     """Set a cell to what was counted at event time ``at``."""
     cells = open_cells(heap)
@@ -230,6 +237,13 @@ def release(heap: Addresses, sku: int, node: int, qty: int) -> None:
     if qty <= 0 or cells.reserved[sku, node] < qty:
         raise ValueError("release of more units than are reserved")
     cells.reserved[sku, node] -= qty
+    touch(heap, sku, node)
+
+
+@numba.njit(cache=True)
+def reinstate(heap: Addresses, sku: int, node: int, qty: int) -> None:
+    """Hold units again that were released a moment ago, also where that was more than is available."""
+    open_cells(heap).reserved[sku, node] += qty
     touch(heap, sku, node)
 
 

@@ -52,12 +52,45 @@ class Limits(_Section):
     max_distance_km: Annotated[float, Field(gt=0, le=50_000)] = 50_000
     booking_horizon_days: Annotated[int, Field(ge=1, le=60)] = 14
     allow_partial: bool = True
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = (
+        3  # refusals by nodes; then a person decides
+    )
 
 
 class Promise(_Section):
-    """What customers without a requested date are held to."""
+    """What customers are told, and what those without a requested date are held to."""
 
     standard_hours: Hours = 120
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9  # of arriving by the promised date
+
+
+Points = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
+
+
+class Priority(_Section):
+    """What makes a node release one order before another: points that add up to a score."""
+
+    level: Points = 100  # for each level of the order's own priority, 0 to 9
+    tiers: dict[str, Points] = {}
+    channels: dict[str, Points] = {}
+    urgency: Points = 300  # in full where no slack is left, none where the standard hours are
+    value: Points = 0  # for each 10,000 minor units of goods
+    value_max: Points = 300
+
+
+class Protection(_Section):
+    """Units that every node keeps for some customers and channels; others see that much less stock."""
+
+    units: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    skus: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]] = {}  # in place of ``units``
+    tiers: list[str] = []
+    channels: list[str] = []
+
+
+class Reevaluation(_Section):
+    """When a proposed plan may replace a decision that no node has begun to work on."""
+
+    minimum_saving_minor: Money = 50
 
 
 class Windows(_Section):
@@ -67,6 +100,7 @@ class Windows(_Section):
     dedupe_max_records: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
     closed_order_retention_hours: Hours = 24 * 7
     stock_publish_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
+    accept_within_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
     assume_handed_over_after_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
 
 
@@ -95,6 +129,9 @@ class Policy(_Section):
     costs: Costs = Costs()
     limits: Limits = Limits()
     promise: Promise = Promise()
+    priority: Priority = Priority()
+    protection: Protection = Protection()
+    reevaluation: Reevaluation = Reevaluation()
     windows: Windows = Windows()
     carbon_g_per_tkm: CarbonFactors = CarbonFactors()
 

@@ -35,6 +35,8 @@ class Count(IntEnum):
     ASSUMED = 6  # clock of the last sweep for hand-overs taken for granted
     PRICE_EPOCH = 7
     ORDERS = 8
+    SERIAL = 9  # placements so far
+    CHECKED = 10  # clock of the last sweep for work that nobody answered
 
 
 class Field(IntEnum):
@@ -53,6 +55,11 @@ class Field(IntEnum):
     NODE = 10
     NAME = 11  # supply id
     FLAG = 12  # blocking work, full cancellation
+    REQUESTED_FROM = 13
+    TIER = 14
+    VALUE = 15  # of the goods, minor units
+    DECISION = 16  # position of the decision that a proposal would replace
+    WISH = 17  # Trigger of a wish to decide again; Verdict of a review
 
 
 RECORD = np.dtype(
@@ -79,13 +86,14 @@ ITEM = np.dtype(
         ("qty", np.int64),  # units, counted units or signed change
         ("number", np.int64),
         ("weight_g", np.int64),
+        ("volume_cm3", np.int64),
         ("safety", np.int64),  # of a count; of a return: 1 if it can be sold again
         ("sku", np.int32),
         ("needs", np.int32),
     ],
     align=True,
 )
-"""A line or an item of a record."""
+"""A line or an item of a record; of a proposal: package (``qty``), node (``sku``) and line."""
 
 open_records = opener(Slot.RECORDS, RECORD)
 open_fields = opener(Slot.FIELDS, np.int64, 2)
@@ -110,9 +118,11 @@ WANT = np.dtype(
         ("qty", np.int64),
         ("left", np.int64),
         ("weight", np.int64),
+        ("volume", np.int64),
         ("line", np.int32),
         ("sku", np.int32),
         ("need", np.int32),
+        ("kept", np.int32),  # units of the SKU that no node gives to this order
     ],
     align=True,
 )
@@ -135,13 +145,33 @@ TOP = np.dtype(
     [
         ("packages", np.int64),
         ("units", np.int64),
+        ("late", np.int64),  # packages that arrive after the date asked for
         ("lines", np.int64),  # EXACT_LINES bits a package: what it takes; 0: what it can
     ]
 )
 
+GREEN = np.dtype(
+    [
+        ("grams", np.float64),  # CO2e; infinite: no node serves everything alone
+        ("hours", np.float64),  # to the door, at the median
+        ("total", np.int64),
+        ("lane", np.int64),
+    ]
+)
+"""The lane that could ship the whole order with the least emissions."""
+
+open_green = opener(Slot.GREEN, GREEN)  # (1,)
+open_tier_points = opener(Slot.TIER_POINTS, np.int64, 2)  # (tiers, 2) points, whether privileged
+open_channel_points = opener(Slot.CHANNEL_POINTS, np.int64, 2)  # (channels, 2)
+open_recalls = opener(Slot.RECALLS, np.int64)  # (allocations,) rows to be taken back
+open_again = opener(
+    Slot.AGAIN, np.int64, 2
+)  # (allocations, 2) order, trigger; the last comes first
 open_wants = opener(Slot.WANTS, WANT)
 open_seen = opener(Slot.SEEN, SEEN)
-open_priced = opener(Slot.PRICED, np.int64, 2)  # (nodes, COSTS + 1) of nodes that serve all; node
+open_priced = opener(
+    Slot.PRICED, np.int64, 2
+)  # (nodes, COSTS + 2) of nodes serving all; late, node
 open_candidates = opener(Slot.CANDIDATES, np.int32)
 open_usable = opener(Slot.USABLE, np.uint8)  # (lanes of the region,)
 open_holds = opener(Slot.HOLDS, np.int64, 2)  # (candidates, EXACT_LINES) units a node could give
@@ -174,10 +204,27 @@ class Cursor(IntEnum):
     PACKAGES = 9
     ORDERED_LINES = 10
     SWEEP = 11
-    REROUTE = 12  # the order to decide again for the record at hand; -1: none
-    TRIGGER = 13
-    NOW = 14  # log time of the record, fixed when it was begun
-    LATEST = 15  # greatest log time of any record
+    AGAIN = 12  # orders to be decided again
+    RECALL = 13  # Recall
+    RECALL_OF = 14  # the node or lane
+    RECALL_NEXT = 15
+    RECALL_END = 16  # -1: not collected yet
+    PROPOSAL = 17  # the record's proposal is to be weighed
+    LATE = 18  # late packages of the plan being weighed
+    PARCELS = 19  # of the plan being weighed
+    NOW = 20  # log time of the record, fixed when it was begun
+    LATEST = 21  # greatest log time of any record
+
+
+class Recall(IntEnum):
+    """Which units are taken back from nodes that have not picked them."""
+
+    NONE = 0
+    STOCK = 1  # more is reserved at the node than there is
+    NODE = 2  # the node is closed
+    LANE = 3  # the lane is closed
+    DAYS = 4  # more is booked at the node on a day than it ships
+    ANSWERS = 5  # nobody accepted the work in time
 
 
 class Made(IntEnum):
@@ -207,7 +254,17 @@ class Made(IntEnum):
     HAS_MARGIN = 21
     REGION = 22
     CHANNEL = 23
-    COSTS = 24  # PLANS x COSTS columns from here on
+    REQUESTED = 24
+    FIRST_PROMISE = 25
+    LATEST_PROMISE = 26
+    ATTEMPTS = 27
+    PRIORITY = 28  # score
+    PARCELS = 29
+    GREEN_LANE = 30  # -1: none
+    GREEN_CARBON = 31
+    GREEN_TOTAL = 32
+    GREEN_MINUTES = 33
+    COSTS = 34  # PLANS x COSTS columns from here on
 
 
 MADE_WIDTH = Made.COSTS + PLANS * COSTS
@@ -298,7 +355,8 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
         Slot.TOP_NODES: np.zeros((PLANS, MAX_PACKAGES), np.int32),
         Slot.TOP_COST: np.zeros((PLANS, COSTS), np.int64),
         Slot.COST: np.zeros(COSTS, np.int64),
-        Slot.PRICED: np.zeros((nodes, COSTS + 1), np.int64),
+        Slot.PRICED: np.zeros((nodes, COSTS + 2), np.int64),
+        Slot.GREEN: np.zeros(1, GREEN),
         Slot.PACKAGE: np.zeros((MAX_PACKAGES, 5), np.int64),
         Slot.GRAMS: np.zeros(2, np.float64),
         Slot.PIECES: np.zeros((lines * MAX_PACKAGES, 3), np.int64),
@@ -308,7 +366,7 @@ def put_scratch(heap: Heap, nodes: int, skus: int, lanes: int, lines: int) -> No
     for slot, table in tables.items():
         heap.put(slot, table)
     cursor = heap[Slot.CURSOR]
-    cursor[Cursor.WAITING], cursor[Cursor.REROUTE] = -2, -1
+    cursor[Cursor.WAITING], cursor[Cursor.RECALL_END] = -2, -1
     cursor[Cursor.PRIORITY] = 9
 
 

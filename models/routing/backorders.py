@@ -6,9 +6,17 @@ An order that may not be split, or not be served in part, waits whole or not at 
 import numba
 
 from models.heap import Addresses
-from models.ledger.stock import available
-from models.routing.arrays import MAX_PIECES, open_seen, open_wants
+from models.promising.calendar import local_day
+from models.routing.arrays import (
+    MAX_PIECES,
+    open_region_first,
+    open_region_lanes,
+    open_seen,
+    open_usable,
+    open_wants,
+)
 from models.routing.books import plan_supply, wait
+from models.routing.candidates import may_take
 from models.routing.codes import (
     FEASIBLE,
     X_CAPACITY,
@@ -19,7 +27,8 @@ from models.routing.codes import (
     X_TEMP_CLASS,
 )
 from models.routing.costs import open_terms
-from models.routing.state import NO_TIME, open_orders, open_skus, open_supplies
+from models.routing.packages import arrives_at
+from models.routing.state import NO_TIME, open_lanes, open_orders, open_skus, open_supplies
 
 
 @numba.njit(cache=True)
@@ -53,8 +62,31 @@ def _plannable(heap: Addresses, i: int, only_node: int) -> int:
 
 
 @numba.njit(cache=True)
+def _told(heap: Addresses, order: int, row0: int, node: int, due: int) -> int:
+    """When units that come to the node at ``due`` can be with the customer."""
+    lanes = open_lanes(heap)
+    region_lanes = open_region_lanes(heap)
+    seen = open_seen(heap)
+    usable = open_usable(heap)
+    first, told = open_region_first(heap)[open_orders(heap).region[order]], NO_TIME
+    day = local_day(heap, node, due)
+    for j in range(seen.reach_from[node], seen.reach_to[node]):
+        if usable[j] and lanes.node[region_lanes[first + j]] == node:
+            at = arrives_at(heap, row0 + j, node, day, due)
+            told = at if told == NO_TIME else min(told, at)
+    return told
+
+
+@numba.njit(cache=True)
 def _plan_line(
-    heap: Addresses, position: int, i: int, qty: int, only_node: int, now: int
+    heap: Addresses,
+    position: int,
+    order: int,
+    row0: int,
+    i: int,
+    qty: int,
+    only_node: int,
+    now: int,
 ) -> tuple[int, int]:
     """Promise planned supply to a line, earliest first; returns (units promised, last due time)."""
     skus = open_skus(heap)
@@ -66,18 +98,14 @@ def _plan_line(
         node = supplies.node[supply]
         free = supplies.qty[supply] - supplies.promised[supply]
         if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
-            take = min(free, qty - done)
-            plan_supply(heap, position, wants.line[i], supply, take, now)
+            take, at = min(free, qty - done), supplies.due_at[supply]
+            told = _told(heap, order, row0, node, max(at, now))
+            plan_supply(heap, position, wants.line[i], supply, take, told, now)
             done += take
-            due = max(due, supplies.due_at[supply])
+            due = max(due, at)
             pieces += 1
         supply = supplies.next[supply]
     return done, due
-
-
-@numba.njit(cache=True)
-def _free_units(heap: Addresses, sku: int, node: int) -> int:
-    return max(0, available(heap, sku, node))
 
 
 @numba.njit(cache=True)
@@ -88,7 +116,7 @@ def _node_that_will_cover(heap: Addresses, n: int) -> int:
     for node in range(len(seen)):
         covers = True
         for i in range(n):
-            have = _free_units(heap, wants.sku[i], node)
+            have = max(0, may_take(heap, i, node))
             if have < wants.qty[i]:
                 have += _plannable(heap, i, node)
             if have < wants.qty[i] or not _may_supply(heap, i, node):
@@ -102,17 +130,16 @@ def _node_that_will_cover(heap: Addresses, n: int) -> int:
 def _units_anywhere(heap: Addresses, i: int, only_node: int) -> int:
     """Units of a line that its possible nodes (or the one) hold now."""
     seen = open_seen(heap)
-    wants = open_wants(heap)
     free = 0
     for node in range(len(seen)):
         if (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
-            free += _free_units(heap, wants.sku[i], node)
+            free += max(0, may_take(heap, i, node))
     return free
 
 
 @numba.njit(cache=True)
 def _backorder_whole(
-    heap: Addresses, position: int, n: int, only_node: int, now: int
+    heap: Addresses, position: int, order: int, row0: int, n: int, only_node: int, now: int
 ) -> tuple[int, int]:
     """All lines wait to be served together; planned supply is promised for what stock lacks."""
     wants = open_wants(heap)
@@ -121,7 +148,7 @@ def _backorder_whole(
         free = _units_anywhere(heap, i, only_node)
         lacks = wants.qty[i] - min(free, wants.qty[i])
         if lacks > 0:
-            _, last = _plan_line(heap, position, i, lacks, only_node, now)
+            _, last = _plan_line(heap, position, order, row0, i, lacks, only_node, now)
             due = max(due, last)
         wait(heap, wants.line[i], wants.qty[i])
         units += wants.qty[i]
@@ -140,7 +167,7 @@ def _all_plannable(heap: Addresses, n: int) -> bool:
 
 @numba.njit(cache=True)
 def backorder(
-    heap: Addresses, position: int, order: int, n: int, served: int, now: int
+    heap: Addresses, position: int, order: int, row0: int, n: int, served: int, now: int
 ) -> tuple[int, int]:
     """Backorder what the plan left; returns (units, due time of the last of them)."""
     orders = open_orders(heap)
@@ -150,16 +177,16 @@ def backorder(
         node = _node_that_will_cover(heap, n)
         if node < 0:
             return 0, NO_TIME
-        return _backorder_whole(heap, position, n, node, now)
+        return _backorder_whole(heap, position, order, row0, n, node, now)
     if not terms.allow_partial[0]:
         if not _all_plannable(heap, n):
             return 0, NO_TIME
-        return _backorder_whole(heap, position, n, -1, now)
+        return _backorder_whole(heap, position, order, row0, n, -1, now)
     units, due = 0, NO_TIME
     for i in range(n):
         left = wants.left[i] if served > 0 else wants.qty[i]
         if left > 0:
-            done, last = _plan_line(heap, position, i, left, -1, now)
+            done, last = _plan_line(heap, position, order, row0, i, left, -1, now)
             if done > 0:
                 wait(heap, wants.line[i], done)
                 units += done

@@ -14,6 +14,7 @@ from models.routing.arrays import (
     Count,
     Cursor,
     Event,
+    open_again,
     open_agenda,
     open_counts,
     open_cursor,
@@ -25,6 +26,7 @@ from models.routing.arrays import (
 )
 from models.routing.state import (
     PRIORITIES,
+    Stage,
     open_allocations,
     open_lines,
     open_orders,
@@ -35,7 +37,10 @@ from models.routing.state import (
 
 PLACED, RELEASED, CONSUMED, PLANNED, UNPLANNED = (int(e) for e in Event)
 _ALLOCATIONS, _FREE = int(Count.ALLOCATIONS), int(Count.FREE_ALLOCATION)
+_SERIAL = int(Count.SERIAL)
 _EFFECTS, _AGENDA_END = int(Cursor.EFFECTS), int(Cursor.AGENDA_END)
+_AGAIN = int(Cursor.AGAIN)
+OFFERED, PICKED = int(Stage.OFFERED), int(Stage.PICKED)
 
 
 @numba.njit(cache=True)
@@ -129,7 +134,10 @@ def _link(heap: Addresses, row: int, line: int, node: int, qty: int, now: int) -
     orders = open_orders(heap)
     order = lines.order[line]
     allocations.line[row], allocations.node[row], allocations.qty[row] = line, node, qty
-    allocations.placed_at[row] = now
+    counts = open_counts(heap)
+    allocations.placed_at[row], allocations.stage[row] = now, OFFERED
+    allocations.serial[row] = counts[_SERIAL]
+    counts[_SERIAL] += 1
     allocations.next[row] = orders.first_allocation[order]
     orders.first_allocation[order] = row
 
@@ -144,6 +152,7 @@ def place(
     qty: int,
     day: int,
     booked: int,
+    promised_at: int,
     now: int,
 ) -> None:
     """Reserve units of a line at a node, and ``booked`` of the day's capacity with them."""
@@ -152,7 +161,7 @@ def place(
     row = _new_allocation(heap)
     _link(heap, row, line, node, qty, now)
     allocations.lane[row], allocations.day[row], allocations.supply[row] = lane, day, -1
-    allocations.booked[row] = booked
+    allocations.booked[row], allocations.promised_at[row] = booked, promised_at
     book(heap, node, day, booked)
     reserve(heap, lines.sku[line], node, qty)
     lines.reserved[line] += qty
@@ -160,7 +169,9 @@ def place(
 
 
 @numba.njit(cache=True)
-def plan_supply(heap: Addresses, position: int, line: int, supply: int, qty: int, now: int) -> None:
+def plan_supply(
+    heap: Addresses, position: int, line: int, supply: int, qty: int, promised_at: int, now: int
+) -> None:
     """Promise units of a planned supply to a line."""
     allocations = open_allocations(heap)
     supplies = open_supplies(heap)
@@ -168,6 +179,7 @@ def plan_supply(heap: Addresses, position: int, line: int, supply: int, qty: int
     _link(heap, row, line, supplies.node[supply], qty, now)
     allocations.lane[row], allocations.day[row] = -1, -1
     allocations.booked[row], allocations.supply[row] = 0, supply
+    allocations.promised_at[row] = promised_at
     supplies.promised[supply] += qty
     write_move(heap, position, row, PLANNED, qty)
 
@@ -192,11 +204,10 @@ def _unlink(heap: Addresses, row: int) -> None:
 
 
 @numba.njit(cache=True)
-def _free_capacity(heap: Addresses, row: int, qty: int) -> None:
+def free_capacity(heap: Addresses, row: int, qty: int) -> None:
     """Give back the capacity of ``qty`` units.
 
     A package counted as one order keeps its booking as long as another allocation of it is left.
-
     """
     allocations = open_allocations(heap)
     lines = open_lines(heap)
@@ -236,7 +247,7 @@ def withdraw(heap: Addresses, position: int, row: int, qty: int) -> None:
         supplies.promised[allocations.supply[row]] -= qty
         write_move(heap, position, row, UNPLANNED, qty)
     else:
-        _free_capacity(heap, row, qty)
+        free_capacity(heap, row, qty)
         release(heap, sku, allocations.node[row], qty)
         lines.reserved[line] -= qty
         write_move(heap, position, row, RELEASED, qty)
@@ -268,7 +279,11 @@ def hand_over(heap: Addresses, position: int, row: int, qty: int) -> int:
     """Units of an allocation leave the node for good; see ``stock.consume`` for the result."""
     allocations = open_allocations(heap)
     lines = open_lines(heap)
+    orders = open_orders(heap)
     line = allocations.line[row]
+    order = lines.order[line]
+    told = max(orders.shipped_promise[order], allocations.promised_at[row])
+    orders.shipped_promise[order] = told
     _use_capacity(heap, row)
     result = consume(heap, lines.sku[line], allocations.node[row], qty)
     lines.reserved[line] -= qty
@@ -295,6 +310,18 @@ def add_to_agenda(heap: Addresses, sku: int) -> None:
             agenda[cursor[_AGENDA_END]] = sku
             cursor[_AGENDA_END] += 1
             return
+
+
+@numba.njit(cache=True)
+def ask_again(heap: Addresses, order: int, trigger: int) -> None:
+    """Have an order decided again before the next record; the one asked for last comes first."""
+    again = open_again(heap)
+    cursor = open_cursor(heap)
+    orders = open_orders(heap)
+    if not orders.in_again[order]:
+        orders.in_again[order] = 1
+        again[cursor[_AGAIN], 0], again[cursor[_AGAIN], 1] = order, trigger
+        cursor[_AGAIN] += 1
 
 
 @numba.njit(cache=True)
@@ -358,16 +385,28 @@ def unplan(heap: Addresses, position: int, order: int) -> None:
 
 
 @numba.njit(cache=True)
-def withdraw_all(heap: Addresses, position: int, order: int, node: int) -> int:
-    """Undo the order's allocations at a node (-1: everywhere); returns the units released."""
+def withdraw_all(heap: Addresses, position: int, order: int, node: int, most: int) -> int:
+    """Undo the order's allocations at a node (-1: everywhere) up to a stage; returns the units released."""
     allocations = open_allocations(heap)
     orders = open_orders(heap)
     row, units = orders.first_allocation[order], 0
     while row >= 0:
         following = allocations.next[row]
-        if node < 0 or (allocations.node[row] == node and allocations.supply[row] < 0):
+        mine = node < 0 or (allocations.node[row] == node and allocations.supply[row] < 0)
+        if mine and allocations.stage[row] <= most:
             if allocations.supply[row] < 0:
                 units += allocations.qty[row]
             withdraw(heap, position, row, allocations.qty[row])
         row = following
     return units
+
+
+@numba.njit(cache=True)
+def rows_of(heap: Addresses, order: int) -> int:
+    """Allocations that the order has."""
+    allocations = open_allocations(heap)
+    row, found = open_orders(heap).first_allocation[order], 0
+    while row >= 0:
+        found += 1
+        row = allocations.next[row]
+    return found

@@ -7,10 +7,12 @@ from models.heap import Addresses, fill
 from models.ledger.stock import available, open_free, open_safety
 from models.routing.arrays import (
     open_candidates,
+    open_channel_points,
     open_customer_keys,
     open_region_first,
     open_region_lanes,
     open_seen,
+    open_tier_points,
     open_usable,
     open_wants,
 )
@@ -18,12 +20,14 @@ from models.routing.codes import (
     FEASIBLE,
     HAZMAT_BIT,
     X_BLOCKED,
+    X_CARRIER_DOWN,
     X_CLOSED,
     X_CUSTOMER,
     X_DISTANCE,
     X_HAZMAT,
     X_LANE_UNSERVED,
     X_NO_STOCK,
+    X_NOT_PINNED,
     X_SAFETY_STOCK,
     X_TEMP_CLASS,
 )
@@ -39,6 +43,21 @@ from models.routing.state import (
 
 
 @numba.njit(cache=True)
+def is_privileged(heap: Addresses, order: int) -> bool:
+    """Whether protected stock is for this order too, by its tier or channel."""
+    orders = open_orders(heap)
+    tiers, channels = open_tier_points(heap), open_channel_points(heap)
+    return tiers[orders.tier[order], 1] > 0 or channels[orders.channel[order], 1] > 0
+
+
+@numba.njit(cache=True)
+def may_take(heap: Addresses, i: int, node: int) -> int:
+    """Units of a wanted line's SKU that the node may give to this order; negative if oversold."""
+    wants = open_wants(heap)
+    return available(heap, wants.sku[i], node) - np.int64(wants.kept[i])
+
+
+@numba.njit(cache=True)
 def gather_lines(heap: Addresses, order: int, only_waiting: bool) -> tuple[int, int, int]:
     """Put the units to be served into the scratch.
 
@@ -49,6 +68,7 @@ def gather_lines(heap: Addresses, order: int, only_waiting: bool) -> tuple[int, 
     orders = open_orders(heap)
     skus = open_skus(heap)
     wants = open_wants(heap)
+    privileged = is_privileged(heap, order)
     n, units, shared = 0, 0, 0
     first = orders.first_line[order]
     for line in range(first, first + orders.lines[order]):
@@ -61,6 +81,7 @@ def gather_lines(heap: Addresses, order: int, only_waiting: bool) -> tuple[int, 
         sku = lines.sku[line]
         wants.line[n], wants.sku[n], wants.qty[n] = line, sku, qty
         wants.need[n], wants.weight[n] = lines.needs[line], lines.weight_g[line]
+        wants.volume[n], wants.kept[n] = lines.volume_cm3[line], 0 if privileged else skus.kept[sku]
         shared |= skus.mark[sku]
         skus.mark[sku] = 1
         n += 1
@@ -89,17 +110,21 @@ def _lane_verdict(heap: Addresses, order: int, lane: int, needs: int, some: int)
     nodes = open_nodes(heap)
     orders = open_orders(heap)
     terms = open_terms(heap)
-    node = lanes.node[lane]
+    node, pinned = lanes.node[lane], orders.pinned[order]
+    if pinned >= 0 and node != pinned:
+        return X_NOT_PINNED
     carrier, service = orders.carrier[order], orders.service[order]
     if carrier >= 0 and carrier != lanes.carrier[lane]:
         return X_LANE_UNSERVED
     if service >= 0 and service != lanes.service[lane]:
         return X_LANE_UNSERVED
-    if not nodes.is_open[node] or not lanes.is_open[lane]:
+    if not nodes.is_open[node]:
         return X_CLOSED
+    if not lanes.is_open[lane]:
+        return X_CARRIER_DOWN
     if not _serves_customer(heap, node, orders.customer[order]):
         return X_CUSTOMER
-    if blocked[order, node >> 6] >> np.uint64(node & 63) & np.uint64(1):
+    if pinned < 0 and blocked[order, node >> 6] >> np.uint64(node & 63) & np.uint64(1):
         return X_BLOCKED
     if lanes.distance_km[lane] > terms.max_distance_km[0]:
         return X_DISTANCE
@@ -172,7 +197,7 @@ def count_units(heap: Addresses, n: int, shared: int, found: int) -> None:
             node = candidates[c]
             if need & ~seen.offers[node]:
                 continue
-            have = np.int64(free[sku, node])
+            have = np.int64(free[sku, node]) - np.int64(wants.kept[i])
             if shared:
                 have -= _wanted_before(heap, i, node)
             seen.units[node] += max(0, min(qty, have))
@@ -222,7 +247,7 @@ def coverable(heap: Addresses, order: int, n: int) -> bool:
         for c in range(found):
             node = candidates[c]
             if not wants.need[i] & ~seen.offers[node]:
-                have += max(0, available(heap, wants.sku[i], node))
+                have += max(0, may_take(heap, i, node))
         if have < wants.qty[i]:
             return False
     return True

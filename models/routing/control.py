@@ -16,7 +16,7 @@ from models.heap import Slot
 from models.ledger.window import is_repeated, make_room
 from models.policy.document import parse_policy
 from models.promising.calendar import RING_DAYS, UNBOUNDED, roll
-from models.routing.arrays import Count
+from models.routing.arrays import Count, Cursor, Recall
 from models.routing.codes import HAZMAT_BIT
 from models.routing.costs import tariff_rows
 from models.routing.network import Network, SignalState
@@ -96,6 +96,8 @@ def _set_node(network: Network, record: ControlRecord, now: int) -> list[Control
     code = network.names["nodes"].intern_one(record.subject)
     network.grow_cells()
     node = network.heap[Slot.NODES][code]
+    if node["is_open"] and not data["open"]:
+        _recall(network, Recall.NODE, code)
     node["is_open"] = data["open"]
     node["location_type"] = _PLACES.index(LocationType(data["location_type"]))
     node["offers"] = _needs(data["temp_classes"], data["hazmat"])
@@ -126,8 +128,13 @@ def _set_capacity(network: Network, record: ControlRecord, now: int) -> list[Con
         detail = f"capacity for node {record.subject}, which no node.set declared"
         return [_dead(record, DeadLetterReason.UNKNOWN_NODE, detail, now)]
     roll(heap.addresses, now)
+    if heap[Slot.DAYS]["booked"][node].any():
+        _recall(network, Recall.DAYS, node)
     capacity = UNBOUNDED if data["capacity"] is None else data["capacity"]
-    heap[Slot.PLACES]["counts_orders"][node] = data["measure"] == CapacityMeasure.ORDERS.value
+    counts_orders = data["measure"] == CapacityMeasure.ORDERS.value
+    if counts_orders != heap[Slot.PLACES]["counts_orders"][node]:
+        _book_anew(network, node, counts_orders)
+    heap[Slot.PLACES]["counts_orders"][node] = counts_orders
     if data["day"] is None:
         for weekday in data["weekdays"] or range(1, 8):
             _rule(heap[Slot.WEEKDAYS][node, weekday - 1], capacity, data)
@@ -139,6 +146,30 @@ def _set_capacity(network: Network, record: ControlRecord, now: int) -> list[Con
         return [_dead(record, DeadLetterReason.QUANTITY_OVERFLOW, detail, now)]
     _rule(heap[Slot.DAYS][node, day % RING_DAYS], capacity, data)
     return []
+
+
+def _book_anew(network: Network, node: int, counts_orders: bool) -> None:
+    """Let what the node holds be booked in orders or in units from here on; what has left stays booked."""
+    heap = network.heap
+    rows = heap[Slot.ALLOCATIONS][: int(network.counts[Count.ALLOCATIONS])]
+    mine = np.flatnonzero((rows["line"] >= 0) & (rows["supply"] < 0) & (rows["node"] == node))
+    booked = rows["qty"][mine].copy()
+    if counts_orders:
+        package = np.stack([heap[Slot.LINES]["order"][rows["line"][mine]], rows["day"][mine]])
+        booked[:] = 0
+        booked[np.unique(package, axis=1, return_index=True)[1]] = 1
+    ring = rows["day"][mine] % RING_DAYS
+    in_ring = rows["day"][mine] >= heap[Slot.FIRST_DAY][0]
+    before = rows["booked"][mine]  # with units that have left, if units are counted
+    before = np.minimum(before, rows["qty"][mine]) if counts_orders else before
+    change = (booked - before)[in_ring]
+    np.add.at(heap[Slot.DAYS]["booked"][node], ring[in_ring], change)
+    rows["booked"][mine] = booked
+
+
+def _recall(network: Network, what: Recall, code: int) -> None:
+    """Have the walk take back the work that the record affects."""
+    network.cursor[[Cursor.RECALL, Cursor.RECALL_OF, Cursor.RECALL_END]] = what, code, -1
 
 
 def _rule(row: Any, capacity: int, data: Mapping[str, Any]) -> None:
@@ -154,6 +185,8 @@ def _set_lane(network: Network, record: ControlRecord, now: int) -> list[Control
     code = network.names["lanes"].intern_one(record.subject)
     network.grow_lanes()
     lane = network.heap[Slot.LANES][code]
+    if lane["is_open"] and not data["open"]:
+        _recall(network, Recall.LANE, code)
     lane["node"] = node
     lane["region"] = network.names["regions"].intern_one(data["region"])
     lane["carrier"] = network.names["carriers"].intern_one(data["carrier"])
@@ -161,6 +194,9 @@ def _set_lane(network: Network, record: ControlRecord, now: int) -> list[Control
     lane["offers"] = _needs(data["temp_classes"], data["hazmat"])
     lane["is_open"], lane["mode"] = data["open"], _MODES.index(Mode(data["mode"]))
     lane["distance_km"], lane["transit_hours"] = data["distance_km"], data["transit_hours"]
+    lane["parcel_g"] = round(data["parcel_max_kg"] * 1000)
+    lane["parcel_cm3"] = round(data["parcel_max_litres"] * 1000)
+    lane["volumetric"] = data["volumetric_kg_per_m3"] / 1000.0  # kg a m3 is mg a cm3
     lane["distance_log"] = np.log1p(data["distance_km"])
     lane["transit_log"] = np.log1p(data["transit_hours"])
     bands = tariff_rows(data["bands"])

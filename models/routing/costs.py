@@ -1,5 +1,7 @@
 """The numbers of a policy as the kernels take them, and what a package costs."""
 
+from statistics import NormalDist
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,7 @@ FREIGHT, HANDLING, TIME, LATE, CARBON, SHADOW, SPLIT = range(len(COMPONENTS))
 TOTAL = len(COMPONENTS)
 HOUR_US = 3_600_000_000
 NO_BAND = -1.0
+_NORMAL = NormalDist()
 
 
 TERMS = np.dtype(
@@ -30,6 +33,14 @@ TERMS = np.dtype(
         ("dedupe_max", np.int64),
         ("publish_us", np.int64),
         ("assume_us", np.int64),  # 0: never
+        ("accept_us", np.int64),  # 0: nodes may take their time
+        ("max_attempts", np.int64),
+        ("saving_minor", np.int64),  # that a proposed plan must bring
+        ("confidence", np.float64),  # 0: the median, 1: the 90 % quantile
+        ("level_points", np.int64),
+        ("urgency_points", np.int64),
+        ("value_points", np.float64),  # a minor unit
+        ("value_most", np.int64),
     ],
     align=True,
 )
@@ -58,6 +69,14 @@ def put_policy(heap: Heap, policy: Policy) -> None:
         windows.dedupe_max_records,
         windows.stock_publish_minutes * 60_000_000,
         round((windows.assume_handed_over_after_hours or 0.0) * HOUR_US),
+        round((windows.accept_within_hours or 0.0) * HOUR_US),
+        limits.max_attempts,
+        round(policy.reevaluation.minimum_saving_minor),
+        _NORMAL.inv_cdf(policy.promise.confidence) / _NORMAL.inv_cdf(0.9),
+        policy.priority.level,
+        policy.priority.urgency,
+        policy.priority.value / 10_000.0,
+        policy.priority.value_max,
     )
     heap.put(Slot.TERMS, np.array([row], TERMS))
     heap.put(Slot.WEIGHTS, np.array([getattr(policy.weights, n) for n in COMPONENTS]))

@@ -8,7 +8,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
-from models.promising.calendar import open_places, starts_at
+from models.promising.calendar import open_places
 from models.routing.arrays import (
     COSTS,
     MAX_PACKAGES,
@@ -18,6 +18,7 @@ from models.routing.arrays import (
     open_exclusion_rows,
     open_features,
     open_grams,
+    open_green,
     open_made_rows,
     open_out_lengths,
     open_package,
@@ -44,7 +45,9 @@ from models.routing.books import (
 )
 from models.routing.candidates import gather_lines
 from models.routing.codes import (
+    C_PARCELS,
     C_PIECES,
+    E_DELAY,
     FEASIBLE,
     HANDLING_Q,
     LATE_Q,
@@ -52,10 +55,13 @@ from models.routing.codes import (
     OPEN,
     P50,
     P90,
+    T_BETTER,
     X_CAPACITY,
     X_CUTOFF,
 )
-from models.routing.costs import HOUR_US, TOTAL
+from models.routing.commitments import commit, priority_score
+from models.routing.costs import TOTAL
+from models.routing.packages import arrives_at
 from models.routing.plans import choose
 from models.routing.state import NO_TIME, open_lines, open_orders
 from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
@@ -74,6 +80,7 @@ S_NONE, S_ONLY, S_LOWEST = (
     int(Selection.S_LOWEST_TOTAL),
 )
 S_TIE, S_MOST = int(Selection.S_TIE_BREAK), int(Selection.S_MOST_UNITS)
+S_HUMAN, S_DATE = int(Selection.S_HUMAN), int(Selection.S_KEEPS_DATE)
 UNROUTABLE, CAPACITY_EXHAUSTED = (
     int(ExceptionCode.UNROUTABLE),
     int(ExceptionCode.CAPACITY_EXHAUSTED),
@@ -82,7 +89,9 @@ SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
 (
     M_POSITION, M_INDEX, M_ORDER, M_REVISION, M_KIND, M_TRIGGER, M_OUTCOME, M_SELECTION, M_HOLD,
     M_AT, M_LINES, M_ORDERED, M_SERVED, M_BACKORDERED, M_UNSERVED, M_WEIGHT, M_PROMISE, M_DUE,
-    M_CARBON, M_OUT_OF_RANGE, M_MARGIN, M_HAS_MARGIN, M_REGION, M_CHANNEL, M_COSTS,
+    M_CARBON, M_OUT_OF_RANGE, M_MARGIN, M_HAS_MARGIN, M_REGION, M_CHANNEL, M_REQUESTED,
+    M_FIRST_PROMISE, M_LATEST_PROMISE, M_ATTEMPTS, M_PRIORITY, M_PARCELS, M_GREEN_LANE,
+    M_GREEN_CARBON, M_GREEN_TOTAL, M_GREEN_MINUTES, M_COSTS,
 ) = (int(m) for m in Made)  # fmt: skip
 
 
@@ -117,12 +126,13 @@ def _place_plan(heap: Addresses, position: int, now: int) -> None:
     packed = -1
     for p in range(cursor[C_PIECES]):
         i, k, qty = pieces_of[p]
-        node, lane, _, day, _ = package[k]
+        node, lane, score, day, _ = package[k]
         booked = qty
         if places.counts_orders[node]:
             booked = 1 if k != packed else 0
         packed = k
-        place(heap, position, wants.line[i], node, lane, qty, day, booked, now)
+        told = arrives_at(heap, score, node, day, now)
+        place(heap, position, wants.line[i], node, lane, qty, day, booked, told, now)
 
 
 @numba.njit(cache=True)
@@ -152,9 +162,16 @@ def write_decision(
         routed = lines.reserved[line] + lines.consumed[line]
         made[M_UNSERVED] += lines.qty[line] - routed - lines.waiting[line]
     made[M_PROMISE], made[M_DUE] = NO_TIME, NO_TIME
+    commit(heap, order)
+    made[M_REQUESTED], made[M_FIRST_PROMISE] = (
+        orders.requested_by[order],
+        orders.first_promise[order],
+    )
+    made[M_LATEST_PROMISE], made[M_ATTEMPTS] = orders.latest_promise[order], orders.attempts[order]
+    made[M_PRIORITY], made[M_GREEN_LANE] = priority_score(heap, order, now), -1
     made[M_REGION], made[M_CHANNEL] = orders.region[order], orders.channel[order]
     made[M_OUTCOME] = HELD_FOR_REVIEW if hold != NO_HOLD else outcome_of(heap, order)
-    orders.outcome[order] = made[M_OUTCOME]
+    orders.outcome[order], orders.hold[order] = made[M_OUTCOME], hold
     fill(plan_sizes[row], 0)
     for plan in range(PLANS):
         fill(plan_nodes[row, plan], -1)
@@ -165,8 +182,20 @@ def write_decision(
 
 
 @numba.njit(cache=True)
+def _write_greenest(heap: Addresses, row: int) -> None:
+    """Add the lane with the least emissions, where one node could serve everything."""
+    green = open_green(heap)
+    made = open_made_rows(heap)[row]
+    if green.grams[0] < np.inf:
+        made[M_GREEN_LANE], made[M_GREEN_TOTAL] = green.lane[0], green.total[0]
+        made[M_GREEN_CARBON] = np.int64(np.floor(green.grams[0] + 0.5))
+        made[M_GREEN_MINUTES] = np.int64(np.floor(green.hours[0] * 60.0 + 0.5))
+
+
+@numba.njit(cache=True)
 def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
     """Add the weighed plan, its runners-up and what the model said to a decision row."""
+    cursor = open_cursor(heap)
     features = open_features(heap)
     grams = open_grams(heap)
     made_rows = open_made_rows(heap)
@@ -190,15 +219,14 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
         said_rows[row, P90] = max(said_rows[row, P90], said[P90])
         said_rows[row, HANDLING_Q] = max(said_rows[row, HANDLING_Q], said[HANDLING_Q])
         said_rows[row, LATE_Q] = max(said_rows[row, LATE_Q], said[LATE_Q])
-        hours = np.float64(said[HANDLING_Q]) + np.float64(said[P90])
-        leaves = max(now, starts_at(heap, node, day))
-        promise = max(promise, leaves + np.int64(np.floor(hours * HOUR_US)))
+        promise = max(promise, arrives_at(heap, score, node, day, now))
         for f in range(features.shape[1]):
             value = features[score, f]
             out_of_range |= value < ranges[0][f] or value > ranges[1][f]
     made[M_PROMISE], made[M_OUT_OF_RANGE] = promise, out_of_range
     made[M_WEIGHT] = np.int64(grams[1])
-    made[M_CARBON] = np.int64(np.floor(grams[0] + 0.5))
+    made[M_CARBON], made[M_PARCELS] = np.int64(np.floor(grams[0] + 0.5)), cursor[C_PARCELS]
+    _write_greenest(heap, row)
     for plan in range(PLANS):
         plan_sizes[row, plan] = top.packages[plan]
         if top.packages[plan] > 0:
@@ -214,6 +242,8 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
         made[M_SELECTION] = S_MOST
     elif top.packages[1] == 0:
         made[M_SELECTION] = S_ONLY
+    elif comparable and made[M_MARGIN] < 0:
+        made[M_SELECTION] = S_DATE
     else:
         tied = comparable and made[M_MARGIN] == 0 and top.packages[1] == size
         made[M_SELECTION] = S_TIE if tied else S_LOWEST
@@ -282,8 +312,9 @@ def decide(
         _place_plan(heap, position, now)
     units, due = 0, NO_TIME
     if served < total:
-        units, due = backorder(heap, position, order, n, served, now)
+        units, due = backorder(heap, position, order, row0, n, served, now)
     orders.state[order], orders.touched_at[order] = OPEN, now
+    orders.decided_at[order] = position
     row = write_decision(heap, position, order, kind, trigger, NO_HOLD, now)
     made = made_rows[row]
     made[M_SERVED], made[M_BACKORDERED], made[M_DUE] = served, units, due
@@ -291,6 +322,38 @@ def decide(
         copy(seen.excluded, exclusion_rows[row])
     if served > 0:
         _write_plan(heap, row, total, now)
+        if orders.pinned[order] >= 0:
+            made[M_SELECTION] = S_HUMAN
+    orders.pinned[order] = -1
     if served + units < total:
         _raise_shortfall(heap, position, order, total - served - units, now)
+    _foresee_delay(heap, position, order, now)
     return True
+
+
+@numba.njit(cache=True)
+def _foresee_delay(heap: Addresses, position: int, order: int, now: int) -> None:
+    """Say so if the date that stands is later than the one asked for: it is what can be offered."""
+    orders = open_orders(heap)
+    asked, told = orders.requested_by[order], orders.latest_promise[order]
+    if asked != NO_TIME and told > asked:
+        units = 0
+        lines, first = open_lines(heap), orders.first_line[order]
+        for line in range(first, first + orders.lines[order]):
+            units += lines.qty[line] - lines.consumed[line]
+        raise_exception(heap, position, E_DELAY, order, -1, -1, units, now)
+
+
+@numba.njit(cache=True)
+def replace_plan(heap: Addresses, order: int, total: int, now: int, position: int) -> None:
+    """Place the weighed plan, ranked first, of a proposal that was found better."""
+    exclusion_rows = open_exclusion_rows(heap)
+    made_rows = open_made_rows(heap)
+    orders = open_orders(heap)
+    _place_plan(heap, position, now)
+    orders.touched_at[order], orders.decided_at[order] = now, position
+    row = write_decision(heap, position, order, REROUTE, T_BETTER, NO_HOLD, now)
+    made_rows[row, M_SERVED] = total
+    copy(open_seen(heap).excluded, exclusion_rows[row])
+    _write_plan(heap, row, total, now)
+    _foresee_delay(heap, position, order, now)

@@ -100,6 +100,7 @@ class Meaning(NamedTuple):
     tenant: str
     network: str
     policy_version: str
+    factor_set: str
     model_sha256: str
     price_epoch: int
     nodes: int  # width of the exclusions
@@ -203,6 +204,7 @@ def _cause(rows: Medium, meaning: Meaning, position: int, index: int) -> list[An
 def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
     regions, channels, nodes, lanes, _ = meaning.names
     sizes, said = arrays["plan_sizes"], arrays["said"]
+    green = made[Made.GREEN_LANE] >= 0
     plans = [
         [
             made.lists(arrays["plan_nodes"][:, plan], sizes[:, plan], nodes),
@@ -231,8 +233,18 @@ def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
         made.lists(arrays["plan_lanes"], sizes[:, 0], lanes),
         made.instants(Made.PROMISE),
         made.instants(Made.DUE),
+        made.instants(Made.REQUESTED),
+        made.instants(Made.FIRST_PROMISE),
+        made.instants(Made.LATEST_PROMISE),
+        made.int32(Made.ATTEMPTS),
+        made.int64(Made.PRIORITY),
+        made.int32(Made.PARCELS),
         *plans[0][1:],
         made.int64(Made.CARBON),
+        made.same(meaning.factor_set),
+        made.words(Made.GREEN_LANE, lanes),
+        *(made.optional(column, green) for column in (Made.GREEN_CARBON, Made.GREEN_TOTAL)),
+        made.optional(Made.GREEN_MINUTES, green),
         *(made.given(said[:, quantity]) for quantity in (0, 1, 3, 2)),
         made.given(made[Made.OUT_OF_RANGE] != 0),
         *plans[1],

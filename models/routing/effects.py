@@ -95,6 +95,7 @@ class Effects:
             tenant,
             name,
             network.policy.version,
+            network.policy.carbon_g_per_tkm.factor_set,
             network.model_sha256,
             int(network.counts[Count.PRICE_EPOCH]),
             network.heap[Slot.EXCLUSION_ROWS].shape[1],

@@ -17,13 +17,15 @@ from models.ledger.window import hash_pairs
 from models.routing.arrays import ITEM, RECORD, Field
 from models.routing.codes import HAZMAT_BIT
 from models.routing.columns import instants, numbers
-from schemas.codes import PaymentState, TempClass
+from schemas.codes import PaymentState, RerouteReason, TempClass, Trigger, Verdict
 from schemas.kinds import Kind
 from schemas.slices import Slice
 
-_TEMP_CLASSES, _PAYMENTS = Names(), Names()
+_TEMP_CLASSES, _PAYMENTS, _VERDICTS, _REASONS = Names(), Names(), Names(), Names()
 _TEMP_CLASSES.intern(pa.array([t.value for t in TempClass]))
 _PAYMENTS.intern(pa.array([p.value for p in PaymentState]))
+_VERDICTS.intern(pa.array([v.value for v in Verdict]))
+_REASONS.intern(pa.array([r.value for r in RerouteReason]))
 WORK_KINDS = tuple(Kind(k) for k in range(Kind.WORK_ACCEPTED, Kind.WORK_HANDED_OVER + 1))
 ORDER_KINDS = (Kind.ORDER_RECEIVED, Kind.ORDER_AMENDED)
 Ints = npt.NDArray[np.int64]
@@ -81,7 +83,12 @@ class Encoder:
         self, rows: npt.NDArray[np.intp], column: pa.ListArray, **parts: npt.NDArray[np.generic]
     ) -> None:
         """Keep the child rows of a list column for the batch's lines."""
-        counts = np.diff(column.offsets.to_numpy()).astype(np.int64)
+        self.add_items(rows, np.diff(column.offsets.to_numpy()).astype(np.int64), **parts)
+
+    def add_items(
+        self, rows: npt.NDArray[np.intp], counts: Ints, **parts: npt.NDArray[np.generic]
+    ) -> None:
+        """Keep child rows, so many for each record, for the batch's lines."""
         self.counts[rows] = counts
         self.pending.append((rows, counts, parts))
 
@@ -113,10 +120,13 @@ def _orders(
     e.put(rows, Field.NO_SPLIT, numbers(data["no_split"]))
     e.put(rows, Field.PAYMENT, _PAYMENTS.find(data["payment"]))
     e.put(rows, Field.REQUESTED_BY, instants(data["requested_by"]))
+    e.put(rows, Field.REQUESTED_FROM, instants(data["requested_from"]))
+    e.put(rows, Field.TIER, e.names["tiers"].intern(data["tier"]))
     e.put(rows, Field.CARRIER, _optional(e.names["carriers"], data["carrier"]))
     e.put(rows, Field.SERVICE, _optional(e.names["services"], data["service"]))
     e.put(rows, Field.CUSTOMER, e.names["customers"].find(data["customer"]))
     items = data["lines"].flatten()
+    e.put(rows, Field.VALUE, _values(data["lines"], items))
     hazmat = numbers(items.field("hazmat")) * HAZMAT_BIT
     e.add_lines(
         rows,
@@ -125,8 +135,18 @@ def _orders(
         qty=numbers(items.field("qty")),
         number=numbers(items.field("line_no")),
         weight_g=numbers(items.field("weight_g")),
+        volume_cm3=numbers(items.field("volume_cm3")),
         needs=(1 << _TEMP_CLASSES.find(items.field("temp_class"))) | hazmat,
     )
+
+
+def _values(column: pa.ListArray, items: pa.StructArray) -> Ints:
+    """What the goods of each order are worth, in minor units."""
+    worth = numbers(items.field("unit_price_minor")) * numbers(items.field("qty"))
+    sums = np.concatenate([np.zeros(1, np.int64), np.cumsum(worth)])
+    bounds = column.offsets.to_numpy() - column.offsets[0].as_py()
+    values: Ints = np.diff(sums[bounds])
+    return values
 
 
 def _cancellations(
@@ -222,6 +242,49 @@ def _work(
     )
 
 
+def _reviews(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    e.put(rows, Field.WISH, _VERDICTS.find(data["verdict"]))
+    e.put(rows, Field.NODE, e.names["nodes"].find(data["node"]))
+
+
+def _wishes(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    triggers = np.array([Trigger[reason.value] for reason in RerouteReason], np.int64)
+    e.put(rows, Field.WISH, triggers[_REASONS.find(data["reason"])])
+    e.put(rows, Field.NODE, e.names["nodes"].find(data["node"]))
+    offsets, _ = string_buffers(data["node"])
+    named = (np.diff(offsets) > 0).astype(np.int64)
+    e.put(rows, Field.FLAG, numbers(data["blocking"]) + 2 * named)
+
+
+def _proposals(
+    e: Encoder, rows: npt.NDArray[np.intp], data: pa.RecordBatch, subjects: pa.StringArray
+) -> None:
+    e.order[rows] = e.names["orders"].intern(subjects)
+    e.put(rows, Field.DECISION, numbers(data["decision"]))
+    nodes, lines, places, counts = [], [], [], []
+    for packages in data["packages"].to_pylist():  # proposals are few
+        counts.append(0)
+        for place, package in enumerate(packages):
+            for number in package["lines"] or [0]:
+                nodes.append(package["node"])
+                lines.append(number)
+                places.append(place)
+                counts[-1] += 1
+    e.add_items(
+        rows,
+        np.array(counts, np.int64),
+        sku=e.names["nodes"].find(pa.array(nodes, pa.string())),
+        number=np.array(lines, np.int64),
+        qty=np.array(places, np.int64),
+    )
+
+
 _Encode = Callable[[Encoder, npt.NDArray[np.intp], pa.RecordBatch, pa.StringArray], None]
 _ENCODERS: dict[Kind, _Encode] = {
     **dict.fromkeys(ORDER_KINDS, _orders),
@@ -232,6 +295,9 @@ _ENCODERS: dict[Kind, _Encode] = {
     Kind.INVENTORY_ADJUSTED: _adjustments,
     Kind.SUPPLY_PLANNED: _supplies,
     **dict.fromkeys(WORK_KINDS, _work),
+    Kind.REVIEW_DECIDED: _reviews,
+    Kind.REROUTE_REQUESTED: _wishes,
+    Kind.PLAN_PROPOSED: _proposals,
 }
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from models.heap import Slot
 from models.policy.document import Policy
-from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
+from models.routing.arrays import Count, Cursor, Field, Recall, Stop, put_scores
 from models.routing.clock import Clock, Passed
 from models.routing.columns import instants, string_keys
 from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
@@ -185,14 +185,33 @@ class _Run:
 
     def _control(self, piece: Slice) -> None:
         network = self.network
-        for record in _control_records(piece, self.passed):
+        for number, record in enumerate(_control_records(piece, self.passed)):
             overridden = self.state.policy_override is not None
             if not (overridden and record.kind is Kind.POLICY_ACTIVATED):
-                for index, row in enumerate(apply_control(network, record)):
+                rows = apply_control(network, record)
+                for index, row in enumerate(rows):
                     self.effects.add_row(row.table, row.position, index, row.values)
+                if network.cursor[Cursor.RECALL] != Recall.NONE:
+                    self._take_back(piece.cut(number, number + 1), len(rows))
             network.records += 1
             self._cross_tile(piece.envelope["subject"])
         link_lanes(network)
+
+    def _take_back(self, record: Slice, effects: int) -> None:
+        """Let the walk take back the work that a control record affects, and decide it again."""
+        network = self.network
+        link_lanes(network)
+        cursor = network.cursor
+        what = cursor[[Cursor.RECALL, Cursor.RECALL_OF]]
+        Encoder(network.names, record).put_into(network.heap, self.passed.at(record.positions))
+        network.make_room()
+        cursor = network.cursor  # scratch may be new
+        cursor[[Cursor.RECALL, Cursor.RECALL_OF]] = what
+        cursor[Cursor.RECORD], cursor[Cursor.EFFECTS] = 0, effects
+        cursor[Cursor.LATEST] = network.log_time
+        self._part(0, 1, record.envelope["subject"])
+        network.log_time = int(cursor[Cursor.LATEST])
+        self.effects.drain(record.envelope["subject"])
 
     def _walk(self, piece: Slice) -> None:
         while len(piece):
@@ -286,6 +305,8 @@ class _Run:
         """The scores with those of the wanted order, and of some that wait behind it, added."""
         heap, cursor = self.network.heap, self.network.cursor
         lines, orders = heap[Slot.LINES], [int(cursor[Cursor.WANTED])]
+        again = heap[Slot.AGAIN][: int(cursor[Cursor.AGAIN]), 0][::-1]
+        orders += [order for order in again[:PREFETCH].tolist() if order != orders[0]]
         line = int(cursor[Cursor.WAITING])
         while line >= 0 and len(orders) < PREFETCH:
             order = int(lines["order"][line])

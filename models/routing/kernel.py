@@ -17,6 +17,7 @@ from models.ledger.stock import fetch_stock
 from models.ledger.window import fetch_key, is_repeated
 from models.promising.calendar import roll
 from models.routing.arrays import (
+    open_again,
     open_agenda,
     open_asked,
     open_counts,
@@ -24,49 +25,65 @@ from models.routing.arrays import (
     open_items,
     open_records,
 )
-from models.routing.books import has_room, stop_all_waiting, unplan
+from models.routing.books import has_room, rows_of, stop_all_waiting, unplan, withdraw_all
 from models.routing.candidates import coverable, gather_lines
 from models.routing.codes import (
+    C_AGAIN,
     C_AGENDA_END,
     C_AGENDA_NEXT,
     C_EFFECTS,
     C_LATEST,
     C_NOW,
     C_PRIORITY,
+    C_PROPOSAL,
     C_RECORD,
-    C_REROUTE,
     C_STARTED,
-    C_TRIGGER,
     C_WAITING,
     C_WANTED,
+    CAPACITY_SET,
     CLOCK_TICKED,
     DONE,
+    HELD,
     INVENTORY_ADJUSTED,
     INVENTORY_COUNTED,
+    LANE_SET,
     N_ASSUMED,
     N_CLOCK,
     N_LINES,
     N_PUBLISHED,
+    NODE_SET,
     ORDER_AMENDED,
     ORDER_CANCELLED,
     ORDER_RECEIVED,
     OUT_OF_LINES,
     OUT_OF_ROOM,
+    PACKED,
     PAYMENT_UPDATED,
+    PLAN_PROPOSED,
     PUBLISH,
+    REPEATED_REJECTION,
+    REROUTE_REQUESTED,
     RETURN_RECEIVED,
+    REVIEW_DECIDED,
     SUPPLY_PLANNED,
     T_ARRIVED,
     T_PAYMENT,
+    T_REJECTED,
+    T_SHORT,
+    T_TIMEOUT,
     WANTS_SCORES,
+    WORK_ACCEPTED,
     WORK_HANDED_OVER,
+    WORK_PACKED,
+    WORK_PICKED,
     WORK_REJECTED,
     WORK_SHORT_PICKED,
     WORK_TIMED_OUT,
 )
 from models.routing.costs import open_terms
-from models.routing.decide import REROUTE, ROUTE, decide
+from models.routing.decide import REROUTE, ROUTE, decide, write_decision
 from models.routing.orders import cancel, receive, take_payment
+from models.routing.recalls import look_for_silence, take_back
 from models.routing.state import (
     NO_TIME,
     PRIORITIES,
@@ -77,7 +94,8 @@ from models.routing.state import (
     open_skus,
 )
 from models.routing.supplies import change_stock, plan_ahead
-from models.routing.work import assume_handed_over, take_work
+from models.routing.wishes import decide_anew, propose, review, weigh_proposal
+from models.routing.work import assume_handed_over, note_progress, take_work
 
 BEGIN = -2
 ASSUME_EVERY_US = 3_600_000_000
@@ -162,6 +180,7 @@ def _apply(heap: Addresses, i: int, now: int) -> None:
         receive(heap, i, now)
     elif kind == CLOCK_TICKED:
         open_counts(heap)[N_CLOCK] = records.clock[i]
+        look_for_silence(heap)
     elif kind == ORDER_CANCELLED:
         cancel(heap, i, now)
     elif kind in (INVENTORY_COUNTED, INVENTORY_ADJUSTED, RETURN_RECEIVED):
@@ -172,6 +191,20 @@ def _apply(heap: Addresses, i: int, now: int) -> None:
         take_payment(heap, i, now)
     elif kind in (WORK_REJECTED, WORK_TIMED_OUT, WORK_SHORT_PICKED, WORK_HANDED_OVER):
         take_work(heap, i, now)
+    elif kind in (WORK_ACCEPTED, WORK_PICKED, WORK_PACKED):
+        note_progress(heap, i, now)
+    elif kind == REVIEW_DECIDED:
+        review(heap, i, now)
+    elif kind == REROUTE_REQUESTED:
+        decide_anew(heap, i, now)
+    elif kind == PLAN_PROPOSED:
+        propose(heap, i, now)
+
+
+@numba.njit(cache=True)
+def _is_control(kind: int) -> bool:
+    """Control records have taken effect before; here the units that they affect are taken back."""
+    return kind in (NODE_SET, LANE_SET, CAPACITY_SET)
 
 
 @numba.njit(cache=True)
@@ -202,26 +235,75 @@ def _lines_at_stake(heap: Addresses, i: int) -> int:
 
 
 @numba.njit(cache=True)
-def _reroute(heap: Addresses, position: int, now: int) -> int:
-    """Decide again the order that the record freed, if it freed one."""
+def _hold(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
+    """Nodes have refused the order so often that a person has to decide."""
+    open_orders(heap).state[order] = HELD
+    open_orders(heap).touched_at[order] = now
+    write_decision(heap, position, order, REROUTE, trigger, REPEATED_REJECTION, now)
+
+
+@numba.njit(cache=True)
+def _decide_again(heap: Addresses, position: int, now: int) -> int:
+    """Decide the orders that the record freed, by priority, then age."""
+    again = open_again(heap)
     cursor = open_cursor(heap)
     orders = open_orders(heap)
-    order = cursor[C_REROUTE]
-    if order < 0:
+    terms = open_terms(heap)
+    while cursor[C_AGAIN] > 0:
+        order, trigger = again[cursor[C_AGAIN] - 1]
+        refused = trigger in (T_REJECTED, T_TIMEOUT, T_SHORT)
+        hold = orders.state[order] == HELD and orders.hold[order] == REPEATED_REJECTION
+        hold |= refused and orders.attempts[order] >= terms.max_attempts[0]
+        row0 = _row_of(heap, order)
+        if row0 < 0 and not hold:
+            cursor[C_WANTED] = order
+            return WANTS_SCORES
+        if not has_room(heap, orders.lines[order] + rows_of(heap, order)):
+            return OUT_OF_ROOM
+        stop_all_waiting(heap, order)
+        unplan(heap, position, order)
+        if orders.no_split[order]:
+            withdraw_all(heap, position, order, -1, PACKED)
+        if hold:
+            _hold(heap, position, order, trigger, now)
+        else:
+            kind = ROUTE if trigger == T_PAYMENT else REROUTE
+            decide(heap, order, row0, now, position, trigger, kind, False)
+        orders.in_again[order] = 0
+        cursor[C_AGAIN] -= 1
+    return DONE
+
+
+@numba.njit(cache=True)
+def _weigh_proposal(heap: Addresses, i: int, now: int) -> int:
+    """Weigh the plan that the record proposes, if it is still about the order as it stands."""
+    cursor = open_cursor(heap)
+    order = open_records(heap).order[i]
+    if not cursor[C_PROPOSAL]:
         return DONE
     row0 = _row_of(heap, order)
     if row0 < 0:
         cursor[C_WANTED] = order
         return WANTS_SCORES
-    if not has_room(heap, orders.lines[order]):
+    if not has_room(heap, open_orders(heap).lines[order] + rows_of(heap, order)):
         return OUT_OF_ROOM
-    trigger = cursor[C_TRIGGER]
-    kind = ROUTE if trigger == T_PAYMENT else REROUTE
-    stop_all_waiting(heap, order)
-    unplan(heap, position, order)
-    decide(heap, order, row0, now, position, trigger, kind, False)
-    cursor[C_REROUTE] = -1
+    weigh_proposal(heap, i, row0, now)
     return DONE
+
+
+@numba.njit(cache=True)
+def _follow_up(heap: Addresses, i: int, position: int, now: int) -> int:
+    """What the record brings about beyond its own effect; see ``Stop`` for what is returned."""
+    stopped = take_back(heap, position, now)
+    if stopped == DONE:
+        stopped = _decide_again(heap, position, now)
+    if stopped == DONE:
+        stopped = _weigh_proposal(heap, i, now)
+    if stopped == DONE:
+        stopped = _work_agenda(heap, position, now)
+    if stopped == DONE and open_records(heap).kind[i] == CLOCK_TICKED:
+        stopped = _deadlines(heap, position, now)
+    return stopped
 
 
 @numba.njit(cache=True)
@@ -271,18 +353,14 @@ def walk(heap: Addresses, stop: int) -> int:
             if not has_room(heap, _lines_at_stake(heap, i)):
                 return OUT_OF_ROOM
             roll(heap, now)
-            if not is_repeated(
+            if not _is_control(records.kind[i]) and not is_repeated(
                 heap, records.key_a[i], records.key_b[i], now,
                 terms.dedupe_us[0], terms.dedupe_max[0],
             ):  # fmt: skip
                 _apply(heap, i, now)
             cursor[C_STARTED] = 1
             cursor[C_LATEST] = max(cursor[C_LATEST], now)
-        stopped = _reroute(heap, position, now)
-        if stopped == DONE:
-            stopped = _work_agenda(heap, position, now)
-        if stopped == DONE and records.kind[i] == CLOCK_TICKED:
-            stopped = _deadlines(heap, position, now)
+        stopped = _follow_up(heap, i, position, now)
         if stopped != DONE:
             return stopped
         _forget_scores(heap)

@@ -4,7 +4,7 @@
 kernel: the policy document, the tariffs as declared, the signals with their ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -57,8 +57,10 @@ NAME_SETS = (
     "services",
     "customers",
     "supplies",
+    "tiers",
 )
 _SPARE = 256
+Ints = npt.NDArray[np.int64]
 _DECISIONS, _MOVES = 2048, 16_384
 
 _WHOLE = (
@@ -116,7 +118,7 @@ class Network:
         heap.put(Slot.ORDERS, new_rows(ORDER, _SPARE))
         heap.put(Slot.BLOCKED, np.zeros((_SPARE, 1), np.uint64))
         heap.put(Slot.LINES, new_rows(LINE, _SPARE))
-        heap.put(Slot.ALLOCATIONS, new_rows(ALLOCATION, _MOVES))
+        self._put_allocations(new_rows(ALLOCATION, _MOVES))
         heap.put(Slot.SUPPLIES, new_rows(SUPPLY, _SPARE))
         heap.put(Slot.SKUS, new_rows(SKU, _SPARE))
         heap.put(Slot.QUEUES, new_rows(QUEUE, _SPARE, PRIORITIES))
@@ -131,7 +133,7 @@ class Network:
         counts = np.zeros(len(Count), np.int64)
         counts[Count.FREE_ALLOCATION], counts[Count.CLOCK] = -1, NO_TIME
         heap.put(Slot.COUNTS, counts)
-        put_policy(heap, self.policy)
+        self.set_policy(self.policy)
         self.fit_scratch(0)
 
     @property
@@ -156,6 +158,7 @@ class Network:
         self._add_orders()
         self._grow(Slot.SUPPLIES, int(counts[Count.SUPPLIES]) + lines)
         window.make_room(heap, len(bounds))
+        self._fit_policy()
         self.fit_scratch(int(np.diff(bounds).max(initial=0)))
 
     def _add_orders(self) -> None:
@@ -218,7 +221,17 @@ class Network:
 
     def grow(self, slot: Slot) -> None:
         """Twice the room for the lines of orders, or for allocations."""
-        self.heap.put(slot, stretched(self.heap[slot], len(self.heap[slot]) + 1))
+        rows = stretched(self.heap[slot], len(self.heap[slot]) + 1)
+        if slot == Slot.ALLOCATIONS:
+            self._put_allocations(rows)
+        else:
+            self.heap.put(slot, rows)
+
+    def _put_allocations(self, rows: npt.NDArray[Any]) -> None:
+        """Any allocation may be recalled by one record, and its order decided again."""
+        self.heap.put(Slot.ALLOCATIONS, rows)
+        self.heap.put(Slot.RECALLS, np.empty(len(rows), np.int64))
+        self.heap.put(Slot.AGAIN, np.empty((len(rows) + 1, 2), np.int64))
 
     def fit_scratch(self, longest: int) -> None:
         """Scratch and outputs of the right size; longest is in lines of one order."""
@@ -256,6 +269,26 @@ class Network:
         """Decide by another policy from here on."""
         self.policy = policy
         put_policy(self.heap, policy)
+        self._fitted_names = (-1, -1, -1)
+        self._fit_policy()
+
+    def _fit_policy(self) -> None:
+        """What the policy says of tiers, channels and SKUs by name, for those that have been named."""
+        names, heap = self.names, self.heap
+        named = (len(names["tiers"]), len(names["channels"]), len(names["skus"]))
+        if named == self._fitted_names:
+            return
+        priority, protection = self.policy.priority, self.policy.protection
+        of_tier, of_channel = priority.tiers, priority.channels
+        heap.put(Slot.TIER_POINTS, _points(names["tiers"], of_tier, protection.tiers))
+        heap.put(Slot.CHANNEL_POINTS, _points(names["channels"], of_channel, protection.channels))
+        kept = heap[Slot.SKUS]["kept"]
+        kept[max(0, self._fitted_names[2]) :] = protection.units
+        for sku, units in protection.skus.items():
+            code = names["skus"].find_one(sku)
+            if code >= 0:
+                kept[code] = units
+        self._fitted_names = named
 
     # Forgetting -----------------------------------------------------------------------------------
 
@@ -396,8 +429,21 @@ class Network:
             heap.put(slot, arrays[slot.name].astype(layout_of(slot)))
         restore_stock(heap, arrays)
         window.restore(heap, arrays[Slot.SEEN_KEYS.name])
-        for slot in network._used():
-            rows = arrays[slot.name].astype(layout_of(slot))
-            heap.put(slot, taken(rows, np.arange(len(rows)), _SPARE))
+        for slot, used in network._used().items():
+            rows = taken(arrays[slot.name].astype(layout_of(slot)), np.arange(used), _SPARE)
+            if slot == Slot.ALLOCATIONS:
+                network._put_allocations(rows)
+            else:
+                heap.put(slot, rows)
         network.fit_scratch(0)
         return network
+
+
+def _points(names: Names, points: Mapping[str, int], privileged: Sequence[str]) -> Ints:
+    """(n, 2) points of each name, and whether it is privileged; row -1 is that of no name."""
+    rows = np.zeros((len(names) + 1, 2), np.int64)
+    for name in {**points, **dict.fromkeys(privileged)}:
+        code = names.find_one(name)
+        if code >= 0:
+            rows[code] = points.get(name, 0), name in privileged
+    return rows

@@ -6,7 +6,6 @@ import numpy as np
 from models.heap import Addresses
 from models.routing.arrays import (
     open_counts,
-    open_cursor,
     open_fields,
     open_first_row,
     open_items,
@@ -14,6 +13,7 @@ from models.routing.arrays import (
 )
 from models.routing.books import (
     add_to_agenda,
+    ask_again,
     dead_letter,
     raise_exception,
     stop_all_waiting,
@@ -24,8 +24,6 @@ from models.routing.books import (
 from models.routing.codes import (
     AUTHORISED,
     AWAITING_PAYMENT,
-    C_REROUTE,
-    C_TRIGGER,
     CANCELLED_EARLY,
     CLOSED,
     CONFLICTING,
@@ -42,8 +40,11 @@ from models.routing.codes import (
     F_PRIORITY,
     F_REGION,
     F_REQUESTED,
+    F_REQUESTED_FROM,
     F_REVISION,
     F_SERVICE,
+    F_TIER,
+    F_VALUE,
     FAILED,
     HELD,
     N_LINES,
@@ -51,6 +52,7 @@ from models.routing.codes import (
     NO_LINE,
     NO_ORDER,
     OPEN,
+    PACKED,
     PENDING,
     T_CUSTOMER,
     T_NEW,
@@ -58,7 +60,7 @@ from models.routing.codes import (
     UNKNOWN,
 )
 from models.routing.decide import CANCEL, REROUTE, ROUTE, decide, write_decision
-from models.routing.state import open_allocations, open_lines, open_orders
+from models.routing.state import NO_TIME, open_allocations, open_lines, open_orders
 
 
 @numba.njit(cache=True)
@@ -76,6 +78,7 @@ def _content_hash(heap: Addresses, i: int) -> np.uint64:
         h = (h ^ np.uint64(items.sku[j])) * prime
         h = (h ^ np.uint64(items.qty[j])) * prime
         h = (h ^ np.uint64(items.weight_g[j])) * prime
+        h = (h ^ np.uint64(items.volume_cm3[j])) * prime
         h = (h ^ np.uint64(items.needs[j])) * prime
         h ^= h >> np.uint64(29)
     return h
@@ -105,6 +108,7 @@ def _keep_consumed(heap: Addresses, order: int, old_first: int, old_count: int) 
             lines.order[line], lines.number[line] = order, lines.number[old]
             lines.sku[line], lines.needs[line] = lines.sku[old], lines.needs[old]
             lines.qty[line], lines.weight_g[line] = 0, lines.weight_g[old]
+            lines.volume_cm3[line] = lines.volume_cm3[old]
             lines.reserved[line], lines.consumed[line], lines.waiting[line] = 0, 0, 0
             lines.previous_waiting[line], lines.next_waiting[line] = -1, -1
         lines.consumed[line] += gone
@@ -130,6 +134,9 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
     orders.no_split[order], orders.requested_by[order] = said[F_NO_SPLIT], said[F_REQUESTED]
     orders.carrier[order], orders.service[order] = said[F_CARRIER], said[F_SERVICE]
     orders.customer[order], orders.content[order] = said[F_CUSTOMER], _content_hash(heap, i)
+    orders.tier[order], orders.value_minor[order] = said[F_TIER], said[F_VALUE]
+    orders.requested_from[order], orders.first_promise[order] = said[F_REQUESTED_FROM], NO_TIME
+    orders.hold[order], orders.attempts[order], orders.pinned[order] = NO_HOLD, 0, -1
     orders.touched_at[order] = now
     for j in range(records.first_line[i], records.first_line[i + 1]):
         line = counts[N_LINES]
@@ -137,18 +144,19 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
         lines.order[line], lines.number[line] = order, items.number[j]
         lines.sku[line], lines.qty[line] = items.sku[j], items.qty[j]
         lines.needs[line], lines.weight_g[line] = items.needs[j], items.weight_g[j]
+        lines.volume_cm3[line] = items.volume_cm3[j]
         lines.reserved[line], lines.consumed[line], lines.waiting[line] = 0, 0, 0
         lines.previous_waiting[line], lines.next_waiting[line] = -1, -1
     _keep_consumed(heap, order, old_first, old_count)
 
 
 @numba.njit(cache=True)
-def _close(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
+def close(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
     """Cancel everything that has not been handed over."""
     lines = open_lines(heap)
     orders = open_orders(heap)
     stop_all_waiting(heap, order)
-    withdraw_all(heap, position, order, -1)
+    withdraw_all(heap, position, order, -1, PACKED)
     first = orders.first_line[order]
     for line in range(first, first + orders.lines[order]):
         lines.qty[line] = lines.consumed[line]
@@ -167,7 +175,7 @@ def receive(heap: Addresses, i: int, now: int) -> None:
     state, revision = orders.state[order], fields[i, F_REVISION]
     if state == CANCELLED_EARLY:
         _write_content(heap, i, now)
-        _close(heap, position, order, T_CUSTOMER, now)
+        close(heap, position, order, T_CUSTOMER, now)
         return
     if state != UNKNOWN:
         if revision < orders.revision[order]:
@@ -183,7 +191,7 @@ def receive(heap: Addresses, i: int, now: int) -> None:
             raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)
             return
         stop_all_waiting(heap, order)
-        withdraw_all(heap, position, order, -1)
+        withdraw_all(heap, position, order, -1, PACKED)
     _write_content(heap, i, now)
     payment = fields[i, F_PAYMENT]
     if payment == PENDING:
@@ -191,7 +199,7 @@ def receive(heap: Addresses, i: int, now: int) -> None:
         kind = ROUTE if state == UNKNOWN else REROUTE
         write_decision(heap, position, order, kind, T_NEW, AWAITING_PAYMENT, now)
     elif payment == FAILED:
-        _close(heap, position, order, T_PAYMENT, now)
+        close(heap, position, order, T_PAYMENT, now)
     else:
         kind, trigger = (ROUTE, T_NEW) if state == UNKNOWN else (REROUTE, T_CUSTOMER)
         row0 = first_row[i]
@@ -262,7 +270,7 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
         raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)
         return
     if whole:
-        _close(heap, position, order, T_CUSTOMER, now)
+        close(heap, position, order, T_CUSTOMER, now)
         return
     first, found, unknown = orders.first_line[order], 0, 0
     for j in range(records.first_line[i], records.first_line[i + 1]):
@@ -290,7 +298,7 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
         if lines.waiting[line] > 0:  # what waits is less now, so there may be enough of it
             add_to_agenda(heap, lines.sku[line])
     settle(heap, order, now)
-    hold = AWAITING_PAYMENT if orders.state[order] == HELD else NO_HOLD
+    hold = orders.hold[order] if orders.state[order] == HELD else NO_HOLD
     write_decision(heap, position, order, CANCEL, T_CUSTOMER, hold, now)
 
 
@@ -310,7 +318,6 @@ def settle(heap: Addresses, order: int, now: int) -> None:
 @numba.njit(cache=True)
 def take_payment(heap: Addresses, i: int, now: int) -> None:
     """Payment was authorised (route the order at last) or failed (cancel it)."""
-    cursor = open_cursor(heap)
     fields = open_fields(heap)
     orders = open_orders(heap)
     records = open_records(heap)
@@ -318,8 +325,8 @@ def take_payment(heap: Addresses, i: int, now: int) -> None:
     state, position = orders.state[order], records.position[i]
     if state in (UNKNOWN, CANCELLED_EARLY):
         dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
-    elif payment == AUTHORISED and state == HELD:
-        cursor[C_REROUTE], cursor[C_TRIGGER] = order, T_PAYMENT
+    elif payment == AUTHORISED and state == HELD and orders.hold[order] == AWAITING_PAYMENT:
+        ask_again(heap, order, T_PAYMENT)
     elif payment == FAILED and state in (HELD, OPEN):
         raise_exception(heap, position, E_PAYMENT, order, -1, -1, 0, now)
-        _close(heap, position, order, T_PAYMENT, now)
+        close(heap, position, order, T_PAYMENT, now)

@@ -12,7 +12,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, fill
-from models.ledger.stock import available, open_prices
+from models.ledger.stock import open_prices
 from models.promising.calendar import find_day
 from models.routing.arrays import (
     EXACT_LINES,
@@ -28,8 +28,9 @@ from models.routing.arrays import (
     open_top_cost,
     open_wants,
 )
+from models.routing.candidates import may_take
 from models.routing.costs import SPLIT, TOTAL, open_terms, open_weights, rounded
-from models.routing.packages import NO_PLAN, best_lane, offer, weigh
+from models.routing.packages import LATE_STEP, NO_PLAN, best_lane, offer, weigh
 from models.routing.state import open_orders
 
 NOBODY = -1
@@ -65,7 +66,7 @@ def _extra(heap: Addresses, groups: int) -> int:
 def may_pay(heap: Addresses, order: int) -> bool:
     """Whether two packages could cost less than the best node alone, if there is one."""
     top = open_top(heap)
-    if top.packages[0] == 0:
+    if top.packages[0] == 0 or top.late[0] > 0:
         return True
     region = open_orders(heap).region[order]
     least = 2.0 * open_region_floor(heap)[region] + _extra(heap, 2)
@@ -78,9 +79,7 @@ def _keep_cheapest(heap: Addresses, group: int, node: int, costs: int) -> None:
     group_cost = open_group_cost(heap)
     group_nodes = open_group_nodes(heap)
     at = MAX_PACKAGES
-    while at > 0 and (
-        group_nodes[group, at - 1] == NOBODY or costs < group_cost[group, at - 1]
-    ):
+    while at > 0 and (group_nodes[group, at - 1] == NOBODY or costs < group_cost[group, at - 1]):
         if at < MAX_PACKAGES:
             group_cost[group, at] = group_cost[group, at - 1]
             group_nodes[group, at] = group_nodes[group, at - 1]
@@ -105,25 +104,27 @@ def _price_groups(heap: Addresses, order: int, row0: int, n: int, found: int, no
         node, able = candidates[c], 0
         for i in range(n):
             carries = not wants.need[i] & ~seen.offers[node]
-            if carries and available(heap, wants.sku[i], node) >= wants.qty[i]:
+            if carries and may_take(heap, i, node) >= wants.qty[i]:
                 able |= 1 << i
         for group in range(1, every):
             if group & ~able:
                 continue
-            units, weight, shadow, needs = 0, 0, 0, 0
+            units, weight, volume, shadow, needs = 0, 0, 0, 0, 0
             for i in range(n):
                 if group >> i & 1:
                     qty = wants.qty[i]
                     units += qty
                     weight += qty * wants.weight[i]
+                    volume += qty * wants.volume[i]
                     shadow += qty * np.int64(prices[wants.sku[i], node])
-                    needs |= wants.need[i]
+                    needs |= np.int64(wants.need[i])
             day = find_day(heap, node, now, units, horizon)
             if day < 0:
                 continue
-            j, costs, _ = best_lane(heap, order, row0, node, needs, day, now, units, weight, shadow)
+            load = (units, weight, volume, shadow, needs)
+            j, costs, late, _ = best_lane(heap, order, row0, node, day, now, load, False)
             if j != NO_PLAN:
-                _keep_cheapest(heap, group, node, costs)
+                _keep_cheapest(heap, group, node, costs + late * LATE_STEP)
 
 
 @numba.njit(cache=True)
@@ -183,7 +184,8 @@ def whole_lines(
         if costs == NO_PLAN:
             continue
         costs += _extra(heap, groups)
-        if top.packages[PLANS - 1] > 0 and costs >= top_cost[PLANS - 1, TOTAL]:
+        last = top_cost[PLANS - 1, TOTAL] + top.late[PLANS - 1] * LATE_STEP
+        if top.packages[PLANS - 1] > 0 and costs >= last:
             continue
         lines = 0
         for k in range(groups):

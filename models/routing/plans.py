@@ -18,6 +18,7 @@ from models.routing.arrays import (
     open_candidates,
     open_cost,
     open_cursor,
+    open_green,
     open_package,
     open_pick,
     open_priced,
@@ -27,16 +28,16 @@ from models.routing.arrays import (
     open_wants,
 )
 from models.routing.candidates import count_units, say_what_lacks, screen
-from models.routing.codes import C_PACKAGES, FEASIBLE, X_CAPACITY, X_CUTOFF, X_WEIGHT_BAND
+from models.routing.codes import C_LATE, C_PACKAGES, FEASIBLE, X_CAPACITY, X_CUTOFF, X_WEIGHT_BAND
 from models.routing.costs import SPLIT, TOTAL, open_terms
-from models.routing.packages import NO_PLAN, best_lane, offer, weigh
+from models.routing.packages import LATE_STEP, NO_PLAN, best_lane, offer, weigh
 from models.routing.partitions import may_pay, whole_lines
 from models.routing.splits import every_set, greedy, rank_partial
 from models.routing.state import open_orders
 
 EXACT_NODES = 20
 LOWEST = np.iinfo(np.int64).min
-NODE = COSTS  # column of ``priced`` behind the costs
+LATE, NODE = COSTS, COSTS + 1  # columns of ``priced`` behind the costs
 
 
 @numba.njit(cache=True)
@@ -54,10 +55,11 @@ def _price_singles(
     seen = open_seen(heap)
     wants = open_wants(heap)
     horizon = open_terms(heap).horizon_days[0]
-    weight, needs, able, ready = 0, 0, 0, 0
+    weight, volume, needs, able, ready = 0, 0, 0, 0, 0
     for i in range(n):
         weight += wants.qty[i] * wants.weight[i]
-        needs |= wants.need[i]
+        volume += wants.qty[i] * wants.volume[i]
+        needs |= np.int64(wants.need[i])
     count_units(heap, n, shared, found)
     for c in range(found):
         if seen.units[candidates[c]] == total:
@@ -74,14 +76,15 @@ def _price_singles(
         shadow = 0
         for i in range(n):
             shadow += wants.qty[i] * np.int64(prices[wants.sku[i], node])
-        j, costs, parts = best_lane(heap, order, row0, node, needs, day, now, total, weight, shadow)
+        load = (total, weight, volume, shadow, needs)
+        j, costs, late, parts = best_lane(heap, order, row0, node, day, now, load, True)
         if j == NO_PLAN:
             seen.excluded[node] = X_WEIGHT_BAND
             continue
         row = priced[ready]
         for p in range(SPLIT):
             row[p] = parts[p]
-        row[SPLIT], row[TOTAL], row[NODE] = 0, costs, node
+        row[SPLIT], row[TOTAL], row[LATE], row[NODE] = 0, costs, late, node
         ready += 1
     return ready
 
@@ -96,16 +99,16 @@ def _offer_singles(heap: Addresses, ready: int, units: int) -> None:
     cursor[C_PACKAGES] = 1
     last, last_at = LOWEST, -1
     for _ in range(min(ready, PLANS)):
-        best = -1
+        best, lowest = -1, 0
         for k in range(ready):
-            costs = priced[k, TOTAL]
+            costs = priced[k, TOTAL] + priced[k, LATE] * LATE_STEP
             taken = costs < last or (costs == last and k <= last_at)
-            if not taken and (best < 0 or costs < priced[best, TOTAL]):
-                best = k
-        copy(priced[best, :NODE], cost)
-        package[0, 0] = priced[best, NODE]
+            if not taken and (best < 0 or costs < lowest):
+                best, lowest = k, costs
+        copy(priced[best, :LATE], cost)
+        package[0, 0], cursor[C_LATE] = priced[best, NODE], priced[best, LATE]
         offer(heap, units, 0)
-        last, last_at = priced[best, TOTAL], best
+        last, last_at = lowest, best
 
 
 @numba.njit(cache=True)
@@ -134,6 +137,7 @@ def choose(
     top_nodes = open_top_nodes(heap)
     wants = open_wants(heap)
     fill(top.packages, 0)
+    open_green(heap).grams[0] = np.inf
     found = screen(heap, order, n)
     ready = _price_singles(heap, order, row0, n, shared, total, found, now)
     _offer_singles(heap, ready, total)

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
-from models.ledger.stock import available
 from models.routing.arrays import (
     MAX_PACKAGES,
     PLANS,
@@ -23,9 +22,10 @@ from models.routing.arrays import (
     open_top,
     open_wants,
 )
-from models.routing.codes import C_PACKAGES, FEASIBLE
+from models.routing.candidates import may_take
+from models.routing.codes import C_LATE, C_PACKAGES, FEASIBLE
 from models.routing.costs import TOTAL
-from models.routing.packages import offer, weigh
+from models.routing.packages import LATE_STEP, offer, weigh
 
 
 @numba.njit(cache=True)
@@ -46,7 +46,7 @@ def rank_partial(
         if weigh(heap, order, row0, n, shared, 1, 0, now) <= 0:
             continue
         seen.excluded[node] = FEASIBLE
-        seen.estimate[node] = cost[TOTAL]
+        seen.estimate[node] = cost[TOTAL] + open_cursor(heap)[C_LATE] * LATE_STEP
         at = kept
         while at > 0 and seen.estimate[candidates[at - 1]] > seen.estimate[node]:
             candidates[at] = candidates[at - 1]
@@ -136,7 +136,7 @@ def _weigh_sets(
                 pick[k] = candidates[chosen[k]]
             served = weigh(heap, order, row0, n, shared, size, 0, now)
             # With an idle node the plan is that of a smaller set, which was offered before.
-            if served > 0 and cursor[C_PACKAGES] == size:
+            if served >= max(1, least) and cursor[C_PACKAGES] == size:
                 offer(heap, served, 0)
         if not _next_set(chosen, size, kept):
             return
@@ -168,7 +168,7 @@ def every_set(
     for c in range(kept):
         for i in range(n):
             able = not wants.need[i] & ~seen.offers[candidates[c]]
-            free = available(heap, wants.sku[i], candidates[c]) if able else 0
+            free = may_take(heap, i, candidates[c]) if able else 0
             holds[c, i] = max(0, min(wants.qty[i], free))
     best, most = 0, 0
     for size in range(1, min(limit, kept) + 1):
@@ -181,7 +181,8 @@ def every_set(
         _weigh_sets(heap, order, row0, n, shared, kept, best, most, now)
     if top.packages[0] == 0:
         for size in range(1, min(limit, kept) + 1):
-            _weigh_sets(heap, order, row0, n, shared, kept, size, 0, now)
+            least = top.units[0] + 1 if top.packages[0] > 0 else 0
+            _weigh_sets(heap, order, row0, n, shared, kept, size, least, now)
             if top.packages[0] > 0 and top.units[0] == total:
                 return
 
@@ -207,7 +208,7 @@ def _greedy_cover(heap: Addresses, n: int, kept: int, limit: int, banned: int) -
                 continue
             for i in range(n):
                 if wants.left[i] > 0 and not wants.need[i] & ~seen.offers[node]:
-                    adds += max(0, min(wants.left[i], available(heap, wants.sku[i], node)))
+                    adds += max(0, min(wants.left[i], may_take(heap, i, node)))
             if adds > most:
                 best, most = node, adds
         if best < 0:
@@ -216,8 +217,7 @@ def _greedy_cover(heap: Addresses, n: int, kept: int, limit: int, banned: int) -
         size += 1
         for i in range(n):
             if wants.left[i] > 0 and not wants.need[i] & ~seen.offers[best]:
-                free = available(heap, wants.sku[i], best)
-                wants.left[i] -= max(0, min(wants.left[i], free))
+                wants.left[i] -= max(0, min(wants.left[i], may_take(heap, i, best)))
     return size
 
 

@@ -26,12 +26,27 @@ class OrderState(IntEnum):
     CLOSED = 4
 
 
+class Stage(IntEnum):
+    """How far a node has come with units that it holds for an order; what is picked stays there."""
+
+    OFFERED = 0
+    ACCEPTED = 1
+    PICKED = 2
+    PACKED = 3
+
+
 ORDER = np.dtype(
     [
         ("first_line", np.int64),
         ("requested_by", np.int64),
         ("content", np.uint64),  # hash of the revision's content
         ("touched_at", np.int64),
+        ("requested_from", np.int64),
+        ("first_promise", np.int64),  # what the customer was told at first
+        ("latest_promise", np.int64),  # what stands; NO_TIME where a unit has no date
+        ("shipped_promise", np.int64),  # for what has left
+        ("value_minor", np.int64),  # of its goods
+        ("decided_at", np.int64),  # position of the last decision that chose a plan
         ("lines", np.int32),
         ("first_allocation", np.int32),
         ("revision", np.int32),
@@ -40,9 +55,14 @@ ORDER = np.dtype(
         ("carrier", np.int32),  # -1: any
         ("service", np.int32),
         ("customer", np.int32),  # -1: in no node's list of customers
+        ("tier", np.int32),
+        ("pinned", np.int32),  # the only node that may serve it; -1: any
         ("state", np.int8),
         ("outcome", np.int8),
         ("priority", np.int8),  # 9 is served first
+        ("hold", np.int8),  # HoldReason
+        ("attempts", np.int8),  # refusals by nodes since it was received or reviewed
+        ("in_again", np.uint8),  # it is to be decided again
         ("no_split", np.uint8),
     ],
     align=True,
@@ -51,6 +71,7 @@ LINE = np.dtype(
     [
         ("number", np.int64),
         ("weight_g", np.int64),  # of one unit
+        ("volume_cm3", np.int64),  # of one unit
         ("order", np.int32),
         ("sku", np.int32),
         ("qty", np.int32),  # wanted: ordered - cancelled
@@ -68,6 +89,8 @@ LINE = np.dtype(
 ALLOCATION = np.dtype(
     [
         ("placed_at", np.int64),
+        ("serial", np.int64),  # grows with every placement
+        ("promised_at", np.int64),  # date told to the customer for these units
         ("line", np.int32),  # -1: the row is free
         ("node", np.int32),
         ("lane", np.int32),
@@ -76,6 +99,7 @@ ALLOCATION = np.dtype(
         ("booked", np.int32),  # of the day's capacity
         ("supply", np.int32),  # -1: reserved stock
         ("next", np.int32),  # of the same order, or of the free rows
+        ("stage", np.int8),  # Stage
     ],
     align=True,
 )
@@ -94,6 +118,7 @@ SUPPLY = np.dtype(
 SKU = np.dtype(
     [
         ("first_supply", np.int32),
+        ("kept", np.int32),  # units that each node keeps for privileged orders
         ("mark", np.int32),  # scratch, zero between uses
         ("in_agenda", np.uint8),
     ],
@@ -126,6 +151,9 @@ LANE = np.dtype(
         ("offers", np.int32),
         ("first_band", np.int32),
         ("bands", np.int32),
+        ("parcel_g", np.int64),  # most grams of a parcel
+        ("parcel_cm3", np.int64),  # and most cubic centimetres
+        ("volumetric", np.float64),  # grams that a cubic centimetre is charged for
         ("distance_log", np.float32),
         ("transit_log", np.float32),
         ("mode", np.int8),
@@ -145,6 +173,11 @@ FILL = {
     "last": -1,
     "first_supply": -1,
     "requested_by": NO_TIME,
+    "requested_from": NO_TIME,
+    "first_promise": NO_TIME,
+    "latest_promise": NO_TIME,
+    "shipped_promise": NO_TIME,
+    "pinned": -1,
 }
 """Columns whose fresh rows are not zero."""
 

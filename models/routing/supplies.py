@@ -11,6 +11,7 @@ from models.ledger.stock import (
     adjust,
     available,
     count,
+    is_oversold,
 )
 from models.routing.arrays import open_counts, open_fields, open_items, open_records
 from models.routing.books import add_to_agenda, dead_letter, raise_exception
@@ -24,9 +25,11 @@ from models.routing.codes import (
     INVENTORY_COUNTED,
     N_SUPPLIES,
     NO_NODE,
+    RECALL_STOCK,
     RETURN_RECEIVED,
     TOO_MANY,
 )
+from models.routing.recalls import recall
 from models.routing.state import open_skus, open_supplies
 
 
@@ -81,6 +84,8 @@ def change_stock(heap: Addresses, i: int, now: int) -> None:
         report_stock(heap, position, result, node, sku, qty, now)
         if available(heap, sku, node) > before:
             add_to_agenda(heap, sku)
+        if is_oversold(heap, sku, node):
+            recall(heap, RECALL_STOCK, node)
 
 
 @numba.njit(cache=True)

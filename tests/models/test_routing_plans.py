@@ -449,7 +449,8 @@ def test_a_closed_node_or_lane_ships_nothing(closed: str) -> None:
     rows = route(*log, order())
 
     assert rows.outcomes() == ["UNROUTABLE"]
-    assert rows.excluded(0) == Exclusion.X_CLOSED
+    expected = {"node": Exclusion.X_CLOSED, "lane": Exclusion.X_CARRIER_DOWN}
+    assert rows.excluded(0) == expected[closed]
 
 
 def test_a_node_that_opens_again_ships_again() -> None:
@@ -487,7 +488,7 @@ def test_an_order_before_any_node_is_unroutable() -> None:
 
 def test_more_than_64_nodes_may_reject_one_after_the_other() -> None:
     names = [f"N{i:02d}" for i in range(70)]
-    log: list[Event] = []
+    log: list[Event] = [policy("version: patient\nlimits: {max_attempts: 100}\n")]
     for cost, name in enumerate(names):
         log += [node(name), lane(name, cost=100.0 + cost), counted(name, {"S1": 1})]
     log.append(order())

@@ -30,7 +30,7 @@ def published(rows: Rows, sku: str = "S1") -> list[tuple[int, int, int, int]]:
     return [tuple(s[n] for n in names) for s in rows.stock if s["sku"] == sku]
 
 
-def test_a_count_below_what_is_reserved_is_an_oversell_to_report() -> None:
+def test_a_count_below_what_is_reserved_is_reported_and_the_rest_taken_back() -> None:
     rows = route(
         *one_node(5),
         order("o-1", ("S1", 4)),
@@ -41,9 +41,10 @@ def test_a_count_below_what_is_reserved_is_an_oversell_to_report() -> None:
 
     (deviation,) = [e for e in rows.exceptions if e["code"] == "OVERSELL_DETECTED"]
     assert (deviation["node"], deviation["sku"], deviation["severity"]) == ("A", "S1", "high")
-    assert rows.held() == {("o-1", 1, "A"): 4}
+    assert rows.held() == {("o-1", 1, "A"): 3}
+    assert rows.outcomes("o-1") == ["FULLY_ROUTED", "PARTIALLY_ROUTED"]
     assert rows.outcomes("o-2") == ["UNROUTABLE"]
-    assert published(rows) == [(3, 4, 0, -1)]
+    assert published(rows) == [(3, 3, 0, 0)]
 
 
 def test_a_count_older_than_the_newest_is_ignored() -> None:

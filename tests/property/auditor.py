@@ -8,6 +8,9 @@ from collections import Counter, defaultdict
 from datetime import date, datetime
 from typing import Any
 
+from ruamel.yaml import YAML
+
+from schemas.control import PolicyActivated
 from schemas.envelope import Event
 from schemas.inventory import InventoryAdjusted, InventoryCounted, SupplyPlanned
 from schemas.network import CapacitySet, NodeSet
@@ -76,6 +79,7 @@ class _Auditor:
         self.days: dict[tuple[str, date], CapacitySet] = {}
         self.weekdays: dict[tuple[str, int], CapacitySet] = {}
         self.packages: dict[tuple[str, str, date], int] = defaultdict(int)
+        self.protection: dict[str, Any] = {}
 
     # Records --------------------------------------------------------------------------------------
 
@@ -102,6 +106,8 @@ class _Auditor:
             self.nodes.add(event.subject)
         elif isinstance(event, CapacitySet):
             self.set_capacity(event)
+        elif isinstance(event, PolicyActivated) and position not in self.refused:
+            self.protection = YAML(typ="safe").load(event.data.document).get("protection", {})
         elif isinstance(event, InventoryCounted):
             self.count(event)
         elif isinstance(event, InventoryAdjusted):
@@ -293,8 +299,8 @@ class _Auditor:
         if row["margin_minor"] is not None:
             if row["margin_minor"] != row["runner_up_total_minor"] - row["total_minor"]:
                 self.fail("the margin is not the difference", row)
-            if len(named) > 1 and len(named[0]) == len(named[1]) and row["margin_minor"] < 0:
-                self.fail("a runner-up of equal size costs less", row)
+            if row["margin_minor"] < 0 and row["requested_by"] is None:
+                self.fail("a runner-up costs less", row)
         parts = row["units_served"], row["units_backordered"], row["units_unserved"]
         if min(parts) < 0:
             self.fail("negative units", row)
@@ -316,6 +322,7 @@ class _Auditor:
         wants: dict[str, int] = defaultdict(int)
         for line in event.data.lines:
             wants[line.sku] += line.qty
+        kept = {sku: self.kept(event, sku) for sku in wants}
         if row["outcome"] == "FULLY_ROUTED" or row["hold_reason"] != "NONE":
             return
         moved: dict[tuple[str, str], int] = defaultdict(int)
@@ -326,11 +333,20 @@ class _Auditor:
             node = self.numbers[number]
             cells = [(sku, self.cells[node, sku]) for sku in wants]
             holds = all(
-                cell.on_hand - cell.safety - cell.reserved + moved[node, sku] >= wants[sku]
+                cell.on_hand - cell.safety - cell.reserved + moved[node, sku] - kept[sku]
+                >= wants[sku]
                 for sku, cell in cells
             )
             if holds and why in (FEASIBLE, X_NO_STOCK, X_SAFETY_STOCK):
                 self.fail(f"{node} could serve all (said {why})", row)
+
+    def kept(self, event: OrderReceived | OrderAmended, sku: str) -> int:
+        """Units that every node keeps for others than this order."""
+        rules, order = self.protection, event.data
+        if order.tier in rules.get("tiers", []) or order.channel in rules.get("channels", []):
+            return 0
+        units: int = rules.get("skus", {}).get(sku, rules.get("units", 0))
+        return units
 
     def outcome(self, row: Row) -> None:
         name = row["order_id"]

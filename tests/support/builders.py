@@ -5,7 +5,7 @@ that records are repeats only where a test says so. Every record passes through 
 """
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 from models.policy.document import Policy
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import Scorer
-from schemas import control, inventory, network, orders, work
+from schemas import control, inventory, network, orders, reviews, work
 from schemas.codec import Refusal, decode_line, encode_event, to_slice
 from schemas.codes import (
     AdjustmentReason,
@@ -24,8 +24,10 @@ from schemas.codes import (
     LocationType,
     Mode,
     PaymentState,
+    RerouteReason,
     SignalKind,
     TempClass,
+    Verdict,
 )
 from schemas.envelope import Event
 from schemas.slices import Slice
@@ -319,6 +321,78 @@ def short_picked(
 ) -> work.WorkShortPicked:
     """Units that were not found."""
     return work.WorkShortPicked(data=_work(node_id, lines), **when.envelope(order_id))
+
+
+def accepted(
+    order_id: str = "o-1",
+    node_id: str = "A",
+    lines: dict[int, int] | None = None,
+    when: When = NOW,
+) -> work.WorkAccepted:
+    """The node takes the work."""
+    return work.WorkAccepted(data=_work(node_id, lines), **when.envelope(order_id))
+
+
+def picked(
+    order_id: str = "o-1",
+    node_id: str = "A",
+    lines: dict[int, int] | None = None,
+    when: When = NOW,
+) -> work.WorkPicked:
+    """The units are off the shelf."""
+    return work.WorkPicked(data=_work(node_id, lines), **when.envelope(order_id))
+
+
+def packed(
+    order_id: str = "o-1",
+    node_id: str = "A",
+    lines: dict[int, int] | None = None,
+    when: When = NOW,
+) -> work.WorkPacked:
+    """The package is closed."""
+    return work.WorkPacked(data=_work(node_id, lines), **when.envelope(order_id))
+
+
+# Wishes -------------------------------------------------------------------------------------------
+
+
+def reviewed(
+    order_id: str = "o-1",
+    verdict: Verdict = Verdict.ROUTE,
+    node_id: str = "",
+    when: When = NOW,
+) -> reviews.ReviewDecided:
+    """A person decides."""
+    data = reviews.Review(verdict=verdict, node=node_id, reviewer="r-1")
+    return reviews.ReviewDecided(data=data, **when.envelope(order_id))
+
+
+def reroute_wanted(
+    order_id: str = "o-1",
+    node_id: str = "",
+    reason: RerouteReason = RerouteReason.R_OPERATOR,
+    when: When = NOW,
+    *,
+    blocking: bool = False,
+) -> reviews.RerouteRequested:
+    """Somebody wants the order decided again."""
+    data = reviews.Reroute(reason=reason, node=node_id, blocking=blocking)
+    return reviews.RerouteRequested(data=data, **when.envelope(order_id))
+
+
+def proposed(
+    order_id: str = "o-1",
+    packages: Mapping[str, Sequence[int]] | None = None,
+    decision: int = 0,
+    when: When = NOW,
+) -> reviews.PlanProposed:
+    """Nodes and the line numbers that each is to ship; none: what it can."""
+    parts = [
+        reviews.ProposedPackage(node=name, lines=list(lines))
+        for name, lines in (packages or {"B": []}).items()
+    ]
+    data = reviews.Proposal(decision=decision, computed_at=decision, packages=parts)
+    return reviews.PlanProposed(data=data, **when.envelope(order_id))
 
 
 # Control ------------------------------------------------------------------------------------------

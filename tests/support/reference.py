@@ -10,14 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import combinations, product
-from math import floor
+from math import ceil, floor
+from operator import itemgetter
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from schemas.codes import Verdict
 from schemas.control import ClockTicked, PolicyActivated
 from schemas.envelope import Event
 from schemas.inventory import InventoryAdjusted, InventoryCounted, PricesPublished, SupplyPlanned
+from schemas.kinds import KIND_OF
 from schemas.network import CapacitySet, Lane, LaneSet, Node, NodeSet
 from schemas.orders import (
     Order,
@@ -28,7 +31,16 @@ from schemas.orders import (
     PaymentUpdated,
     ReturnReceived,
 )
-from schemas.work import WorkHandedOver, WorkRejected, WorkShortPicked, WorkTimedOut
+from schemas.reviews import PlanProposed, RerouteRequested, ReviewDecided
+from schemas.work import (
+    WorkAccepted,
+    WorkHandedOver,
+    WorkPacked,
+    WorkPicked,
+    WorkRejected,
+    WorkShortPicked,
+    WorkTimedOut,
+)
 
 CARBON = {"road": 125.2, "rail": 34.7, "air": 667.0, "sea": 19.8}
 DAY = timedelta(days=1)
@@ -37,7 +49,9 @@ LIMITS = {
     "booking_horizon_days": 14,
     "allow_partial": True,
     "max_distance_km": 50_000,
+    "max_attempts": 3,
 }
+EVER = datetime.min.replace(tzinfo=UTC)
 Decision = tuple[int, str, str, list[str], int, int, int, int]
 """Position, order, outcome, nodes, total, units served, backordered and unserved."""
 
@@ -74,6 +88,10 @@ class Held:
     day: date | None = None
     supply: Supply | None = None
     placed_at: datetime | None = None
+    told: datetime | None = None
+    lane: str = ""
+    serial: int = 0
+    stage: int = 0
 
 
 @dataclass(eq=False)
@@ -104,6 +122,10 @@ class Book:
     held: list[Held] = field(default_factory=list)
     blocked: set[str] = field(default_factory=set)
     customer: str = ""  # if some node named it before the order came
+    hold: str = ""
+    attempts: int = 0
+    pinned: str = ""
+    decided_at: int = -1
 
 
 @dataclass
@@ -112,6 +134,8 @@ class Package:
     day: date
     cost: int
     pieces: list[tuple[Line, int]]
+    arrives: datetime
+    lane: str
 
 
 Want = list[tuple[Line, int]]
@@ -141,8 +165,15 @@ class Reference:
         self.seen: set[tuple[str, str]] = set()
         self.limits: dict[str, Any] = dict(LIMITS)
         self.assume_hours: float | None = None
+        self.accept_hours: float | None = None
         self.agenda: list[str] = []
-        self.position, self.now = -1, datetime.min.replace(tzinfo=UTC)
+        self.protection: dict[str, Any] = {}
+        self.saving = 50.0
+        self.serial = 0
+        self.recalled: tuple[str, str] | None = None
+        self.again: list[tuple[Book, bool]] = []  # and whether a node refused
+        self.checked: datetime | None = None
+        self.position, self.now = -1, EVER
 
     def take(self, position: int, event: Event) -> None:
         """One record, then the orders whose stock it freed."""
@@ -153,6 +184,10 @@ class Reference:
         if (event.source, event.id) not in self.seen:
             self.seen.add((event.source, event.id))
             self.apply(event)
+            self.take_back()
+            self.decide_again()
+            if isinstance(event, PlanProposed):
+                self.propose(event)
         for sku in self.agenda:
             for priority in range(9, -1, -1):
                 for line in list(self.queues[sku, priority]):
@@ -165,16 +200,23 @@ class Reference:
     def apply(self, event: Event) -> None:
         match event:
             case NodeSet():
+                before = self.nodes.get(event.subject)
+                if before and before.open and not event.data.open:
+                    self.recalled = ("node", event.subject)
                 self.nodes[event.subject] = event.data
                 self.named.update(event.data.customers)
             case LaneSet() if event.data.node in self.nodes:
+                was = self.lanes.get(event.subject)
+                if was and was.open and not event.data.open:
+                    self.recalled = ("lane", event.subject)
                 self.lanes[event.subject] = event.data
             case CapacitySet() if event.subject in self.nodes:
-                self.by_order[event.subject] = event.data.measure.value == "orders"
+                self.measure(event.subject, event.data.measure.value == "orders")
                 if event.data.day is not None:
                     self.days[event.subject, event.data.day] = event
                 for weekday in [] if event.data.day else event.data.weekdays or range(1, 8):
                     self.weekdays[event.subject, weekday] = event
+                self.recalled = ("days", event.subject)
             case PolicyActivated():
                 self.activate(YAML(typ="safe").load(event.data.document))
             case PricesPublished():
@@ -207,6 +249,12 @@ class Reference:
                 self.pay(event)
             case WorkHandedOver() | WorkRejected() | WorkTimedOut() | WorkShortPicked():
                 self.work(event)
+            case WorkAccepted() | WorkPicked() | WorkPacked():
+                self.progress(event)
+            case ReviewDecided():
+                self.review(event)
+            case RerouteRequested():
+                self.wish(event)
             case _:
                 pass
 
@@ -218,6 +266,32 @@ class Reference:
             self.limits = limits
             windows = document.get("windows", {})
             self.assume_hours = windows.get("assume_handed_over_after_hours")
+            self.accept_hours = windows.get("accept_within_hours")
+            self.protection = document.get("protection", {})
+            self.saving = document.get("reevaluation", {}).get("minimum_saving_minor", 50)
+
+    def measure(self, node: str, by_order: bool) -> None:
+        """What the node holds is booked in the measure that it counts from here on."""
+        if self.by_order.get(node, False) != by_order:
+            held = [
+                h for b in self.books.values() for h in b.held if h.node == node and not h.supply
+            ]
+            packages = {line_key(h) for h in held}
+            units = [(node, h.day, h.qty) for h in held]
+            orders = [
+                (node, day, self.packages.get((name, node, day), 0)) for name, _, day in packages
+            ]
+            for name, _, day in packages:
+                self.packages[name, node, day] = 1
+            ones = [(node, day, 1) for _, _, day in packages]
+            for sign, parts in (
+                (-1, units if by_order else orders),
+                (1, ones if by_order else units),
+            ):
+                for place, day, amount in parts:
+                    assert day is not None
+                    self.booked[place, day] += sign * amount
+        self.by_order[node] = by_order
 
     def tick(self, event: ClockTicked) -> None:
         before = self.clocks.get(event.subject)
@@ -232,6 +306,9 @@ class Reference:
         if in_service:
             lowest = min(in_service)
             self.clock = lowest if self.clock is None else max(self.clock, lowest)
+        minute = timedelta(minutes=1)
+        if self.accept_hours and self.clock and self.clock - (self.checked or EVER) >= minute:
+            self.checked, self.recalled = self.clock, ("answers", "")
 
     def count(self, sku: str, node: str, units: int, safety: int, event: Event) -> None:
         cell = self.cells[sku, node]
@@ -239,6 +316,7 @@ class Reference:
         if cell.counted_at is None or event.time >= cell.counted_at:
             cell.on_hand, cell.safety, cell.counted_at = units, safety, event.time
         self.look_at(sku, cell.free > before)
+        self.look_for_oversell(sku, node)
 
     def adjust(self, sku: str, node: str, delta: int, at: datetime) -> None:
         cell = self.cells[sku, node]
@@ -246,6 +324,11 @@ class Reference:
         if cell.counted_at is None or at > cell.counted_at:
             cell.on_hand = max(0, cell.on_hand + delta)
         self.look_at(sku, cell.free > before)
+        self.look_for_oversell(sku, node)
+
+    def look_for_oversell(self, sku: str, node: str) -> None:
+        if self.cells[sku, node].reserved > self.cells[sku, node].on_hand:
+            self.recalled = ("stock", node)
 
     def look_at(self, sku: str, rose: object = True) -> None:
         waiting = any(self.queues[sku, priority] for priority in range(10))
@@ -276,7 +359,7 @@ class Reference:
             self.withdraw_all(book)
         self.write(book, said)
         if said.payment.value == "pending":
-            book.state = "held"
+            book.state, book.hold = "held", "payment"
             self.say(book, [], 0, 0, hold=True)
         elif said.payment.value == "failed":
             self.close(book)
@@ -285,6 +368,7 @@ class Reference:
 
     def write(self, book: Book, said: Order) -> None:
         old, book.said = book.lines, said
+        book.hold, book.attempts, book.pinned = "", 0, ""
         book.customer = said.customer if said.customer in self.named else ""
         book.lines = []
         for each in said.lines:
@@ -350,8 +434,9 @@ class Reference:
         book = self.books.get(event.subject)
         if book is None:
             return
-        if event.data.state.value == "authorised" and book.state == "held":
-            self.decide(book)
+        waits = book.state == "held" and book.hold == "payment"
+        if event.data.state.value == "authorised" and waits:
+            self.again.append((book, False))
         elif event.data.state.value == "failed" and book.state in ("held", "open"):
             self.close(book)
 
@@ -373,19 +458,212 @@ class Reference:
         elif moved:
             if event.data.blocking and not isinstance(event, WorkShortPicked):
                 book.blocked.add(node)
+            book.attempts += 1
+            self.again.append((book, True))
+
+    def progress(self, event: WorkAccepted | WorkPicked | WorkPacked) -> None:
+        book = self.books.get(event.subject)
+        stage = {"work.accepted": 1, "work.picked": 2}.get(KIND_OF[type(event)].tag, 3)
+        numbers = {line.line_no for line in event.data.lines}
+        for held in book.held if book else ():
+            named = not numbers or held.line.said.line_no in numbers
+            if held.node == event.data.node and held.supply is None and named:
+                held.stage = max(held.stage, stage)
+
+    # Wishes ---------------------------------------------------------------------------------------
+
+    def actionable(self, name: str) -> Book | None:
+        book = self.books.get(name)
+        if book is None or book.said is None or book.state == "closed" or book.hold == "payment":
+            return None
+        return book
+
+    def review(self, event: ReviewDecided) -> None:
+        book, verdict = self.actionable(event.subject), event.data.verdict
+        if book is None or (verdict is Verdict.ASSIGN and event.data.node not in self.nodes):
+            return
+        if verdict is Verdict.CANCEL:
+            self.close(book)
+            return
+        if verdict is Verdict.ASSIGN:
+            self.withdraw_stages(book, "", 1)
+            book.pinned = event.data.node
+        book.state, book.hold, book.attempts = "open", "", 0
+        self.again.append((book, False))
+
+    def wish(self, event: RerouteRequested) -> None:
+        book, node = self.actionable(event.subject), event.data.node
+        if book is None or (node and node not in self.nodes):
+            return
+        if node and event.data.blocking:
+            book.blocked.add(node)
+        self.withdraw_stages(book, node, 1)
+        if book.state == "open":
+            self.again.append((book, False))
+
+    def withdraw_stages(self, book: Book, node: str, most: int) -> None:
+        for held in list(book.held):
+            mine = not node or (held.node == node and held.supply is None)
+            if mine and held.stage <= most:
+                self.withdraw(held, held.qty)
+
+    def propose(self, event: PlanProposed) -> None:
+        """Weigh the proposal against what stands, as if the order held nothing."""
+        book = self.books.get(event.subject)
+        if book is None or book.state != "open" or book.decided_at != event.data.decision:
+            return
+        if any(line.reserved != line.qty for line in book.lines) or any(
+            held.stage for held in book.held
+        ):
+            return
+        assert book.said is not None
+        self.lift(book, -1)
+        want = [(line, line.qty - line.consumed) for line in book.lines if line.qty > line.consumed]
+        total, reach = sum(qty for _, qty in want), self.reach(book, want)
+        standing = self.weigh_by(book, want, self.standing(book), reach)
+        offered = self.offered(event, book, reach)
+        limit = 1 if book.said.no_split else self.limits["max_packages"]
+        plan = self.weigh_by(book, want, offered, reach) if 0 < len(offered) <= limit else None
+        told = max((held.told for held in book.held if held.told), default=self.now)
+        better = (
+            standing is not None
+            and plan is not None
+            and self.units(standing) == self.units(plan) == total
+            and max(p.arrives for p in plan) <= told
+            and self.cost(standing) - self.cost(plan) >= max(1, self.saving)
+        )
+        self.lift(book, 1)
+        if better and plan is not None:
+            self.withdraw_stages(book, "", 0)
+            for package in plan:
+                for line, qty in package.pieces:
+                    self.reserve(line, package, qty)
+            book.decided_at = self.position
+            self.say(book, plan, total, 0)
+
+    def lift(self, book: Book, sign: int) -> None:
+        seen = set()
+        for held in book.held:
+            assert held.day is not None
+            held.line.reserved += sign * held.qty
+            self.cells[held.line.said.sku, held.node].reserved += sign * held.qty
+            units = held.qty
+            if self.by_order.get(held.node):
+                units = 0 if line_key(held) in seen else self.packages[line_key(held)]
+                seen.add(line_key(held))
+            self.booked[held.node, held.day] += sign * units
+
+    def standing(self, book: Book) -> list[tuple[str, list[Line]]]:
+        lines: dict[str, list[Line]] = {}
+        for held in book.held:
+            lines.setdefault(held.node, []).append(held.line)
+        return list(lines.items())
+
+    def offered(
+        self, event: PlanProposed, book: Book, reach: dict[str, set[str]]
+    ) -> list[tuple[str, list[Line]]]:
+        names = [package.node for package in event.data.packages]
+        if len(set(names)) < len(names) or not set(names) <= set(reach):
+            return []
+        return [
+            (p.node, [line for line in book.lines if line.said.line_no in p.lines])
+            for p in event.data.packages
+        ]
+
+    def weigh_by(
+        self,
+        book: Book,
+        want: Want,
+        parts: list[tuple[str, list[Line]]],
+        reach: dict[str, set[str]],
+    ) -> list[Package] | None:
+        """Packages of given lines each; no lines: what the node can."""
+        left, plan = dict(want), []
+        for node, lines in parts:
+            pieces, taken = [], defaultdict[str, int](int)
+            for line, _ in want:
+                if (lines and line not in lines) or not line.needs <= reach.get(node, set()):
+                    continue
+                qty = min(left[line], self.free(line, node) - taken[line.said.sku])
+                if qty > 0:
+                    pieces.append((line, qty))
+                    left[line] -= qty
+                    taken[line.said.sku] += qty
+            package = self.pack(book, node, pieces, want) if pieces else None
+            if pieces and package is None:
+                return None
+            plan += [package] if package else []
+        return plan
+
+    # Taking back ----------------------------------------------------------------------------------
+
+    def take_back(self) -> None:
+        if self.recalled is None:
+            return
+        (what, of), self.recalled = self.recalled, None
+        held = [h for b in self.books.values() for h in b.held if h.supply is None and h.stage < 2]
+        held = [h for h in held if self.to_take(what, of, h) > 0]
+        for each in sorted(held, key=lambda h: (priority_of(h), -h.serial)):
+            qty, book = self.to_take(what, of, each), each.line.order
+            if qty <= 0:
+                continue
+            if what == "answers" and each.node not in book.blocked:
+                book.blocked.add(each.node)
+                book.attempts += 1
+            self.withdraw(each, qty)
+            if all(other is not book for other, _ in self.again):
+                self.again.append((book, what == "answers"))
+
+    def to_take(self, what: str, of: str, held: Held) -> int:
+        assert held.day is not None
+        assert held.placed_at is not None
+        if what == "lane":
+            return held.qty if held.lane == of else 0
+        if what == "answers":
+            assert self.clock is not None
+            assert self.accept_hours is not None
+            silent = self.clock - held.placed_at >= timedelta(hours=self.accept_hours)
+            return held.qty if silent and held.stage == 0 else 0
+        if held.node != of:
+            return 0
+        if what == "stock":
+            cell = self.cells[held.line.said.sku, of]
+            return max(0, min(held.qty, cell.reserved - cell.on_hand))
+        if what == "days":
+            local = self.now + timedelta(minutes=self.nodes[of].utc_offset_minutes)
+            rule = self.days.get((of, held.day)) or self.weekdays.get((of, held.day.isoweekday()))
+            if rule is None or held.day < local.date():
+                return 0
+            most = rule.data.capacity
+            full = most is not None and self.booked[of, held.day] > most
+            return held.qty if full or not rule.data.open else 0
+        return held.qty
+
+    def decide_again(self) -> None:
+        while self.again:
+            book, refused = self.again.pop()
+            assert book.said is not None
+            review = book.state == "held" and book.hold == "review"
+            review |= refused and book.attempts >= self.limits["max_attempts"]
             self.stop_all(book)
             if book.said.no_split:
                 self.withdraw_all(book)
-            self.decide(book)
+            if review:
+                book.state, book.hold = "held", "review"
+                self.say(book, [], 0, 0, hold=True)
+            else:
+                self.decide(book)
 
     def move(self, event: Event, held: Held, qty: int) -> None:
+        sku, node = held.line.said.sku, held.node
         if isinstance(event, WorkHandedOver):
             self.hand_over(held, qty)
-            return
-        self.withdraw(held, qty)
-        if isinstance(event, WorkShortPicked):
-            cell = self.cells[held.line.said.sku, held.node]
-            cell.on_hand = max(0, cell.on_hand - qty)
+        else:
+            self.withdraw(held, qty)
+            if isinstance(event, WorkShortPicked):
+                cell = self.cells[sku, node]
+                cell.on_hand = max(0, cell.on_hand - qty)
+        self.look_for_oversell(sku, node)
 
     def assume_handed_over(self) -> None:
         if self.clock is None or not self.assume_hours:
@@ -405,7 +683,9 @@ class Reference:
     def reserve(self, line: Line, package: Package, qty: int) -> None:
         line.reserved += qty
         self.cells[line.said.sku, package.node].reserved += qty
+        self.serial += 1
         held = Held(line, package.node, qty, package.day, placed_at=self.now)
+        held.serial, held.told, held.lane = self.serial, package.arrives, package.lane
         self.booked_by(held, package, qty)
         line.order.held.insert(0, held)
 
@@ -492,7 +772,7 @@ class Reference:
             for line, qty in package.pieces:
                 self.reserve(line, package, qty)
         waiting = self.backorder(book, want, plan, reach) if served < total else 0
-        book.state = "open"
+        book.state, book.hold, book.pinned, book.decided_at = "open", "", "", self.position
         self.say(book, plan, served, waiting)
 
     def lanes_of(self, book: Book, node: str, want: Want) -> Iterator[Lane]:
@@ -508,7 +788,7 @@ class Reference:
                 and here.open
                 and lane.open
                 and (not here.customers or book.customer in here.customers)
-                and node not in book.blocked
+                and (node == book.pinned if book.pinned else node not in book.blocked)
                 and lane.distance_km <= self.limits["max_distance_km"]
                 and not self.lacks(want, offers)
             ):
@@ -579,7 +859,7 @@ class Reference:
         """What each node would make of these lines alone, cheapest first."""
         found = []
         for node in reach:
-            holds = all(self.cells[line.said.sku, node].free >= qty for line, qty in group)
+            holds = all(self.free(line, node) >= qty for line, qty in group)
             if holds and all(line.needs <= reach[node] for line, _ in group):
                 package = self.pack(book, node, group, want)
                 found += [package] if package else []
@@ -631,7 +911,7 @@ class Reference:
             pieces = []
             for line, _ in want:
                 sku = line.said.sku
-                qty = min(left[line], self.cells[sku, node].free - taken[sku])
+                qty = min(left[line], self.free(line, node) - taken[sku])
                 if qty > 0 and line.needs <= reach[node]:
                     pieces.append((line, qty))
                     left[line] -= qty
@@ -650,17 +930,45 @@ class Reference:
         day = self.find_day(node, units)
         needs = set.union(*(line.needs for line, _ in pieces))
         lanes = [x for x in self.lanes_of(book, node, want) if needs <= self.offers(x)]
-        costs = [self.price(lane, day, pieces) for lane in lanes] if day is not None else []
-        fitting = [cost for cost in costs if cost is not None]
-        return Package(node, day, min(fitting), pieces) if day is not None and fitting else None
+        if day is None:
+            return None
+        costs = [(self.price(lane, day, pieces), lane) for lane in lanes]
+        fitting = [(cost, lane) for cost, lane in costs if cost is not None]
+        if not fitting:
+            return None
+        cost, lane = min(fitting, key=itemgetter(0))
+        (name,) = [name for name, each in self.lanes.items() if each is lane]
+        return Package(node, day, cost, pieces, self.arrival(lane, day), name)
+
+    def arrival(self, lane: Lane, day: date) -> datetime:
+        hours = 8.0 + 1.5 * (lane.transit_hours or lane.distance_km / 50 + 12)
+        starts = datetime.combine(day, datetime.min.time(), UTC)
+        starts -= timedelta(minutes=self.nodes[lane.node].utc_offset_minutes)
+        return max(self.now, starts) + timedelta(hours=hours)
+
+    def free(self, line: Line, node: str) -> int:
+        """Units that the line's order may take: protected stock is for some only."""
+        said, sku, kept = line.order.said, line.said.sku, 0
+        assert said is not None
+        named = self.protection.get("tiers", []), self.protection.get("channels", [])
+        if said.tier not in named[0] and said.channel not in named[1]:
+            kept = self.protection.get("skus", {}).get(sku, self.protection.get("units", 0))
+        return self.cells[sku, node].free - kept
 
     def price(self, lane: Lane, day: date | None, pieces: list[tuple[Line, int]]) -> int | None:
         assert day is not None
         node, grams = self.nodes[lane.node], sum(line.said.weight_g * qty for line, qty in pieces)
-        fits = [x for x in lane.bands if x.from_kg * 1000 <= grams <= x.to_kg * 1000]
+        volume = sum(line.said.volume_cm3 * qty for line, qty in pieces)
+        parcels = max(
+            1,
+            -(-grams // round(lane.parcel_max_kg * 1000)) if lane.parcel_max_kg else 0,
+            -(-volume // round(lane.parcel_max_litres * 1000)) if lane.parcel_max_litres else 0,
+        )
+        charged = -(-max(grams, ceil(volume * lane.volumetric_kg_per_m3 / 1000)) // parcels)
+        fits = [x for x in lane.bands if x.from_kg * 1000 <= charged <= x.to_kg * 1000]
         if not fits:
             return None
-        band, kg = fits[0], grams / 1000.0
+        band, kg = fits[0], charged / 1000.0
         units = sum(qty for _, qty in pieces)
         starts = datetime.combine(day, datetime.min.time(), UTC)
         starts -= timedelta(minutes=node.utc_offset_minutes)
@@ -669,7 +977,7 @@ class Reference:
         carbon = grams / 1e6 * lane.distance_km * CARBON[lane.mode.value]
         shadow = sum(self.cells[line.said.sku, lane.node].price * qty for line, qty in pieces)
         terms = (
-            max(band.minimum_minor, band.base_minor + band.per_kg_minor * kg),
+            parcels * max(band.minimum_minor, band.base_minor + band.per_kg_minor * kg),
             node.handling_per_package_minor + node.handling_per_unit_minor * units,
             waits + 8.0 + transit,
             800 * 205 / 4096,
@@ -723,7 +1031,7 @@ class Reference:
 
     def free_at(self, line: Line, nodes: list[str], reach: dict[str, set[str]]) -> int:
         able = [n for n in nodes if line.needs <= reach.get(n, set())]
-        return sum(max(0, self.cells[line.said.sku, n].free) for n in able)
+        return sum(max(0, self.free(line, n)) for n in able)
 
     def plans_for(self, line: Line, nodes: list[str], reach: dict[str, set[str]]) -> list[Supply]:
         return [
@@ -776,6 +1084,13 @@ class Reference:
         self.decisions.append(
             (self.position, book.name, outcome, nodes, cost, served, waiting, unserved)
         )
+
+
+def priority_of(held: Held) -> int:
+    """Of the order that holds the units."""
+    said = held.line.order.said
+    assert said is not None
+    return said.priority
 
 
 def line_key(held: Held) -> tuple[str, str, date | None]:

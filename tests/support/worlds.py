@@ -12,10 +12,19 @@ from typing import Any
 
 import msgspec
 
-from models.policy.document import Limits, Policy, Windows
-from schemas.codes import CapacityMeasure, Mode, PaymentState, SignalKind, TempClass
+from models.policy.document import Limits, Policy, Protection, Reevaluation, Windows
+from schemas.codes import (
+    CapacityMeasure,
+    Mode,
+    PaymentState,
+    RerouteReason,
+    SignalKind,
+    TempClass,
+    Verdict,
+)
 from schemas.envelope import Event
 from schemas.orders import OrderAmended, OrderReceived
+from schemas.reviews import PlanProposed
 from tests.support import builders as b
 
 SKUS = ("S1", "S2", "S3")
@@ -39,6 +48,7 @@ class Shape:
         gaps: whether weights may fall between two bands of a tariff.
         most_lines: lines of the longest order.
         step: mean seconds between two records.
+        stock: most units of a SKU that a node is counted to have.
     """
 
     records: int = 150
@@ -51,6 +61,7 @@ class Shape:
     gaps: bool = True
     most_lines: int = 6
     step: float = 900.0
+    stock: int = 9
 
 
 PLAIN = Shape()
@@ -68,7 +79,9 @@ def world(seed: int, shape: Shape = PLAIN) -> list[Event]:
         events += part.opening(now)
     for _ in range(shape.records):
         now += random.expovariate(1 / shape.step)
-        events += random.choice(parts).step(now)
+        part = random.choice(parts)
+        part.position = len(events)
+        events += part.step(now)
     return b.named(*events)
 
 
@@ -86,6 +99,8 @@ class _World:
         self.supplies: list[tuple[str, str]] = []
         self.epoch = 0
         self.serial = 0
+        self.position = 0
+        self.decided: dict[str, int] = {}
 
     # Chance ---------------------------------------------------------------------------------------
 
@@ -133,7 +148,7 @@ class _World:
             events.append(
                 b.counted(
                     name,
-                    {sku: self.random.randint(0, 9) for sku in SKUS},
+                    {sku: self.random.randint(0, self.shape.stock) for sku in SKUS},
                     self.random.choice((0, 0, 1, 2)),
                     self.when(now),
                 )
@@ -146,6 +161,7 @@ class _World:
             dedupe_hours=2 if self.shape.forgetful else 24 * 30,
             closed_order_retention_hours=random.choice((0, 1, 4)) if self.shape.forgetful else 8784,
             stock_publish_minutes=random.choice((10, 60, 240)),
+            accept_within_hours=random.choice((None, 2, 8)) if self.shape.clock else None,
             assume_handed_over_after_hours=random.choice((None, None, 6, 24)),
         )
         limits = Limits(
@@ -153,12 +169,25 @@ class _World:
             booking_horizon_days=random.choice((1, 2, 5, 14)),
             allow_partial=random.random() < 0.7,
             max_distance_km=random.choice((50_000, 50_000, 450)),
+            max_attempts=random.choice((1, 2, 3)),
+        )
+        protection = Protection(
+            units=random.choice((0, 0, 1)),
+            skus={"S2": random.randint(0, 2)} if random.random() < 0.3 else {},
+            tiers=["vip"],
+            channels=["store"] if random.random() < 0.3 else [],
         )
         self.epoch += 1
-        document = Policy(version=f"p-{self.epoch}", limits=limits, windows=windows)
+        document = Policy(
+            version=f"p-{self.epoch}",
+            limits=limits,
+            windows=windows,
+            protection=protection,
+            reevaluation=Reevaluation(minimum_saving_minor=random.choice((0, 0, 50))),
+        )
         return b.policy(document, self.when(now))
 
-    def node(self, name: str, now: float) -> Event:
+    def node(self, name: str, now: float, *, is_open: float = 0.95) -> Event:
         random = self.random
         classes = [TempClass.AMBIENT]
         if random.random() < 0.6:
@@ -168,7 +197,7 @@ class _World:
             self.when(now),
             temp_classes=classes,
             hazmat=random.random() < 0.6,
-            open=random.random() < 0.95,
+            open=random.random() < is_open,
             handling_per_unit_minor=float(random.randint(0, 20)),
             handling_per_package_minor=float(random.randint(0, 50)),
             customers=["c-1"] if random.random() < 0.15 else [],
@@ -194,6 +223,9 @@ class _World:
             temp_classes=[TempClass.AMBIENT, TempClass.FROZEN],
             hazmat=random.random() < 0.8,
             open=random.random() < 0.95,
+            parcel_max_kg=random.choice((0.0, 0.0, 1.5)),
+            parcel_max_litres=random.choice((0.0, 0.0, 2.0)),
+            volumetric_kg_per_m3=random.choice((0.0, 0.0, 200.0)),
         )
 
     def capacity(self, name: str, now: float) -> Event:
@@ -236,6 +268,10 @@ class _World:
             (10, self.hand_over),
             (6, self.refusal),
             (4, self.short_pick),
+            (5, self.progress),
+            (3, self.review),
+            (3, self.wish),
+            (8, self.proposal),
         ]
         if self.shape.clock:
             makers.append((12, self.tick))
@@ -245,6 +281,10 @@ class _World:
         (maker,) = self.random.choices([m for _, m in makers], weights)
         event = maker(now)
         self.told.append(event)
+        if isinstance(event, PlanProposed) and self.chance(
+            0.6
+        ):  # something that may make it better
+            return [self.price(now), event]
         return [event]
 
     def content(self, now: float) -> dict[str, Any]:
@@ -255,6 +295,8 @@ class _World:
             "no_split": self.chance(0.2),
             "customer": random.choice(CUSTOMERS),
             "carrier": "fast" if self.chance(0.08) else "",
+            "tier": random.choice(("standard", "standard", "vip")),
+            "channel": random.choice(("web", "store")),
             "payment": random.choices(list(PaymentState), (8, 90, 2))[0],
         }
         if self.shape.dates and self.chance(0.6):
@@ -268,6 +310,7 @@ class _World:
                 random.choice(SKUS),
                 random.randint(1, 5),
                 weight_g=random.choice((0, 100, 400, 1999)),
+                volume_cm3=random.choice((0, 500, 3_000)),
                 temp_class=TempClass.FROZEN if self.chance(0.15) else TempClass.AMBIENT,
                 hazmat=self.chance(0.1),
             )
@@ -277,7 +320,7 @@ class _World:
     def order(self, now: float) -> Event:
         name = f"o-{len(self.orders)}"
         self.orders.append(name)
-        self.revisions[name] = 1
+        self.revisions[name], self.decided[name] = 1, self.position
         return b.order(name, *self.lines(), when=self.when(now), **self.content(now))
 
     def amendment(self, now: float) -> Event:
@@ -318,7 +361,7 @@ class _World:
     def count(self, now: float) -> Event:
         return b.counted(
             self.some_node(),
-            self.some_items(0, 8),
+            self.some_items(0, self.shape.stock - 1),
             self.random.choice((0, 0, 1, 3)),
             self.when(now, 2 * b.HOUR),
         )
@@ -379,6 +422,33 @@ class _World:
             self.some_order(), self.some_node(), self._some_lines(), self.when(now)
         )
 
+    def progress(self, now: float) -> Event:
+        maker = self.random.choice((b.accepted, b.accepted, b.picked, b.packed))
+        return maker(self.some_order(), self.some_node(), self._some_lines(), self.when(now))
+
+    def review(self, now: float) -> Event:
+        verdict = self.random.choices(list(Verdict), (5, 4, 1))[0]
+        return b.reviewed(self.some_order(), verdict, self.some_node(), self.when(now))
+
+    def wish(self, now: float) -> Event:
+        return b.reroute_wanted(
+            self.some_order(),
+            self.some_node() if self.chance(0.5) else "",
+            self.random.choice(list(RerouteReason)),
+            self.when(now),
+            blocking=self.chance(0.4),
+        )
+
+    def proposal(self, now: float) -> Event:
+        name = self.random.choice(self.orders[-2:] or ["o-0"])
+        most = min(len(self.nodes), self.random.choice((1, 1, 1, 2)))
+        chosen = self.random.sample(self.nodes, most)
+        lines = [1, 2, 3, 4]
+        self.random.shuffle(lines)
+        split = {chosen[0]: lines[:2], chosen[-1]: lines[2:]} if len(chosen) > 1 else {}
+        packages = split if self.chance(0.7) and split else {node: [] for node in chosen}
+        return b.proposed(name, packages, self.decided.get(name, 0), self.when(now))
+
     def tick(self, now: float) -> Event:
         process = self.random.choice(("ingest-0", "ingest-0", "ingest-1"))
         lag = self.random.uniform(0, 1_800)
@@ -390,7 +460,7 @@ class _World:
         what = self.random.randint(0, 4)
         name = self.random.choice(self.nodes)
         if what == 0:
-            return self.node(name, now)
+            return self.node(name, now, is_open=0.7)
         if what == 1:
             return self.lane(self.some_node(), self.random.choice(REGIONS), now)
         if what == 2:
@@ -403,7 +473,8 @@ class _World:
 
     def price(self, now: float) -> Event:
         self.epoch += 1
-        priced = {(self.some_node(), sku): self.random.randint(0, 400) for sku in SKUS}
+        chosen = [self.some_node() for _ in SKUS] if self.chance(0.5) else [self.some_node()] * 3
+        priced = {(n, s): self.random.randint(0, 400) for n, s in zip(chosen, SKUS, strict=True)}
         return b.prices(priced, self.epoch, self.when(now))
 
     def signal(self, now: float) -> Event:
