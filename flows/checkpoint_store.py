@@ -107,3 +107,8 @@ class Objects:
             self._files.delete_file(f"{self._root}/{folder}/{name}")
         except FileNotFoundError:
             return
+
+
+def store_of(lake: Path, objects: str | None) -> CheckpointStore:
+    """Where the checkpoints of a lake are: beside its data, or where the settings say."""
+    return Directory(lake / "state") if objects is None else Objects.at(objects)

@@ -10,15 +10,12 @@ from typing import Any
 import duckdb
 import msgspec
 
+from flows.decisions import rows_of, similar_to
 from flows.explanation import Candidate, Explanation, Line, Package, Plan
 from schemas.codes import Exclusion
 from schemas.errors import InputError
 from schemas.ids import OrderId
 from schemas.tables import COMPONENTS
-
-CLOSE_MATCHES = 5
-_SIMILAR = 0.85
-"""Jaro-Winkler similarity from which an order id counts as a slip of the pen."""
 
 
 def explain_order(connection: duckdb.DuckDBPyConnection, order_id: OrderId) -> list[Explanation]:
@@ -27,15 +24,15 @@ def explain_order(connection: duckdb.DuckDBPyConnection, order_id: OrderId) -> l
     Raises:
         InputError: the lake has no decision of it; the message names similar orders.
     """
-    decisions = _rows(connection, _DECISIONS, [order_id])
+    decisions = rows_of(connection, _DECISIONS, [order_id])
     if not decisions:
-        raise InputError(f"no decision about order {order_id!r}{_similar(connection, order_id)}")
+        raise InputError(f"no decision about order {order_id!r}{similar_to(connection, order_id)}")
     return [_explanation(connection, row) for row in decisions]
 
 
 def placements(connection: duckdb.DuckDBPyConnection, e: Explanation) -> list[tuple[str, int]]:
     """Where the order ships from as it stands: nodes and units, handed over or not."""
-    rows = _rows(connection, _PLACED, [e.tenant, e.network, e.order_id])
+    rows = rows_of(connection, _PLACED, [e.tenant, e.network, e.order_id])
     return [(row["node"], row["units"]) for row in rows]
 
 
@@ -51,7 +48,7 @@ def _explanation(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> 
             _plan(row, p) for p in ("", "runner_up_", "second_runner_up_") if row[f"{p}nodes"]
         ],
         "candidates": _candidates(connection, row),
-        "exceptions": _rows(connection, _EXCEPTIONS, _scope(row)),
+        "exceptions": rows_of(connection, _EXCEPTIONS, _scope(row)),
     }
     return msgspec.convert({**row, **found}, Explanation, from_attributes=True)
 
@@ -65,9 +62,9 @@ def _plan(row: dict[str, Any], prefix: str) -> Plan:
 def _packages(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> list[Package]:
     """A package per node of the winner, then one per node that planned supply is promised from."""
     lines: dict[str, list[dict[str, Any]]] = {}
-    for line in _rows(connection, _ALLOCATIONS, [*_scope(row), row["position"]]):
+    for line in rows_of(connection, _ALLOCATIONS, [*_scope(row), row["position"]]):
         lines.setdefault(line["node"], []).append(line)
-    lanes = {lane["lane_id"]: lane for lane in _rows(connection, _LANES, _at(row))}
+    lanes = {lane["lane_id"]: lane for lane in rows_of(connection, _LANES, _at(row))}
     lane_of = dict(zip(row["nodes"] or [], row["lane_ids"] or [], strict=False))
     packages = []
     for node in dict.fromkeys([*lane_of, *lines]):
@@ -84,7 +81,7 @@ def _candidates(connection: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> l
     codes, winners = row["exclusions"] or [], row["nodes"] or []
     if not any(codes) and not winners:
         return []
-    names = {n["node_no"]: n["node"] for n in _rows(connection, _NODES, _at(row))}
+    names = {n["node_no"]: n["node"] for n in rows_of(connection, _NODES, _at(row))}
     return [
         Candidate(node := names.get(number, f"#{number}"), _code(code), node in winners)
         for number, code in enumerate(codes)
@@ -96,26 +93,12 @@ def _code(code: int) -> str:
     return Exclusion(code).name if code in set(Exclusion) else f"X_{code}"
 
 
-def _similar(connection: duckdb.DuckDBPyConnection, order_id: OrderId) -> str:
-    found = _rows(connection, _CLOSE, {"id": order_id, "n": CLOSE_MATCHES, "least": _SIMILAR})
-    if not found:
-        return "; see which there are with: crossdock sql 'SELECT order_id FROM orders' --lake LAKE"
-    return f"; similar: {', '.join(row['order_id'] for row in found)}"
-
-
 def _scope(row: dict[str, Any]) -> list[Any]:
     return [row["tenant"], row["network"], row["order_id"]]
 
 
 def _at(row: dict[str, Any]) -> list[Any]:
     return [row["tenant"], row["network"], row["position"]]
-
-
-def _rows(
-    connection: duckdb.DuckDBPyConnection, query: str, values: list[Any] | dict[str, Any]
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = connection.execute(query, values).to_arrow_table().to_pylist()
-    return rows
 
 
 _DECISIONS = """
@@ -152,12 +135,4 @@ _NODES = """
 SELECT node_no, node FROM nodes
 WHERE tenant = ? AND network = ? AND position <= ?
 QUALIFY row_number() OVER (PARTITION BY node_no ORDER BY position DESC, "index" DESC) = 1
-"""
-_CLOSE = """
-SELECT DISTINCT order_id, starts_with(order_id, $id) AS begins,
-    jaro_winkler_similarity(order_id, $id) AS likeness
-FROM decisions
-WHERE begins OR likeness >= $least
-ORDER BY begins DESC, likeness DESC, order_id
-LIMIT $n
 """

@@ -25,7 +25,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 from bytewax.operators import StatefulBatchLogic
 
-from flows.checkpoint_store import Directory, Objects
+from flows.checkpoint_store import store_of
 from flows.checkpoints import Checkpoint, Checkpoints, Origin
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.kafka.client import KafkaSettings
@@ -134,7 +134,7 @@ class RouteJob:
             CrossdockError: log, lake, policy or model cannot be used; the message says why.
         """
         chosen = settings or Settings()
-        override, override_sha256 = _override(policy_file)
+        override, override_sha256 = read_override(policy_file)
         mine = range(log.partitions) if partitions is None else sorted(set(partitions))
         for partition in mine:
             if not 0 <= partition < log.partitions:
@@ -149,8 +149,7 @@ class RouteJob:
             catalogue=chosen.lake_catalogue,
         )
         try:
-            kept = chosen.checkpoints
-            place = Objects.at(kept) if kept is not None else Directory(lake_path / "state")
+            place = store_of(lake_path, chosen.checkpoints)
             store = Checkpoints(place, origin, chosen.checkpoint_seconds)
             for partition in mine:
                 _check_end(log, partition, writer.high_water(partition))
@@ -285,7 +284,7 @@ def _load(model_dirs: Sequence[Path], sha256: str) -> Model:
     return load_model(model_dirs, sha256)
 
 
-def _override(file: Path | None) -> tuple[Policy | None, str]:
+def read_override(file: Path | None) -> tuple[Policy | None, str]:
     """The policy in a file and its sha256; nothing without a file."""
     if file is None:
         return None, ""

@@ -2,47 +2,126 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from rich.text import Text
 
-from flows.commands.output import console, print_json, table
+from flows.commands.output import console, counting, error_console, print_json, table
 from flows.commands.plans import cost_table, hours, plan_table
+from flows.commands.weighing import (
+    candidate_table,
+    flip_sentences,
+    option_sentences,
+    option_table,
+    reason_table,
+)
+from flows.decisions import DecisionRef, find_choice, named
 from flows.explain import explain_order, latest_only, placements
 from flows.explain_texts import Language, Texts, texts_in
 from flows.explanation import Explanation
 from flows.lake.diagnosis import explained
 from flows.lake.query import connect_reader
+from flows.logs.parquet import ParquetLog
+from flows.past import Past
+from flows.warmup import warm_up
+from flows.weighing import Weighing, weigh_again
 from schemas.codes import DecisionKind
+from schemas.errors import InputError
 from schemas.ids import OrderId
 
 
+class Sections(NamedTuple):
+    """What was asked for that needs the log."""
+
+    candidates: bool
+    options: bool
+    flips: bool
+
+
 def explain(
-    order_id: Annotated[str, typer.Argument(help="The order.")],
+    order_id: Annotated[
+        str, typer.Argument(help="The order, or one decision: partition/position/index.")
+    ],
     lake: Annotated[Path, typer.Option(help="A lake; a job may be writing it.")],
     lang: Annotated[Language, typer.Option(help="Language of the texts.")] = Language.EN,
     every: Annotated[bool, typer.Option("--all", help="Every decision, as a history.")] = False,
+    candidates: Annotated[
+        bool, typer.Option("--candidates", help="Every node: costs, or why not, line by line.")
+    ] = False,
+    options: Annotated[
+        bool, typer.Option("--options", help="Plans that serve as much: cost, hours, carbon.")
+    ] = False,
+    flips: Annotated[
+        bool,
+        typer.Option("--flips", help="The smallest changes that would have changed the choice."),
+    ] = False,
+    log: Annotated[
+        Path | None, typer.Option(help="The recorded log of the lake, for the three above.")
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="The policy that the lake was made with, if one was given.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object, in codes.")] = False,
 ) -> None:
     """Say where an order ships from and why: plan, costs, margin, model, candidates refused.
 
+    With the log, the decision is weighed again by the kernel that took it.
+
     Example: crossdock explain 536365 --lake out/lake --lang en
     """
+    asked = Sections(candidates, options, flips)
+    if any(asked) and log is None:
+        raise InputError("--candidates, --options and --flips need the log: say --log LOG as well")
     with connect_reader(lake) as connection, explained(lake):
-        found = explain_order(connection, OrderId(order_id))
-        standing = [(e, placements(connection, e)) for e in latest_only(found)]
+        ref = find_choice(connection, order_id) if any(asked) else named(connection, order_id)
+        found = explain_order(connection, OrderId(ref.order_id if ref else order_id))
+        shown = [e for e in found if ref.is_of(e)] if ref else latest_only(found)
+        standing = [(e, placements(connection, e)) for e in shown]
+    again = _weigh_again(log, lake, policy, ref) if log and ref and any(asked) else None
     if as_json:
-        decisions = found if every else latest_only(found)
-        print_json({"order_id": order_id, "decisions": decisions})
+        told = {"order_id": shown[0].order_id, "decisions": found if every else shown}
+        print_json(told | ({"weighing": again} if any(asked) else {}))
         return
     texts = texts_in(lang)
     if every:
         console().print(_history(found, texts))
     for explanation, placed in standing:
         _print(explanation, placed, texts)
-    if not every and len(found) > len(standing):
+        if not asked.candidates and explanation.kind != DecisionKind.CANCEL.name:
+            console().print(_candidates(explanation, texts))
+        for part in _weighed(again, asked, explanation, texts):
+            console().print(part)
+    if not every and not ref and len(found) > len(standing):
         console().print(Text(texts.label("earlier").format(n=len(found))))
+
+
+def _weigh_again(log: Path, lake: Path, policy: Path | None, found: DecisionRef) -> Weighing | None:
+    past = Past.open(ParquetLog(log), lake, policy)
+    with error_console().status("compiling the kernels (once per version)…"):
+        warm_up()
+    state = past.start(found.partition, found.position)
+    with counting("going back", found.position - state.position) as progress:
+        return weigh_again(past, state, found, progress)
+
+
+def _weighed(
+    weighing: Weighing | None, asked: Sections, explanation: Explanation, texts: Texts
+) -> Iterator[Any]:
+    """What was asked for beyond what the lake tells."""
+    if not any(asked):
+        return
+    if weighing is None:
+        yield Text(texts.label("nothing_to_weigh"))
+        return
+    if asked.candidates:
+        yield candidate_table(weighing, texts)
+        yield reason_table(weighing, explanation, texts)
+    if asked.options:
+        yield option_table(weighing, texts)
+        yield from option_sentences(weighing, texts)
+    if asked.flips:
+        yield from flip_sentences(weighing, texts)
 
 
 def _print(explanation: Explanation, placed: list[tuple[str, int]], texts: Texts) -> None:
@@ -56,7 +135,6 @@ def _print(explanation: Explanation, placed: list[tuple[str, int]], texts: Texts
     if explanation.plans:
         out.print(cost_table(explanation, texts))
         out.print(Text(_verdict(explanation, texts)))
-    out.print(_candidates(explanation, texts))
     if explanation.exceptions:
         out.print(_exceptions(explanation, texts))
 

@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.config import Config, kafka_of
 from flows.commands.output import counting, error_console
+from flows.commands.rerun import rerun_decision, rerun_sample
 from flows.commands.summary import print_summary, summarise
 from flows.guard import ending_in_order
 from flows.journals import KafkaJournal
@@ -55,15 +56,35 @@ def replay(
     to: Annotated[
         Target | None, typer.Option(help="Send the records to the journal topic; route nothing.")
     ] = None,
+    decision: Annotated[
+        str | None,
+        typer.Option(
+            help="Re-execute this one and compare it with the lake: partition/position/index, or "
+            "an order for its latest."
+        ),
+    ] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="Re-execute so many decisions, chosen by chance.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     config: Config = None,
 ) -> None:
     """Route every order of a recorded log, and keep all decisions in a lake.
 
-    A replay that was stopped goes on where its lake left off.
+    A replay that was stopped goes on where its lake left off. With --decision or --sample nothing is
+    written: what the lake holds is compared with what the log says; exit code 1 if it differs.
 
     Example: crossdock replay examples/online-retail/log --lake out/lake
     """
     pace = _speed(speed)
+    if decision is not None or sample is not None:
+        if lake is None or (decision is not None and sample is not None):
+            raise InputError("say --lake LAKE, and either --decision ID or --sample N")
+        if decision is not None:
+            rerun_decision(log, lake, policy, decision, as_json=as_json)
+        elif sample is not None:
+            rerun_sample(log, lake, policy, sample, seed, as_json=as_json)
+        return
     if to is Target.KAFKA and lake is None:
         _send(ParquetLog(log), config, pace)
         return

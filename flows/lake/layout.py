@@ -119,11 +119,18 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
-def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity: Identity) -> None:
+def identity_of(connection: duckdb.DuckDBPyConnection) -> Identity:
+    """Whose rows an opened lake holds."""
     row = connection.execute(
         "SELECT log_id, log_partitions, policy_override_sha256 FROM identity"
     ).fetchone()
-    log_id, partitions, override = row if row else ("", 0, "")
+    return Identity(*row) if row else Identity(LogId(""), 0)
+
+
+def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity: Identity) -> None:
+    found_identity = identity_of(connection)
+    log_id, partitions = found_identity.log_id, found_identity.log_partitions
+    override = found_identity.policy_override_sha256
     remedy = "use a new lake directory or --fresh"
     if log_id != identity.log_id:
         raise LakeError(f"{path} holds rows of log {log_id}, not of {identity.log_id}; {remedy}")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.lake.connection import open_lake
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.route import RouteJob, run
@@ -44,6 +45,15 @@ def route(
     settings = Settings(checkpoint_seconds=checkpoint_seconds)
     job = RouteJob.open(log, lake, partitions=partitions, settings=settings)
     run(LogSource(log, job.starts, slice_records, guard=job.guard), job)
+
+
+def spoil(lake: Path, table: str, statement: str) -> None:
+    """Change the rows of a table behind the back of the lake's writer; ``{}`` is its name."""
+    with open_lake(lake) as connection:
+        names = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+        for (name,) in names:
+            if name.startswith((f"{table}_recent_", f"{table}_settled")):
+                connection.execute(statement.format(name)).fetchall()
 
 
 def start_replay(log: Path, lake: Path, *options: str) -> "subprocess.Popen[bytes]":
