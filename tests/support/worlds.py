@@ -276,7 +276,7 @@ class _World:
         if self.shape.clock:
             makers.append((12, self.tick))
         if self.shape.changes:
-            makers += [(2, self.change), (1, self.price), (1, self.signal)]
+            makers += [(5, self.change), (1, self.price), (1, self.signal)]
         weights = [weight for weight, _ in makers]
         (maker,) = self.random.choices([m for _, m in makers], weights)
         event = maker(now)
@@ -460,7 +460,7 @@ class _World:
         what = self.random.randint(0, 4)
         name = self.random.choice(self.nodes)
         if what == 0:
-            return self.node(name, now, is_open=0.7)
+            return self.node(name, now, is_open=0.5)
         if what == 1:
             return self.lane(self.some_node(), self.random.choice(REGIONS), now)
         if what == 2:
