@@ -155,7 +155,7 @@ def screen(heap: Addresses, order: int, n: int) -> int:
         some &= wants.need[i]
     fill(seen.excluded, X_LANE_UNSERVED)
     region, found = orders.region[order], 0
-    if region < 0:
+    if region < 0 or orders.shut_out[order]:
         return 0
     first = region_first[region]
     for j in range(region_first[region + 1] - first):

@@ -16,7 +16,7 @@ from models.heap import Slot
 from models.ledger.window import is_repeated, make_room
 from models.policy.document import parse_policy
 from models.promising.calendar import RING_DAYS, UNBOUNDED, roll
-from models.routing.arrays import Count, Cursor, Recall
+from models.routing.arrays import Count, Recall
 from models.routing.codes import HAZMAT_BIT
 from models.routing.costs import tariff_rows
 from models.routing.network import Network, SignalState
@@ -169,7 +169,7 @@ def _book_anew(network: Network, node: int, counts_orders: bool) -> None:
 
 def _recall(network: Network, what: Recall, code: int) -> None:
     """Have the walk take back the work that the record affects."""
-    network.cursor[[Cursor.RECALL, Cursor.RECALL_OF, Cursor.RECALL_END]] = what, code, -1
+    network.recalled = (what, code)
 
 
 def _rule(row: Any, capacity: int, data: Mapping[str, Any]) -> None:

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from models.heap import Slot
 from models.policy.document import Policy
-from models.routing.arrays import Count, Cursor, Field, Recall, Stop, put_scores
+from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
 from models.routing.clock import Clock, Passed
 from models.routing.columns import instants, string_keys
 from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
@@ -191,7 +191,7 @@ class _Run:
                 rows = apply_control(network, record)
                 for index, row in enumerate(rows):
                     self.effects.add_row(row.table, row.position, index, row.values)
-                if network.cursor[Cursor.RECALL] != Recall.NONE:
+                if network.recalled is not None:
                     self._take_back(piece.cut(number, number + 1), len(rows))
             network.records += 1
             self._cross_tile(piece.envelope["subject"])
@@ -201,12 +201,10 @@ class _Run:
         """Let the walk take back the work that a control record affects, and decide it again."""
         network = self.network
         link_lanes(network)
-        cursor = network.cursor
-        what = cursor[[Cursor.RECALL, Cursor.RECALL_OF]]
         Encoder(network.names, record).put_into(network.heap, self.passed.at(record.positions))
         network.make_room()
-        cursor = network.cursor  # scratch may be new
-        cursor[[Cursor.RECALL, Cursor.RECALL_OF]] = what
+        cursor = network.cursor
+        cursor[[Cursor.RECALL, Cursor.RECALL_OF]], network.recalled = network.recalled, None
         cursor[Cursor.RECORD], cursor[Cursor.EFFECTS] = 0, effects
         cursor[Cursor.LATEST] = network.log_time
         self._part(0, 1, record.envelope["subject"])

@@ -26,6 +26,7 @@ from models.routing.state import NO_TIME
 from schemas.codes import DecisionKind, HoldReason, Trigger
 from schemas.errors import InputError
 from schemas.ids import NetworkKey, OrderId
+from schemas.kinds import Kind
 from schemas.slices import Slice
 from schemas.tables import Table
 
@@ -149,8 +150,8 @@ def moment_of(cause: Cause, question: Question) -> Moment | None:
     _keep_out(network, cause.record, [one.order_id for one in made[:at] if one.is_choice])
     advance(before, cause.record, cause.scorer_of)
     order = network.names["orders"].find_one(question.order_id)
-    rejecters = after.networks[question.network].heap[Slot.BLOCKED][order]
-    network.heap[Slot.BLOCKED][order] = rejecters
+    network.heap[Slot.ORDERS]["shut_out"][order] = 0
+    network.heap[Slot.ORDERS]["pinned"][order] = _named_node(network, cause.record)
     only_waiting = row.trigger == Trigger.STOCK_ARRIVED.name
     now = int(network.cursor[Cursor.NOW])
     scored = not only_waiting and cause.record.kinds[0] in ORDER_KINDS
@@ -170,7 +171,9 @@ class _Decision(NamedTuple):
 
     @property
     def is_choice(self) -> bool:
-        return self.kind != DecisionKind.CANCEL.name and self.hold_reason == HoldReason.NONE.name
+        chosen_here = self.trigger != Trigger.R_BETTER_PLAN.name  # the planner chose that one
+        no_cancel = self.kind != DecisionKind.CANCEL.name
+        return chosen_here and no_cancel and self.hold_reason == HoldReason.NONE.name
 
 
 def _decisions(state: RouteState, cause: Cause) -> list[_Decision]:
@@ -183,16 +186,22 @@ def _decisions(state: RouteState, cause: Cause) -> list[_Decision]:
     ]
 
 
+def _named_node(network: Network, record: Slice) -> int:
+    """The only node that the record lets serve the order; -1: any."""
+    if record.kinds[0] != Kind.REVIEW_DECIDED:
+        return -1
+    (review,) = record.of_kind(Kind.REVIEW_DECIDED)[1].to_pylist()
+    return network.names["nodes"].find_one(review["node"]) if review["verdict"] == "assign" else -1
+
+
 def _keep_out(network: Network, record: Slice, allowed: list[str]) -> None:
-    """Let every node refuse all orders but some."""
+    """Let no node serve any orders but some."""
     Encoder(network.names, record).put_into(network.heap, np.full(1, NO_TIME))
     network.make_room()
     orders = network.names["orders"]
-    rows = network.heap[Slot.BLOCKED][: len(orders)]
-    kept = [orders.find_one(order_id) for order_id in allowed]
-    rejecters = rows[kept]
-    rows[:] = np.iinfo(np.uint64).max
-    rows[kept] = rejecters
+    shut_out = network.heap[Slot.ORDERS]["shut_out"][: len(orders)]
+    shut_out[:] = 1
+    shut_out[[orders.find_one(order_id) for order_id in allowed]] = 0
 
 
 def _score(cause: Cause, network: Network, order: int) -> int:

@@ -23,7 +23,7 @@ from models.ledger.stock import (
 )
 from models.policy.document import Policy, default_policy
 from models.promising.calendar import new_calendar, resize_calendar
-from models.routing.arrays import Count, put_outputs, put_scratch
+from models.routing.arrays import Count, Recall, put_outputs, put_scratch
 from models.routing.costs import HOUR_US, put_policy
 from models.routing.inputs import refresh_nodes
 from models.routing.state import (
@@ -109,6 +109,7 @@ class Network:
     customers_of: dict[int, list[int]] = field(default_factory=dict)
     signals: list[SignalState] = field(default_factory=list)
     longest_order: int = 64
+    recalled: tuple[Recall, int] | None = None  # by the control record at hand
 
     def __post_init__(self) -> None:
         heap = self.heap = Heap(len(Slot))

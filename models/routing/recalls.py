@@ -13,7 +13,14 @@ from models.heap import Addresses
 from models.ledger.stock import open_cells
 from models.promising.calendar import RING_DAYS, UNBOUNDED, local_day, open_days, rule
 from models.routing.arrays import open_counts, open_cursor, open_recalls
-from models.routing.books import ask_again, has_room, raise_exception, withdraw
+from models.routing.books import (
+    ask_again,
+    has_room,
+    raise_exception,
+    rows_of,
+    withdraw,
+    withdraw_all,
+)
 from models.routing.codes import (
     C_RECALL,
     C_RECALL_END,
@@ -26,6 +33,7 @@ from models.routing.codes import (
     N_CLOCK,
     OFFERED,
     OUT_OF_ROOM,
+    PACKED,
     PICKED,
     RECALL_ANSWERS,
     RECALL_DAYS,
@@ -165,6 +173,8 @@ def take_back(heap: Addresses, position: int, now: int) -> int:
     """Take back what the record recalled; see ``Stop`` for what is returned."""
     allocations = open_allocations(heap)
     cursor = open_cursor(heap)
+    lines = open_lines(heap)
+    orders = open_orders(heap)
     recalls = open_recalls(heap)
     what = cursor[C_RECALL]
     if what == RECALL_NOTHING:
@@ -172,15 +182,18 @@ def take_back(heap: Addresses, position: int, now: int) -> int:
     if cursor[C_RECALL_END] < 0:
         _collect(heap, now)
     while cursor[C_RECALL_NEXT] < cursor[C_RECALL_END]:
-        if not has_room(heap, 1):
-            return OUT_OF_ROOM
         row = recalls[cursor[C_RECALL_NEXT]]
-        qty = _to_take(heap, row, now)
+        gone = allocations.line[row] < 0  # with the rest of an order that must not be split
+        qty = 0 if gone else _to_take(heap, row, now)
         if qty > 0:
-            order = open_lines(heap).order[allocations.line[row]]
+            order = lines.order[allocations.line[row]]
+            if not has_room(heap, 1 + rows_of(heap, order)):
+                return OUT_OF_ROOM
             if what == RECALL_ANSWERS:
                 _count_silence(heap, position, row, qty, now)
             withdraw(heap, position, row, qty)
+            if orders.no_split[order]:
+                withdraw_all(heap, position, order, -1, PACKED)
             ask_again(heap, order, _trigger(what))
         cursor[C_RECALL_NEXT] += 1
     cursor[C_RECALL], cursor[C_RECALL_END] = RECALL_NOTHING, -1

@@ -63,6 +63,7 @@ ORDER = np.dtype(
         ("hold", np.int8),  # HoldReason
         ("attempts", np.int8),  # refusals by nodes since it was received or reviewed
         ("in_again", np.uint8),  # it is to be decided again
+        ("shut_out", np.uint8),  # no node may serve it: for looking back at a decision (moments.py)
         ("no_split", np.uint8),
     ],
     align=True,

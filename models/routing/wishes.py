@@ -63,7 +63,7 @@ from models.routing.codes import (
 from models.routing.costs import TOTAL, open_terms
 from models.routing.decide import replace_plan
 from models.routing.orders import close
-from models.routing.packages import arrives_at, offer, weigh
+from models.routing.packages import EVERY_LINE, arrives_at, offer, weigh
 from models.routing.state import NO_TIME, open_allocations, open_blocked, open_lines, open_orders
 
 
@@ -199,20 +199,24 @@ def _standing_plan(heap: Addresses, order: int, n: int) -> tuple[int, int, int]:
 
 @numba.njit(cache=True)
 def _proposed_plan(heap: Addresses, i: int, n: int) -> tuple[int, int]:
-    """Put the proposal's nodes into ``pick``; returns how many, and the lines of each; 0: unusable."""
+    """Put the proposal's nodes into ``pick``; returns how many, and the lines of each.
+
+    None are returned where a node cannot be had, or is named twice, or for lines that nobody wants.
+    """
     items = open_items(heap)
     lines_of = open_lines(heap)
     pick = open_pick(heap)
     records = open_records(heap)
     seen = open_seen(heap)
     wants = open_wants(heap)
-    size, lines = 0, 0
+    size, lines, named = 0, 0, 0
     for j in range(records.first_line[i], records.first_line[i + 1]):
         k, node = items.qty[j], items.sku[j]
         if k >= MAX_PACKAGES or node < 0 or seen.excluded[node] != FEASIBLE:
             return 0, 0
         pick[k] = node
         size = max(size, k + 1)
+        named |= np.int64(items.number[j] > 0) << k
         for w in range(min(n, EXACT_LINES)):
             if lines_of.number[wants.line[w]] == items.number[j]:
                 lines |= 1 << (EXACT_LINES * k + w)
@@ -220,6 +224,9 @@ def _proposed_plan(heap: Addresses, i: int, n: int) -> tuple[int, int]:
         for other in range(k):
             if pick[k] == pick[other]:
                 return 0, 0
+        wanted = lines >> (EXACT_LINES * k) & EVERY_LINE
+        if n <= EXACT_LINES and named >> k & 1 and not wanted:
+            return 0, 0
     return size, lines if n <= EXACT_LINES else 0
 
 

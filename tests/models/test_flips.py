@@ -143,7 +143,7 @@ def test_sizes_of_changes_compare() -> None:
 def test_every_flip_of_a_world_is_what_the_fold_decides(seed: int) -> None:
     """Verified once more, by rows and not by the code that makes statements."""
     told = 0
-    for cause in causes(journal(*world(seed, Shape(records=150)))):
+    for cause in causes(journal(*world(seed, Shape(records=200)))):
         for question, row in asked(cause):
             moment = moment_of(cause, question)
             for flip in flips_of(cause, question, moment) if moment else []:

@@ -521,7 +521,7 @@ class Reference:
         want = [(line, line.qty - line.consumed) for line in book.lines if line.qty > line.consumed]
         total, reach = sum(qty for _, qty in want), self.reach(book, want)
         standing = self.weigh_by(book, want, self.standing(book), reach)
-        offered = self.offered(event, book, reach)
+        offered = self.offered(event, [line for line, _ in want], reach)
         limit = 1 if book.said.no_split else self.limits["max_packages"]
         plan = self.weigh_by(book, want, offered, reach) if 0 < len(offered) <= limit else None
         told = max((held.told for held in book.held if held.told), default=self.now)
@@ -560,15 +560,15 @@ class Reference:
         return list(lines.items())
 
     def offered(
-        self, event: PlanProposed, book: Book, reach: dict[str, set[str]]
+        self, event: PlanProposed, wanted: list[Line], reach: dict[str, set[str]]
     ) -> list[tuple[str, list[Line]]]:
         names = [package.node for package in event.data.packages]
         if len(set(names)) < len(names) or not set(names) <= set(reach):
             return []
-        return [
-            (p.node, [line for line in book.lines if line.said.line_no in p.lines])
-            for p in event.data.packages
-        ]
+        packages = event.data.packages
+        parts = [(p.node, [x for x in wanted if x.said.line_no in p.lines]) for p in packages]
+        empty = any(p.lines and not lines for p, (_, lines) in zip(packages, parts, strict=True))
+        return [] if empty else parts
 
     def weigh_by(
         self,
@@ -604,13 +604,17 @@ class Reference:
         held = [h for b in self.books.values() for h in b.held if h.supply is None and h.stage < 2]
         held = [h for h in held if self.to_take(what, of, h) > 0]
         for each in sorted(held, key=lambda h: (priority_of(h), -h.serial)):
-            qty, book = self.to_take(what, of, each), each.line.order
+            book = each.line.order
+            qty = self.to_take(what, of, each) if each in book.held else 0
             if qty <= 0:
                 continue
             if what == "answers" and each.node not in book.blocked:
                 book.blocked.add(each.node)
                 book.attempts += 1
             self.withdraw(each, qty)
+            if book.said and book.said.no_split:
+                for rest in list(book.held):
+                    self.withdraw(rest, rest.qty)
             if all(other is not book for other, _ in self.again):
                 self.again.append((book, what == "answers"))
 

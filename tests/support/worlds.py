@@ -443,9 +443,9 @@ class _World:
         name = self.random.choice(self.orders[-2:] or ["o-0"])
         most = min(len(self.nodes), self.random.choice((1, 1, 1, 2)))
         chosen = self.random.sample(self.nodes, most)
-        lines = [1, 2, 3, 4]
+        lines = [1, 2]
         self.random.shuffle(lines)
-        split = {chosen[0]: lines[:2], chosen[-1]: lines[2:]} if len(chosen) > 1 else {}
+        split = {chosen[0]: lines[:1], chosen[-1]: lines[1:]} if len(chosen) > 1 else {}
         packages = split if self.chance(0.7) and split else {node: [] for node in chosen}
         return b.proposed(name, packages, self.decided.get(name, 0), self.when(now))
 
