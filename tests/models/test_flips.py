@@ -157,7 +157,7 @@ def test_every_flip_of_a_world_is_what_the_fold_decides(seed: int) -> None:
                 assert again[0][question.nth :][:1] in ([list(flip.winner.nodes)], [])
                 assert again[1][question.nth] == nodes_of(row)
                 told += 1
-    assert told >= 12
+    assert told >= 5
 
 
 def changed(state: RouteState, cause: Cause, change: Change, order_id: str) -> list[Row]:
