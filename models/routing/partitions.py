@@ -22,14 +22,18 @@ from models.routing.arrays import (
     open_group_cost,
     open_group_nodes,
     open_pick,
+    open_quantities,
+    open_region_first,
     open_region_floor,
     open_seen,
     open_top,
     open_top_cost,
+    open_usable,
     open_wants,
 )
 from models.routing.candidates import may_take
-from models.routing.costs import SPLIT, TOTAL, open_terms, open_weights, rounded
+from models.routing.codes import HANDLING_Q, LATE_Q, P50
+from models.routing.costs import LATE, SPLIT, TIME, TOTAL, open_terms, open_weights, rounded
 from models.routing.packages import LATE_STEP, NO_PLAN, best_lane, offer, weigh
 from models.routing.state import open_orders
 
@@ -63,14 +67,32 @@ def _extra(heap: Addresses, groups: int) -> int:
 
 
 @numba.njit(cache=True)
-def may_pay(heap: Addresses, order: int) -> bool:
+def may_pay(heap: Addresses, order: int, row0: int) -> bool:
     """Whether two packages could cost less than the best node alone, if there is one."""
     top = open_top(heap)
     if top.packages[0] == 0 or top.late[0] > 0:
         return True
     region = open_orders(heap).region[order]
-    least = 2.0 * open_region_floor(heap)[region] + _extra(heap, 2)
-    return open_top_cost(heap)[0, TOTAL] > least
+    each = open_region_floor(heap)[region] + _least_for_time(heap, region, row0)
+    return open_top_cost(heap)[0, TOTAL] > 2.0 * each + _extra(heap, 2)
+
+
+@numba.njit(cache=True)
+def _least_for_time(heap: Addresses, region: int, row0: int) -> float:
+    """What any package of the order costs at the least for the time that it takes and for lateness."""
+    quantities = open_quantities(heap)
+    region_first = open_region_first(heap)
+    terms = open_terms(heap)
+    usable = open_usable(heap)
+    weights = open_weights(heap)
+    hour, late = weights[TIME] * terms.hour_minor[0], weights[LATE] * terms.late_minor[0]
+    least = np.inf
+    for j in range(region_first[region + 1] - region_first[region]):
+        if usable[j]:
+            said = quantities[row0 + j]
+            hours = np.float64(said[HANDLING_Q]) + np.float64(said[P50])
+            least = min(least, hour * hours + late * np.float64(said[LATE_Q]))
+    return least - 1.0  # both terms are rounded
 
 
 @numba.njit(cache=True)

@@ -142,7 +142,7 @@ def choose(
     ready = _price_singles(heap, order, row0, n, shared, total, found, now)
     _offer_singles(heap, ready, total)
     limit = 1 if orders.no_split[order] else terms.max_packages[0]
-    if limit > 1 and 1 < n <= EXACT_LINES and not shared and may_pay(heap, order):
+    if limit > 1 and 1 < n <= EXACT_LINES and not shared and may_pay(heap, order, row0):
         whole_lines(heap, order, row0, n, found, limit, now)
     if top.packages[0] == 0:
         kept = rank_partial(heap, order, row0, n, shared, found, now)
