@@ -5,7 +5,7 @@ journal and which of its effects this is, so that (``source``, ``id``) is the sa
 reader can drop repeats. Records come in the order of their causes.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -18,17 +18,19 @@ from schemas.tables import Effects, Table
 _DECISION = (
     "revision", "kind", "trigger", "outcome", "selection", "hold_reason", "policy_version",
     "model_sha256", "region", "channel", "units_ordered", "units_served", "units_backordered",
-    "units_unserved", "nodes", "lane_ids", "promise_at", "backorder_due_at", "total_minor",
+    "units_unserved", "nodes", "lane_ids", "promise_at", "backorder_due_at", "requested_by",
+    "original_commit_at", "latest_commit_at", "attempts", "priority_score", "parcels", "total_minor",
     "carbon_g", "late_probability", "margin_minor",
 )  # fmt: skip
+
 _EXCEPTION = ("code", "severity", "node", "sku", "qty")
 _PACKAGE = ("node", "lane_id", "ship_date")
 _LINE = ("line_no", "sku", "qty")
 _SCOPE = ("position", "index", "tenant", "network", "order_id")
 _N = len(_SCOPE)
+_SCORE = _N + 1 + _DECISION.index("priority_score")
 _WORK = {"placed": "work.offered", "released": "work.withdrawn"}
 _OUTCOME = {
-    "HELD_FOR_REVIEW": "decision.held",
     "BACKORDERED": "decision.backordered",
     "UNROUTABLE": "decision.unroutable",
 }
@@ -65,9 +67,11 @@ class _Told(NamedTuple):
 
 def public_records(effects: Effects, log_id: LogId) -> list[PublicRecord]:
     """Every public record that the effects hold, in order."""
+    decisions = list(effects.plain(Table.DECISIONS, (*_SCOPE, "decided_at", *_DECISION)))
+    scores = {(row[0], *row[2:_N]): row[_SCORE] for row in decisions}
     told = [
-        *_decisions(effects.plain(Table.DECISIONS, (*_SCOPE, "decided_at", *_DECISION))),
-        *_work(effects.plain(Table.ALLOCATIONS, (*_SCOPE, "event", *_PACKAGE, *_LINE))),
+        *_decisions(decisions),
+        *_work(effects.plain(Table.ALLOCATIONS, (*_SCOPE, "event", *_PACKAGE, *_LINE)), scores),
         *_exceptions(effects.plain(Table.EXCEPTIONS, (*_SCOPE, "raised_at", *_EXCEPTION))),
     ]
     told.sort(key=itemgetter(0))
@@ -102,18 +106,30 @@ def _decisions(rows: Iterable[Row]) -> Iterator[_Told]:
     for row in rows:
         data = dict(zip(_DECISION, row[_N + 1 :], strict=True))
         if data["kind"] != "SHADOW":
-            kind = _KIND.get(data["kind"]) or _OUTCOME.get(data["outcome"], "decision.routed")
-            yield _Told(row[:_N], kind, row[_N], data)
+            yield _Told(row[:_N], _type_of(data), row[_N], data)
 
 
-def _work(rows: Iterable[Row]) -> Iterator[_Told]:
-    """A record per node to which a record of the journal gave, or from which it took, lines."""
+def _type_of(decision: dict[str, Any]) -> str:
+    """A hold that a person has to end asks for a review; one for the payment ends by itself."""
+    if decision["outcome"] == "HELD_FOR_REVIEW" and decision["kind"] != "CANCEL":
+        waits = decision["hold_reason"] == "AWAITING_PAYMENT"
+        return "decision.held" if waits else "review.requested"
+    return _KIND.get(decision["kind"]) or _OUTCOME.get(decision["outcome"], "decision.routed")
+
+
+def _work(rows: Iterable[Row], scores: Mapping[tuple[Any, ...], int]) -> Iterator[_Told]:
+    """A record per node to which a record of the journal gave, or from which it took, lines.
+
+    Work that is offered carries the score by which nodes release it, the highest first.
+    """
     parts = _N + 1 + len(_PACKAGE)
     together = itemgetter(0, 4, slice(_N, parts))  # position, order, event and package
     for _, group in groupby((row for row in rows if row[_N] in _WORK), key=together):
         lines = list(group)
         data = dict(zip(_PACKAGE, lines[0][_N + 1 : parts], strict=True))
         data["lines"] = [dict(zip(_LINE, line[parts:], strict=True)) for line in lines]
+        if lines[0][_N] == "placed":
+            data["priority_score"] = scores[lines[0][0], *lines[0][2:_N]]
         yield _Told(lines[0][:_N], _WORK[lines[0][_N]], None, data)
 
 

@@ -19,6 +19,7 @@ VIEWS = (
     "open_allocations",
     "candidates",
     "routing_summary",
+    "carbon_options",
     "units_per_node",
     "decision_latency",
     "dead_letters_by_reason",

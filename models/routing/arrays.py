@@ -264,7 +264,8 @@ class Made(IntEnum):
     GREEN_CARBON = 31
     GREEN_TOTAL = 32
     GREEN_MINUTES = 33
-    COSTS = 34  # PLANS x COSTS columns from here on
+    DOOR_MINUTES = 34
+    COSTS = 35  # PLANS x COSTS columns from here on
 
 
 MADE_WIDTH = Made.COSTS + PLANS * COSTS

@@ -61,7 +61,7 @@ from models.routing.codes import (
 )
 from models.routing.commitments import commit, priority_score
 from models.routing.costs import TOTAL
-from models.routing.packages import arrives_at
+from models.routing.packages import arrives_at, hours_to_door
 from models.routing.plans import choose
 from models.routing.state import NO_TIME, open_lines, open_orders
 from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
@@ -91,7 +91,7 @@ SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
     M_AT, M_LINES, M_ORDERED, M_SERVED, M_BACKORDERED, M_UNSERVED, M_WEIGHT, M_PROMISE, M_DUE,
     M_CARBON, M_OUT_OF_RANGE, M_MARGIN, M_HAS_MARGIN, M_REGION, M_CHANNEL, M_REQUESTED,
     M_FIRST_PROMISE, M_LATEST_PROMISE, M_ATTEMPTS, M_PRIORITY, M_PARCELS, M_GREEN_LANE,
-    M_GREEN_CARBON, M_GREEN_TOTAL, M_GREEN_MINUTES, M_COSTS,
+    M_GREEN_CARBON, M_GREEN_TOTAL, M_GREEN_MINUTES, M_DOOR_MINUTES, M_COSTS,
 ) = (int(m) for m in Made)  # fmt: skip
 
 
@@ -210,7 +210,7 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
     top_cost = open_top_cost(heap)
     top_nodes = open_top_nodes(heap)
     made, size = made_rows[row], top.packages[0]
-    promise, out_of_range = NO_TIME, False
+    promise, out_of_range, door_hours = NO_TIME, False, 0.0
     for k in range(size):
         node, lane, score, day, _ = package[k]
         plan_lanes[row, k] = lane
@@ -220,10 +220,12 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
         said_rows[row, HANDLING_Q] = max(said_rows[row, HANDLING_Q], said[HANDLING_Q])
         said_rows[row, LATE_Q] = max(said_rows[row, LATE_Q], said[LATE_Q])
         promise = max(promise, arrives_at(heap, score, node, day, now))
+        door_hours = max(door_hours, hours_to_door(heap, score, node, day, now))
         for f in range(features.shape[1]):
             value = features[score, f]
             out_of_range |= value < ranges[0][f] or value > ranges[1][f]
     made[M_PROMISE], made[M_OUT_OF_RANGE] = promise, out_of_range
+    made[M_DOOR_MINUTES] = np.int64(np.floor(door_hours * 60.0 + 0.5))
     made[M_WEIGHT] = np.int64(grams[1])
     made[M_CARBON], made[M_PARCELS] = np.int64(np.floor(grams[0] + 0.5)), cursor[C_PARCELS]
     _write_greenest(heap, row)

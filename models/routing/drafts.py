@@ -245,6 +245,7 @@ def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
         made.words(Made.GREEN_LANE, lanes),
         *(made.optional(column, green) for column in (Made.GREEN_CARBON, Made.GREEN_TOTAL)),
         made.optional(Made.GREEN_MINUTES, green),
+        made.optional(Made.DOOR_MINUTES, sizes[:, 0] > 0),
         *(made.given(said[:, quantity]) for quantity in (0, 1, 3, 2)),
         made.given(made[Made.OUT_OF_RANGE] != 0),
         *plans[1],

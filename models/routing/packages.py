@@ -116,7 +116,7 @@ def _freight(heap: Addresses, lane: int, weight_g: int, volume_cm3: int) -> floa
 
 
 @numba.njit(cache=True)
-def _hours(heap: Addresses, row: int, node: int, day: int, now: int) -> float:
+def hours_to_door(heap: Addresses, row: int, node: int, day: int, now: int) -> float:
     """Hours to the customer's door at the median, the wait for a day to ship on included."""
     predicted = open_quantities(heap)[row]
     waits = max(0, starts_at(heap, node, day) - now) / HOUR_US
@@ -135,7 +135,7 @@ def _price(heap: Addresses, row: int, lane: int, day: int, now: int, load: Load)
     freight = _freight(heap, lane, weight_g, volume_cm3)
     if freight < 0:
         return NO_PLAN, 0, 0, 0, 0, 0
-    hours = _hours(heap, row, node, day, now)
+    hours = hours_to_door(heap, row, node, day, now)
     late = np.float64(open_quantities(heap)[row, LATE_Q])
     grams = carbon_grams(heap, lanes.mode[lane], lanes.distance_km[lane], weight_g)
     handling = nodes.per_package[node] + nodes.per_unit[node] * units
@@ -203,7 +203,7 @@ def _note_emissions(
     grams = carbon_grams(heap, lanes.mode[lane], lanes.distance_km[lane], weight_g)
     if grams < green.grams[0] or (grams == green.grams[0] and total < green.total[0]):
         green.grams[0], green.total[0], green.lane[0] = grams, total, lane
-        green.hours[0] = _hours(heap, row, lanes.node[lane], day, now)
+        green.hours[0] = hours_to_door(heap, row, lanes.node[lane], day, now)
 
 
 @numba.njit(cache=True)

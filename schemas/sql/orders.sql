@@ -1,7 +1,8 @@
 -- orders: one row per order, as it stands.
 -- Definition: outcome, promise and what else was decided come from the order's latest decision that is not
--- a what-if (SHADOW); an order lives in one log partition. promise_at is the latest commitment,
--- first_promise_at the original one (OTD is measured against the original; OpenReference DP13). Units and
+-- a what-if (SHADOW); an order lives in one log partition. promise_at is the latest commitment (null while a
+-- unit has no date), first_promise_at the original one since the customer last changed the order (OTD is
+-- measured against the original; OpenReference DP13). attempts are refusals by nodes. Units and
 -- nodes come from the allocations: units_placed are placed and not released (handed over or not),
 -- units_backordered are promised from planned supply, units_unserved are neither. cost_minor and carbon_g
 -- are those of every plan decided for the order, also of plans withdrawn since; late_probability and
@@ -22,8 +23,11 @@ WITH decided AS (
         last(decided_at ORDER BY position, "index") AS decided_at,
         min(decided_at) AS first_decided_at,
         count(*) AS decisions,
-        last(promise_at ORDER BY position, "index") AS promise_at,
-        arg_min(promise_at, (position, "index")) AS first_promise_at,
+        last(requested_by ORDER BY position, "index") AS requested_by,
+        last(latest_commit_at ORDER BY position, "index") AS promise_at,
+        last(original_commit_at ORDER BY position, "index") AS first_promise_at,
+        last(attempts ORDER BY position, "index") AS attempts,
+        last(priority_score ORDER BY position, "index") AS priority_score,
         last(backorder_due_at ORDER BY position, "index") AS backorder_due_at,
         last(lines ORDER BY position, "index") AS lines,
         last(units_ordered ORDER BY position, "index") AS units_ordered,
@@ -80,8 +84,11 @@ SELECT
     d.decided_at,
     d.first_decided_at,
     d.decisions,
+    d.requested_by,
     d.promise_at,
     d.first_promise_at,
+    d.attempts,
+    d.priority_score,
     d.backorder_due_at,
     d.lines,
     d.units_ordered,

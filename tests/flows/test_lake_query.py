@@ -105,7 +105,7 @@ def test_orders_shows_each_order_as_it_stands_and_its_first_promise(tmp_path: Pa
     first = decision(0, 0)
     shadow = decision(0, 7, order_id=order_id(0), kind="SHADOW", outcome="UNROUTABLE")
     rerouted = decision(0, 5, order_id=order_id(0), kind="REROUTE", nodes=[NODES[2]])
-    rerouted["promise_at"] = None
+    rerouted["latest_commit_at"], rerouted["original_commit_at"] = None, first["promise_at"]
     mine = {"order_id": order_id(0), "qty": 3}
     lake = lake_of(
         tmp_path,
@@ -299,3 +299,28 @@ def test_the_readme_tells_the_truth(tmp_path: Path, number: int) -> None:
     assert done.returncode == 0, done.stderr
     assert "10" in done.stdout
     assert len(snippets) == 3
+
+
+def test_the_greener_option_of_an_order_is_shown_with_what_it_costs(tmp_path: Path) -> None:
+    green = {
+        "carbon_g": 900,
+        "door_minutes": 600,
+        "greenest_lane_id": "L-2",
+        "greenest_carbon_g": 200,
+        "greenest_total_minor": 1_000,
+        "greenest_door_minutes": 1_500,
+        "factor_set": "DESNZ-2025",
+    }
+    lake = lake_of(
+        tmp_path,
+        1,
+        decisions=[decision(0, 0, **green), decision(0, 1, **green | {"greenest_carbon_g": 900})],
+    )
+
+    found = rows(
+        lake,
+        "SELECT order_id, saved_g, extra_cost_minor - (1000 - total_minor), extra_hours, distance_kind "
+        "FROM carbon_options",
+    )
+
+    assert found == [("o-00000000", 700, 0, 15, "lane")]

@@ -233,5 +233,6 @@ def test_the_lane_with_the_least_emissions_is_kept_with_its_cost_and_time() -> N
     assert decision["factor_set"] == "DESNZ-2025"
     assert decision["greenest_lane_id"] == "rail"
     assert decision["greenest_carbon_g"] == 347
-    assert decision["greenest_minutes"] == (8 + 50) * 60
+    assert decision["greenest_door_minutes"] == (8 + 50) * 60
+    assert decision["door_minutes"] == (8 + 5) * 60
     assert decision["greenest_total_minor"] > decision["total_minor"]

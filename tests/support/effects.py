@@ -67,6 +67,8 @@ def decision(partition: int, position: int, **changes: Any) -> dict[str, Any]:
         "nodes": nodes,
         "lane_ids": [f"{node}>R1" for node in nodes],
         "promise_at": START + timedelta(days=2, seconds=position),
+        "original_commit_at": START + timedelta(days=2, seconds=position),
+        "latest_commit_at": START + timedelta(days=2, seconds=position),
         **costs,
         "total_minor": sum(costs.values()),
         "late_probability": 0.25,
