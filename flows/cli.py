@@ -7,7 +7,9 @@ from flows.commands.explain import explain
 from flows.commands.group import CrossdockGroup
 from flows.commands.importing import import_files
 from flows.commands.job_status import status
+from flows.commands.prices import prices
 from flows.commands.recording import record
+from flows.commands.regret import regret
 from flows.commands.replay import replay
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
@@ -27,6 +29,8 @@ app.command("retire")(live.retire)
 app.command("record")(record)
 app.command("status")(status)
 app.command("explain")(explain)
+app.command("prices")(prices)
+app.command("regret")(regret)
 app.command("sql")(sql)
 app.command("schemas")(schemas)
 app.add_typer(log.app, name="log")

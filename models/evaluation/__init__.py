@@ -1,0 +1,1 @@
+"""How well orders were routed, measured against other policies and against hindsight."""

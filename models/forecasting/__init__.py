@@ -1,0 +1,1 @@
+"""What will be ordered: a seasonal forecast, and how far off it was."""

@@ -1,0 +1,1 @@
+"""What scarce stock is worth, what was possible with hindsight, and better plans for waiting orders."""
