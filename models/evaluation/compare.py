@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from models.evaluation import rivals
 from models.evaluation.case import Case
 from models.evaluation.outcome import Outcome, Shipped, assess
-from models.evaluation.rolling import Window, with_prices
 from models.evaluation.routed import shipped_by
 from models.evaluation.walk import walk
 from models.planning.bound import solve
 from models.planning.epochs import PricePlanner
+from models.planning.reevaluation import Reevaluator
 
 RIVALS: tuple[Callable[[Case], Shipped], ...] = (
     rivals.fixed_priority,
@@ -51,8 +51,8 @@ def compare(case: Case, planner: PricePlanner, every: int) -> Compared:
     outcomes += [base, figures(rivals.gated(case))]
     priced = walk(case.piece, case.scorer_of, planner, every)
     outcomes.append(figures(shipped_by(case, "B5 prices", priced)))
-    waits = with_prices(case, "B6 re-evaluated", planner, every, Window())
-    outcomes.append(figures(waits))
+    again = walk(case.piece, case.scorer_of, Reevaluator(planner), every)
+    outcomes.append(figures(shipped_by(case, "B6 re-evaluated", again)))
     if case.live is not None:
         live = walk(case.live, case.scorer_of)
         outcomes.append(figures(shipped_by(case, "live", live)))

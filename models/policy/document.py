@@ -62,6 +62,9 @@ class Promise(_Section):
 
     standard_hours: Hours = 120
     confidence: Annotated[float, Field(ge=0.5, le=0.999)] = 0.9  # of arriving by the promised date
+    rounding_hours: Hours = (
+        0  # dates are told as the end of a span of so many hours; 24: of the day
+    )
 
 
 Points = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]

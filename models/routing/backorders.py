@@ -27,7 +27,7 @@ from models.routing.codes import (
     X_TEMP_CLASS,
 )
 from models.routing.costs import open_terms
-from models.routing.packages import arrives_at
+from models.routing.packages import arrives_at, told
 from models.routing.state import NO_TIME, open_lanes, open_orders, open_skus, open_supplies
 
 
@@ -68,13 +68,13 @@ def _told(heap: Addresses, order: int, row0: int, node: int, due: int) -> int:
     region_lanes = open_region_lanes(heap)
     seen = open_seen(heap)
     usable = open_usable(heap)
-    first, told = open_region_first(heap)[open_orders(heap).region[order]], NO_TIME
+    first, best = open_region_first(heap)[open_orders(heap).region[order]], NO_TIME
     day = local_day(heap, node, due)
     for j in range(seen.reach_from[node], seen.reach_to[node]):
         if usable[j] and lanes.node[region_lanes[first + j]] == node:
             at = arrives_at(heap, row0 + j, node, day, due)
-            told = at if told == NO_TIME else min(told, at)
-    return told
+            best = at if best == NO_TIME else min(best, at)
+    return best if best == NO_TIME else told(heap, best)
 
 
 @numba.njit(cache=True)
@@ -99,8 +99,8 @@ def _plan_line(
         free = supplies.qty[supply] - supplies.promised[supply]
         if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
             take, at = min(free, qty - done), supplies.due_at[supply]
-            told = _told(heap, order, row0, node, max(at, now))
-            plan_supply(heap, position, wants.line[i], supply, take, told, now)
+            date = _told(heap, order, row0, node, max(at, now))
+            plan_supply(heap, position, wants.line[i], supply, take, date, now)
             done += take
             due = max(due, at)
             pieces += 1

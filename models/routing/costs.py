@@ -37,6 +37,7 @@ TERMS = np.dtype(
         ("max_attempts", np.int64),
         ("saving_minor", np.int64),  # that a proposed plan must bring
         ("confidence", np.float64),  # 0: the median, 1: the 90 % quantile
+        ("rounding_us", np.int64),  # 0: dates are told to the second
         ("level_points", np.int64),
         ("urgency_points", np.int64),
         ("value_points", np.float64),  # a minor unit
@@ -73,6 +74,7 @@ def put_policy(heap: Heap, policy: Policy) -> None:
         limits.max_attempts,
         round(policy.reevaluation.minimum_saving_minor),
         _NORMAL.inv_cdf(policy.promise.confidence) / _NORMAL.inv_cdf(0.9),
+        round(policy.promise.rounding_hours * HOUR_US),
         policy.priority.level,
         policy.priority.urgency,
         policy.priority.value / 10_000.0,

@@ -61,7 +61,7 @@ from models.routing.codes import (
 )
 from models.routing.commitments import commit, priority_score
 from models.routing.costs import TOTAL
-from models.routing.packages import arrives_at, hours_to_door
+from models.routing.packages import arrives_at, hours_to_door, told
 from models.routing.plans import choose
 from models.routing.state import NO_TIME, open_lines, open_orders
 from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
@@ -131,8 +131,8 @@ def _place_plan(heap: Addresses, position: int, now: int) -> None:
         if places.counts_orders[node]:
             booked = 1 if k != packed else 0
         packed = k
-        told = arrives_at(heap, score, node, day, now)
-        place(heap, position, wants.line[i], node, lane, qty, day, booked, told, now)
+        date = told(heap, arrives_at(heap, score, node, day, now))
+        place(heap, position, wants.line[i], node, lane, qty, day, booked, date, now)
 
 
 @numba.njit(cache=True)
@@ -219,7 +219,7 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
         said_rows[row, P90] = max(said_rows[row, P90], said[P90])
         said_rows[row, HANDLING_Q] = max(said_rows[row, HANDLING_Q], said[HANDLING_Q])
         said_rows[row, LATE_Q] = max(said_rows[row, LATE_Q], said[LATE_Q])
-        promise = max(promise, arrives_at(heap, score, node, day, now))
+        promise = max(promise, told(heap, arrives_at(heap, score, node, day, now)))
         door_hours = max(door_hours, hours_to_door(heap, score, node, day, now))
         for f in range(features.shape[1]):
             value = features[score, f]
@@ -337,8 +337,8 @@ def decide(
 def _foresee_delay(heap: Addresses, position: int, order: int, now: int) -> None:
     """Say so if the date that stands is later than the one asked for: it is what can be offered."""
     orders = open_orders(heap)
-    asked, told = orders.requested_by[order], orders.latest_promise[order]
-    if asked != NO_TIME and told > asked:
+    asked, standing = orders.requested_by[order], orders.latest_promise[order]
+    if asked != NO_TIME and standing > told(heap, asked):
         units = 0
         lines, first = open_lines(heap), orders.first_line[order]
         for line in range(first, first + orders.lines[order]):

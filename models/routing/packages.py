@@ -75,7 +75,7 @@ Load = tuple[int, int, int, int, int]
 
 @numba.njit(cache=True)
 def arrives_at(heap: Addresses, row: int, node: int, day: int, now: int) -> int:
-    """The date to be told to the customer, us: at the policy's confidence, by the log-normal quantile."""
+    """When a package arrives, us: at the policy's confidence, by the log-normal quantile."""
     confidence = open_terms(heap).confidence[0]
     said = open_quantities(heap)[row]
     median, late = np.float64(said[P50]), np.float64(said[P90])
@@ -86,6 +86,13 @@ def arrives_at(heap: Addresses, row: int, node: int, day: int, now: int) -> int:
     hours += np.float64(said[HANDLING_Q])
     leaves = max(now, starts_at(heap, node, day))
     return leaves + np.int64(np.floor(hours * HOUR_US))
+
+
+@numba.njit(cache=True)
+def told(heap: Addresses, at: int) -> int:
+    """The date that a customer is told for an arrival: the end of its day, if dates are rounded so."""
+    span = open_terms(heap).rounding_us[0]
+    return at if span == 0 else (at + span - 1) // span * span
 
 
 @numba.njit(cache=True)

@@ -44,6 +44,7 @@ version: world
 author: seeded world
 reason: freight and shadow prices alone
 weights: {time: 0, late: 0, carbon: 0, handling: 0, split: 0}
+promise: {rounding_hours: 24}
 """
 
 Floats = npt.NDArray[np.float64]

@@ -13,12 +13,12 @@ from models.evaluation.figures import Label, by_policy, tabulate
 from models.evaluation.logs import planner_on
 from models.evaluation.outcome import Shipped, assess
 from models.evaluation.rivals import cheapest
-from models.evaluation.rolling import Window, with_prices
 from models.evaluation.routed import shipped_by
 from models.evaluation.walk import walk
 from models.evaluation.worlds import planner_of
 from models.planning.bound import solve
 from models.planning.epochs import PricePlanner
+from models.planning.reevaluation import Reevaluator
 from models.routing.scoring import RULES
 from models.simulation.fulfilment import SKUS, UNSERVED_MINOR, World, draw_world, records_of
 from schemas.codec import to_slice
@@ -98,18 +98,15 @@ def test_the_router_leaves_no_servable_unit_out() -> None:
     assert [o.servable_unserved for o in routed] == [0, 0]
 
 
-def test_the_ledger_of_the_rolling_policy_decides_as_the_router_does_with_the_same_prices() -> None:
-    router = shipped_by(case(), "x", walk(case().piece, lambda _: RULES, planner(), 60))
-    ledger = with_prices(case(), "x", planner(), 60, None)
-
-    assert ledger.rows.sort("order", "line", "node").rows() == router.rows.rows()
-
-
 def test_re_evaluation_is_the_same_when_it_is_run_again_and_moves_orders() -> None:
-    first, second = (with_prices(case(), "B6", planner(), 60, Window()) for _ in range(2))
+    first, second = (
+        shipped_by(case(), "B6", walk(case().piece, lambda _: RULES, Reevaluator(planner()), 60))
+        for _ in range(2)
+    )
 
     assert first.rows.equals(second.rows)
     assert 0.5 < first.first_kept < 1.0
+    assert first.servable_unserved == 0
 
 
 def test_figures_by_policy_are_means_over_the_cases() -> None:

@@ -87,6 +87,16 @@ def test_a_promise_is_made_at_the_confidence_of_the_policy() -> None:
     assert 80 < told(0.99) < 130
 
 
+def test_a_date_may_be_told_as_the_end_of_its_day() -> None:
+    rules = policy("version: p\npromise: {rounding_hours: 24}\n")
+
+    rows = route(rules, *two_ways(), order("o-1", requested_by=instant(80.5 * HOUR)))
+
+    assert hours(rows.decision()["latest_commit_at"]) == 15 + 3 * 24
+    assert rows.codes() == []
+    assert rows.decision()["nodes"] == ["A"]
+
+
 def test_the_first_date_is_kept_beside_the_one_that_stands() -> None:
     rows = route(*two_ways(), order(), rejected("o-1", "A"))
 
