@@ -1,5 +1,6 @@
 """``crossdock prices``: what scarce stock is worth now, as a record for the router."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -23,12 +24,15 @@ from models.forecasting.accuracy import Accuracy, measure
 from models.inference import ARTIFACTS, load_model
 from models.planning.epochs import PricePlanner
 from models.planning.foreseen import HOUR_US, expect, history_of
-from models.planning.publishing import prices_records
+from models.planning.reevaluation import Reevaluator
 from models.routing.network import Network
 from models.routing.scoring import RULES, Scorer
 from schemas.codec import encode_event
 from schemas.errors import InputError
+from schemas.envelope import Event
 from schemas.inventory import PricesPublished
+from schemas.kinds import KIND_OF
+from schemas.reviews import PlanProposed
 
 _LINES_OF_JSON = (".ndjson", ".jsonl")
 
@@ -50,6 +54,9 @@ def prices(
     to: Annotated[
         Target | None, typer.Option(help="Send the records to the first raw topic.")
     ] = None,
+    reevaluate: Annotated[
+        bool, typer.Option("--reevaluate", help="Propose better plans for orders that wait, too.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Prices shown.")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="As one JSON object.")] = False,
     config: Config = None,
@@ -69,7 +76,7 @@ def prices(
         _scorer(found, settings),
         unserved,
     )
-    records = prices_records(found, planner.prices(found, 0))
+    records = (Reevaluator(planner) if reevaluate else planner)(found, 0)
     accuracy = measure(history_of(lines, *_sizes(found), found.log_time // HOUR_US + 1))
     if out is not None:
         _write(out, records)
@@ -88,7 +95,7 @@ def _scorer(network: Network, settings: Settings) -> Scorer:
     return load_model([*settings.model_dirs, ARTIFACTS], network.model_sha256)
 
 
-def _write(out: Path, records: Sequence[PricesPublished]) -> None:
+def _write(out: Path, records: Sequence[Event]) -> None:
     """A file of CloudEvents, or a recorded log."""
     if out.suffix.lower() in _LINES_OF_JSON:
         try:
@@ -97,25 +104,32 @@ def _write(out: Path, records: Sequence[PricesPublished]) -> None:
             raise InputError(f"--out {out} cannot be written: {error.strerror}") from error
     else:
         write_log(out, records)
-    error_console().print(f"{len(records)} prices.published written to {out}", markup=False)
+    error_console().print(f"{_counted(records)} written to {out}", markup=False)
 
 
-def _send(records: Sequence[PricesPublished], settings: Settings) -> None:
+def _counted(records: Sequence[Event]) -> str:
+    kinds = Counter(KIND_OF[type(record)].tag for record in records)
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), reverse=True))
+
+
+def _send(records: Sequence[Event], settings: Settings) -> None:
     kafka = kafka_of(settings)
     producer = ReliableProducer(kafka)
     for record in records:
         key = f"{record.tenant}/{record.network}".encode()
         producer.put(kafka.raw[0], -1, key, encode_event(record))
     producer.flush()
-    error_console().print(f"{len(records)} prices.published sent to {kafka.raw[0]}", markup=False)
+    error_console().print(f"{_counted(records)} sent to {kafka.raw[0]}", markup=False)
 
 
 def _show(
-    records: Sequence[PricesPublished], accuracy: Accuracy | None, limit: int, *, as_json: bool
+    records: Sequence[Event], accuracy: Accuracy | None, limit: int, *, as_json: bool
 ) -> None:
-    items = [item for record in records for item in record.data.items if item.price_minor > 0]
+    published = [record.data for record in records if isinstance(record, PricesPublished)]
+    proposals = [record.data for record in records if isinstance(record, PlanProposed)]
+    items = [item for prices in published for item in prices.items if item.price_minor > 0]
     dearest = sorted(items, key=lambda i: (-i.price_minor, i.sku, i.node))[:limit]
-    epoch = records[0].data.epoch
+    epoch = published[0].epoch
     if as_json:
         print_json(
             {
@@ -124,6 +138,8 @@ def _show(
                 "computed_at": records[0].time,
                 "priced": len(items),
                 "dearest": dearest,
+                "proposals": len(proposals),
+                "saving_minor": sum(proposal.saving_minor for proposal in proposals),
                 "forecast": None if accuracy is None else asdict(accuracy),
             }
         )
@@ -131,6 +147,9 @@ def _show(
     rows = [(item.sku, item.node, money(item.price_minor)) for item in dearest]
     title = f"Epoch {epoch}: {len(items):,} prices above zero, the dearest"
     console().print(table(title, ("SKU", "node", "a unit"), rows, numbers=("a unit",)))
+    if proposals:
+        saving = money(sum(proposal.saving_minor for proposal in proposals))
+        console().print(f"{len(proposals):,} better plans proposed, which would save {saving}")
     console().print(
         table("Forecast, measured on the end of the history", ("", ""), _errors(accuracy))
     )

@@ -126,7 +126,8 @@ def _none(
     owner: npt.NDArray[np.int32], wrong: npt.NDArray[np.bool_], orders: int
 ) -> npt.NDArray[np.bool_]:
     """(orders,) whether nothing is wrong with any row of the order."""
-    return np.bincount(owner[wrong], minlength=orders) == 0
+    sound: npt.NDArray[np.bool_] = np.bincount(owner[wrong], minlength=orders) == 0
+    return sound
 
 
 def _record(network: Network, row: int, proposal: Proposal) -> PlanProposed:

@@ -204,7 +204,9 @@ class _Run:
         Encoder(network.names, record).put_into(network.heap, self.passed.at(record.positions))
         network.make_room()
         cursor = network.cursor
-        cursor[[Cursor.RECALL, Cursor.RECALL_OF]], network.recalled = network.recalled, None
+        assert network.recalled is not None
+        cursor[Cursor.RECALL], cursor[Cursor.RECALL_OF] = network.recalled
+        network.recalled = None
         cursor[Cursor.RECORD], cursor[Cursor.EFFECTS] = 0, effects
         cursor[Cursor.LATEST] = network.log_time
         self._part(0, 1, record.envelope["subject"])

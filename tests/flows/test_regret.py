@@ -44,6 +44,17 @@ def test_prices_are_a_record_that_the_router_takes(lake: Path, log: Path, tmp_pa
     assert run("import", out, "--out", priced).exit_code == 0
 
 
+def test_better_plans_are_proposed_beside_the_prices(lake: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plans.ndjson"
+
+    result = run("prices", "--lake", lake, "--out", out, "--reevaluate", "--json")
+
+    told = json.loads(result.stdout)
+    kinds = [json.loads(line)["type"] for line in out.read_bytes().splitlines()]
+    assert kinds.count("plan.proposed") == told["proposals"]
+    assert set(kinds) <= {"prices.published", "plan.proposed"}
+
+
 def test_prices_are_the_same_when_they_are_asked_for_again(lake: Path, tmp_path: Path) -> None:
     files = [tmp_path / name for name in ("a.ndjson", "b.ndjson")]
 
