@@ -28,8 +28,8 @@ from models.planning.reevaluation import Reevaluator
 from models.routing.network import Network
 from models.routing.scoring import RULES, Scorer
 from schemas.codec import encode_event
-from schemas.errors import InputError
 from schemas.envelope import Event
+from schemas.errors import InputError
 from schemas.inventory import PricesPublished
 from schemas.kinds import KIND_OF
 from schemas.reviews import PlanProposed
