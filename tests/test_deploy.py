@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from flows.metrics import Metrics
 from flows.settings import load_settings
+from tests.support.command_line import run
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -69,6 +70,17 @@ def test_alerts_and_dashboard_name_only_what_is_served() -> None:
     for text in [*(rule["expr"] for rule in rules), *asked]:
         assert named(text) <= served(), text
     assert all(rule["annotations"]["runbook"] for rule in rules)
+
+
+def test_the_planner_is_started_with_options_that_there_are() -> None:
+    (manifest,) = documents(DEPLOY / "kubernetes/prices.yaml")
+    pod = manifest["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    unit = re.sub(r"\\\n\s*", "", (DEPLOY / "crossdock-prices.service").read_text())
+    (started,) = re.findall(r"^ExecStart=\S+/crossdock (.*)$", unit, re.M)
+
+    assert ["prices", *pod["containers"][0]["args"]] == started.split()
+    shown = run("prices", "--help").stdout
+    assert all(word in shown for word in started.split() if word.startswith("--"))
 
 
 def _targets(said: str) -> set[str]:

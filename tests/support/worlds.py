@@ -85,6 +85,11 @@ def world(seed: int, shape: Shape = PLAIN) -> list[Event]:
     return b.named(*events)
 
 
+def new_world(random: Random, shape: Shape) -> "_World":
+    """One network, whose records are asked for one by one."""
+    return _World(random, shape, shape.networks[0])
+
+
 class _World:
     """One network of a world."""
 
