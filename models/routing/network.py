@@ -224,7 +224,10 @@ class Network:
         """Twice the room for the lines of orders, or for allocations."""
         rows = stretched(self.heap[slot], len(self.heap[slot]) + 1)
         if slot == Slot.ALLOCATIONS:
+            lists = [(of, self.heap[of]) for of in (Slot.RECALLS, Slot.AGAIN)]
             self._put_allocations(rows)
+            for of, held in lists:  # the walk may be in the midst of them
+                self.heap[of][: len(held)] = held
         else:
             self.heap.put(slot, rows)
 

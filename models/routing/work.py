@@ -92,8 +92,8 @@ def note_progress(heap: Addresses, i: int, now: int) -> None:
                 allocations.stage[row] = max(allocations.stage[row], stage)
                 found = True
         row = allocations.next[row]
-    if not found:
-        dead_letter(heap, position, MORE_THAN_RESERVED, kind, i, now)
+    if not found:  # it has left already, or never was there
+        raise_exception(heap, position, E_REGRESSION, order, node, -1, 0, now)
 
 
 @numba.njit(cache=True)

@@ -15,6 +15,7 @@ from tests.support.builders import (
     lane,
     node,
     order,
+    packed,
     payment,
     picked,
     policy,
@@ -119,7 +120,6 @@ def test_money_does_not_release_what_a_person_is_to_decide() -> None:
         (reroute_wanted("o-1", "Z"), "UNKNOWN_NODE"),
         (proposed("o-9"), "UNKNOWN_ORDER"),
         (accepted("o-9"), "UNKNOWN_ORDER"),
-        (picked("o-1", "B"), "MORE_THAN_RESERVED"),
     ],
 )
 def test_a_wish_about_nothing_is_a_dead_letter(record: Event, reason: str) -> None:
@@ -127,6 +127,15 @@ def test_a_wish_about_nothing_is_a_dead_letter(record: Event, reason: str) -> No
 
     assert rows.reasons() == [reason]
     assert len(rows.decisions) == 1
+
+
+def test_progress_with_units_that_are_elsewhere_is_shown_and_changes_nothing() -> None:
+    rows = route(
+        *network(), order(), picked("o-1", "B"), handed_over("o-1", "A"), packed("o-1", "A")
+    )
+
+    assert rows.codes() == ["STATE_REGRESSION", "STATE_REGRESSION"]
+    assert rows.reasons() == []
 
 
 # Stock that is not there --------------------------------------------------------------------------

@@ -3,9 +3,13 @@
 from models.heap import Slot
 from models.routing.fold import RouteState
 from tests.support.builders import (
+    Rows,
     adjusted,
+    at,
+    counted,
     effects_of,
     journal,
+    lane,
     node,
     order,
     route,
@@ -29,3 +33,22 @@ def test_there_is_room_for_a_dead_letter_per_item() -> None:
     rows = route(*log)
 
     assert rows.reasons() == ["QUANTITY_OVERFLOW"] * 600 * 28
+
+
+def test_a_table_that_grows_in_the_midst_of_a_recall_loses_nobody() -> None:
+    names = [f"o-{i}" for i in range(16_370)]  # all but a few rows of the table
+    plenty = {"S1": 20_000}
+    log = [
+        *(node(name) for name in "AB"),
+        *(lane(name, cost=cost) for name, cost in (("A", 100.0), ("B", 200.0))),
+        *(counted(name, plenty) for name in "AB"),
+        *map(order, names),
+        node("A", open=False, when=at(60)),
+    ]
+    state = RouteState(0)
+
+    rows = Rows(effects_of(journal(*log), state=state))
+
+    (network,) = state.networks.values()
+    assert len(network.heap[Slot.ALLOCATIONS]) > 16_384
+    assert rows.held() == {(name, 1, "B"): 1 for name in names}
