@@ -32,7 +32,7 @@ ORDER_DAYS, DAYS = 14, 20
 NODES = {f"dc-{i + 1}": (200.0 * (i % 4), 250.0 * (i // 4)) for i in range(8)}
 REGIONS = {f"region-{i + 1}": (60.0 + 200 * (i % 4), 40.0 + 250 * (i // 4)) for i in range(8)}
 WAYS = (Way("parcel"), Way("express", "next-day", hours=5, km_per_hour=60, base_minor=700))
-PRODUCTS = [Product(f"item-{i:03d}", 200 + 15 * i, 900 + 40 * i) for i in range(100)]
+ORDERS_PER_SKU = 20  # so that a shelf holds as few units in a large world as in a small one
 PER_ORDER = 1.6 * 1.25  # lines x units, as ``baskets`` draws them
 CHANNELS = {"web": 0.5, "app": 0.4, "marketplace": 0.1}
 HABITS = Habits(pick=(0.5, 6), counts_every=24, counts_share=1 / 14)
@@ -44,11 +44,15 @@ def make(setting: Setting) -> World:
     for name, place in NODES.items():
         scene.add_node(name, place, handling_per_package_minor=70.0)
     scene.add_lanes(NODES, REGIONS, WAYS)
-    demand = wanted(PRODUCTS, setting.size, PER_ORDER)
+    products = [
+        Product(f"item-{i:05d}", 200 + 15 * (i % 100), 900 + 40 * (i % 100))
+        for i in range(max(10, setting.size // ORDERS_PER_SKU))
+    ]
+    demand = wanted(products, setting.size, PER_ORDER)
     generator = scene.generator("stock")
     for name in NODES:
         scene.add_stock(name, _units(demand, 0.6, generator))
-    script = in_order([*_deliveries(scene, demand), *_orders(scene)])
+    script = in_order([*_deliveries(scene, demand), *_orders(scene, products)])
     return scene.world(script, dict.fromkeys(NODES, HABITS), days=DAYS, step_minutes=20)
 
 
@@ -69,13 +73,13 @@ def _deliveries(scene: Scene, demand: dict[str, float]) -> Iterator[Event]:
             yield scene.receipt(supply, name, due, units)
 
 
-def _orders(scene: Scene) -> Iterator[Event]:
+def _orders(scene: Scene, products: list[Product]) -> Iterator[Event]:
     n, generator = scene.setting.size, scene.generator("orders")
     moments = arrivals(n, busy_hours([1.0] * ORDER_DAYS), generator).tolist()
     regions = shares(dict.fromkeys(REGIONS, 1.0), n, generator)
     channels = shares(CHANNELS, n, generator)
     orders: list[OrderReceived] = []
-    for i, lines in enumerate(baskets(PRODUCTS, n, generator)):
+    for i, lines in enumerate(baskets(products, n, generator)):
         at = scene.moment(moments[i])
         by = at + timedelta(days=5) if generator.random() < 0.3 else None
         data = Order(region=regions[i], lines=lines, channel=channels[i], requested_by=by)
