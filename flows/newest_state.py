@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-from flows.checkpoint_store import Directory, Objects
+from flows.checkpoint_store import store_of
 from flows.checkpoints import Checkpoints, Origin
 from flows.lake.diagnosis import explained
+from flows.lake.layout import identity_of
 from flows.lake.query import connect_reader
 from flows.settings import Settings
 from models.inference import runtime_fingerprint
 from models.routing.network import Network
 from schemas.errors import InputError
-from schemas.ids import LogId
 
 
 def newest_network(lake: Path, name: str | None, settings: Settings) -> Network:
@@ -26,17 +26,12 @@ def newest_network(lake: Path, name: str | None, settings: Settings) -> Network:
         InputError: no checkpoint has such a network, or several have one and none was named.
     """
     with connect_reader(lake) as connection, explained(lake):
-        identity = connection.execute(
-            "SELECT log_id, log_partitions, policy_override_sha256 FROM identity"
-        ).fetchone()
-    assert identity is not None
-    log_id, partitions, override = identity
-    kept = settings.checkpoints
-    place = Objects.at(kept) if kept is not None else Directory(lake / "state")
-    store = Checkpoints(place, Origin(LogId(log_id), override, runtime_fingerprint()), 1.0)
+        made = identity_of(connection)
+    origin = Origin(made.log_id, made.policy_override_sha256, runtime_fingerprint())
+    store = Checkpoints(store_of(lake, settings.checkpoints), origin, settings.checkpoint_seconds)
     networks = {
         str(key): network
-        for partition in range(partitions)
+        for partition in range(made.log_partitions)
         for key, network in store.load(partition, sys.maxsize, None).state.networks.items()
     }
     known = ", ".join(sorted(networks)) or "none"

@@ -4,15 +4,13 @@ An order that may not be split, or not be served in part, waits whole or not at 
 """
 
 import numba
+import numpy as np
 
 from models.heap import Addresses
-from models.promising.calendar import local_day
+from models.promising.calendar import find_day, local_day
 from models.routing.arrays import (
     MAX_PIECES,
-    open_region_first,
-    open_region_lanes,
     open_seen,
-    open_usable,
     open_wants,
 )
 from models.routing.books import plan_supply, wait
@@ -27,8 +25,8 @@ from models.routing.codes import (
     X_TEMP_CLASS,
 )
 from models.routing.costs import open_terms
-from models.routing.packages import arrives_at, told
-from models.routing.state import NO_TIME, open_lanes, open_orders, open_skus, open_supplies
+from models.routing.packages import NO_PLAN, arrives_at, best_lane, told
+from models.routing.state import NO_TIME, open_orders, open_skus, open_supplies
 
 
 @numba.njit(cache=True)
@@ -62,19 +60,18 @@ def _plannable(heap: Addresses, i: int, only_node: int) -> int:
 
 
 @numba.njit(cache=True)
-def _told(heap: Addresses, order: int, row0: int, node: int, due: int) -> int:
-    """When units that come to the node at ``due`` can be with the customer."""
-    lanes = open_lanes(heap)
-    region_lanes = open_region_lanes(heap)
-    seen = open_seen(heap)
-    usable = open_usable(heap)
-    first, best = open_region_first(heap)[open_orders(heap).region[order]], NO_TIME
-    day = local_day(heap, node, due)
-    for j in range(seen.reach_from[node], seen.reach_to[node]):
-        if usable[j] and lanes.node[region_lanes[first + j]] == node:
-            at = arrives_at(heap, row0 + j, node, day, due)
-            best = at if best == NO_TIME else min(best, at)
-    return best if best == NO_TIME else told(heap, best)
+def _told(heap: Addresses, order: int, row0: int, i: int, qty: int, node: int, due: int) -> int:
+    """When units of a line that come to the node at ``due`` can be with the customer.
+
+    By the lane that they would go by alone; ``NO_TIME`` if none carries as much.
+    """
+    wants = open_wants(heap)
+    day = find_day(heap, node, due, qty, open_terms(heap).horizon_days[0])
+    day = local_day(heap, node, due) if day < 0 else day
+    weight, volume = qty * wants.weight[i], qty * wants.volume[i]
+    load = (qty, weight, volume, 0, np.int64(wants.need[i]))
+    j, _, _, _ = best_lane(heap, order, row0, node, day, due, load, False)
+    return NO_TIME if j == NO_PLAN else told(heap, arrives_at(heap, row0 + j, node, day, due))
 
 
 @numba.njit(cache=True)
@@ -99,7 +96,7 @@ def _plan_line(
         free = supplies.qty[supply] - supplies.promised[supply]
         if free > 0 and (only_node < 0 or node == only_node) and _may_supply(heap, i, node):
             take, at = min(free, qty - done), supplies.due_at[supply]
-            date = _told(heap, order, row0, node, max(at, now))
+            date = _told(heap, order, row0, i, take, node, max(at, now))
             plan_supply(heap, position, wants.line[i], supply, take, date, now)
             done += take
             due = max(due, at)

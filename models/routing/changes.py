@@ -5,6 +5,7 @@ bisection; no steps put the field back. ``relative`` makes changes of different 
 share of the present weight, of the units on hand (or wanted, if those are more), of a day.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import ClassVar, Self
@@ -27,7 +28,7 @@ class Family(StrEnum):
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(ABC):
     """A field, what it is and by how many steps it changes.
 
     Attributes:
@@ -66,9 +67,9 @@ class Change:
         """The same field changed by so many steps."""
         return replace(self, steps=steps)
 
+    @abstractmethod
     def apply(self, network: Network) -> None:
         """Set the field to the changed value."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -296,11 +296,12 @@ def _lacks(moment: Moment, node: int) -> tuple[Lack, ...]:
     for want in heap[Slot.WANTS][:n]:
         sku, wanted = int(want["sku"]), int(want["qty"])
         misses = int(want["need"]) & ~int(heap[Slot.SEEN]["offers"][node])
-        free = left.setdefault(sku, int(heap[Slot.FREE][sku, node]))
+        kept = int(want["kept"])
+        free = left.setdefault(sku, int(heap[Slot.FREE][sku, node]) - kept)
         if not misses:
             left[sku] = free - wanted
         if misses or free < wanted:
-            protected = int(heap[Slot.SAFETY][sku, node])
+            protected = int(heap[Slot.SAFETY][sku, node]) + kept
             code = _why(misses, free + protected >= wanted)
             number = int(heap[Slot.LINES]["number"][want["line"]])
             available = 0 if misses else max(0, free)

@@ -206,6 +206,39 @@ class Scene:
         """A customer orders."""
         return self.scribe.say(OrderReceived, name, at, data, event_id=name)
 
+    def retail_orders(
+        self,
+        prefix: str,
+        products: Sequence["Product"],
+        *,
+        days: int,
+        regions: Iterable[str],
+        channels: Mapping[str, float],
+        within: timedelta,
+    ) -> Iterator[Event]:
+        """Orders of everyday goods, and one of fifty said twice.
+
+        Args:
+            prefix: of the orders' names.
+            products: the most wanted first.
+            days: on which they come, by the hours of a shop.
+            regions: as wanted as each other.
+            channels: with their shares.
+            within: what three of ten ask for.
+        """
+        n, generator = self.setting.size, self.generator("orders")
+        moments = arrivals(n, busy_hours([1.0] * days), generator).tolist()
+        to = shares(dict.fromkeys(regions, 1.0), n, generator)
+        by = shares(channels, n, generator)
+        orders: list[OrderReceived] = []
+        for i, lines in enumerate(baskets(products, n, generator)):
+            at = self.moment(moments[i])
+            asked = at + within if generator.random() < 0.3 else None
+            data = Order(region=to[i], lines=lines, channel=by[i], requested_by=asked)
+            orders.append(self.order(f"{prefix}-{i:06d}", at, data))
+        yield from orders
+        yield from repeats(orders, 0.02, self.generator("repeats"))
+
     def amendment(self, name: str, at: datetime, data: Order) -> OrderAmended:
         """A customer changes an order."""
         return self.scribe.say(OrderAmended, name, at, data)

@@ -16,18 +16,12 @@ from models.simulation.scene import (
     Scene,
     Setting,
     Way,
-    arrivals,
-    baskets,
-    busy_hours,
     in_order,
-    repeats,
-    shares,
     wanted,
 )
 from models.simulation.world import World
 from schemas.envelope import Event
 from schemas.network import Capacity, CapacitySet, LaneSet, Node, NodeSet
-from schemas.orders import Order, OrderReceived
 
 ORDER_DAYS, DAYS = 5, 12
 NODES = {
@@ -65,7 +59,15 @@ def make(setting: Setting) -> World:
     for name in NODES:
         demand = wanted(PRODUCTS, setting.size, PER_ORDER)
         scene.add_stock(name, {s: int(generator.poisson(0.35 * q)) + 2 for s, q in demand.items()})
-    script = in_order([*_trouble(scene, lanes, daily), *_orders(scene)])
+    orders = scene.retail_orders(
+        "n",
+        PRODUCTS,
+        days=ORDER_DAYS,
+        regions=REGIONS,
+        channels=CHANNELS,
+        within=timedelta(days=4),
+    )
+    script = in_order([*_trouble(scene, lanes, daily), *orders])
     return scene.world(script, dict.fromkeys(NODES, Habits(pick=(1, 8))), days=DAYS)
 
 
@@ -84,18 +86,3 @@ def _trouble(scene: Scene, lanes: list[LaneSet], daily: int) -> Iterator[Event]:
             day=scene.at(day).date(), capacity=max(1, round(CUT_TO * daily)), cut_off_minute=1_080
         )
         yield say(CapacitySet, "dc-2", scene.at(*CUT_AT), cut)
-
-
-def _orders(scene: Scene) -> Iterator[Event]:
-    n, generator = scene.setting.size, scene.generator("orders")
-    moments = arrivals(n, busy_hours([1.0] * ORDER_DAYS), generator).tolist()
-    regions = shares(dict.fromkeys(REGIONS, 1.0), n, generator)
-    channels = shares(CHANNELS, n, generator)
-    orders: list[OrderReceived] = []
-    for i, lines in enumerate(baskets(PRODUCTS, n, generator)):
-        at = scene.moment(moments[i])
-        by = at + timedelta(days=4) if generator.random() < 0.3 else None
-        data = Order(region=regions[i], lines=lines, channel=channels[i], requested_by=by)
-        orders.append(scene.order(f"n-{i:06d}", at, data))
-    yield from orders
-    yield from repeats(orders, 0.02, scene.generator("repeats"))

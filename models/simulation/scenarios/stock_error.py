@@ -16,17 +16,11 @@ from models.simulation.scene import (
     Scene,
     Setting,
     Way,
-    arrivals,
-    baskets,
-    busy_hours,
     in_order,
-    repeats,
-    shares,
     wanted,
 )
 from models.simulation.world import World
 from schemas.envelope import Event
-from schemas.orders import Order, OrderReceived
 
 ORDER_DAYS, DAYS = 14, 20
 NODES = {f"dc-{i + 1}": (200.0 * (i % 4), 250.0 * (i // 4)) for i in range(8)}
@@ -52,7 +46,15 @@ def make(setting: Setting) -> World:
     generator = scene.generator("stock")
     for name in NODES:
         scene.add_stock(name, _units(demand, 0.6, generator))
-    script = in_order([*_deliveries(scene, demand), *_orders(scene, products)])
+    orders = scene.retail_orders(
+        "e",
+        products,
+        days=ORDER_DAYS,
+        regions=REGIONS,
+        channels=CHANNELS,
+        within=timedelta(days=5),
+    )
+    script = in_order([*_deliveries(scene, demand), *orders])
     return scene.world(script, dict.fromkeys(NODES, HABITS), days=DAYS, step_minutes=20)
 
 
@@ -71,18 +73,3 @@ def _deliveries(scene: Scene, demand: dict[str, float]) -> Iterator[Event]:
             supply = f"delivery-{name}-{week}"
             yield scene.supply(supply, name, scene.at(7 * week + 1, 8.0), due, units)
             yield scene.receipt(supply, name, due, units)
-
-
-def _orders(scene: Scene, products: list[Product]) -> Iterator[Event]:
-    n, generator = scene.setting.size, scene.generator("orders")
-    moments = arrivals(n, busy_hours([1.0] * ORDER_DAYS), generator).tolist()
-    regions = shares(dict.fromkeys(REGIONS, 1.0), n, generator)
-    channels = shares(CHANNELS, n, generator)
-    orders: list[OrderReceived] = []
-    for i, lines in enumerate(baskets(products, n, generator)):
-        at = scene.moment(moments[i])
-        by = at + timedelta(days=5) if generator.random() < 0.3 else None
-        data = Order(region=regions[i], lines=lines, channel=channels[i], requested_by=by)
-        orders.append(scene.order(f"e-{i:06d}", at, data))
-    yield from orders
-    yield from repeats(orders, 0.02, scene.generator("repeats"))
