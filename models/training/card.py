@@ -176,10 +176,11 @@ def _verdict(late: Calibration, foreseen: float) -> str:
 _REGRET = """\
 ## In the router
 
-What the router makes of forecasts, stock and prices is measured apart, by `crossdock regret --worlds 10 --seed 100`,
-on worlds where no model is active, so that only the choice is judged: against the least cost that was possible
-with hindsight, shadow prices close 50.7 % of the gap that the router leaves without them, re-evaluation
-52.9 %. See `models/evaluation/README.md`.
+What the router makes of forecasts, stock and prices is measured apart, by
+`crossdock regret --worlds 10 --seed 100`, on worlds where no model is active, so that only the
+choice is judged: against the least cost that was possible with hindsight, shadow prices close
+50.7 % of the gap that the router leaves without them, re-evaluation 52.9 %. See
+`models/evaluation/README.md`.
 """
 
 _LIMITS = """\
