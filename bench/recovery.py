@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.figures import Figure
 from flows.checkpoint_store import Directory
-from flows.checkpoints import COST_SHARE, Checkpoint, Checkpoints, Origin, to_arrays
+from flows.checkpoints import COST_SHARE, ROUTE_FORM, Checkpoint, Checkpoints, Origin, to_arrays
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import RULES
 from schemas.codec import to_slice
@@ -31,7 +31,7 @@ def measure(scratch: Path) -> list[Figure]:
     state = _state()
     rss_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     origin = Origin(LogId("bench"), "", "bench")
-    store, checkpoint = Checkpoints(Directory(scratch), origin, 10.0), Checkpoint(state)
+    store, checkpoint = Checkpoints(Directory(scratch), origin, 10.0, ROUTE_FORM), Checkpoint(state)
     stops = []
     for _ in range(2):  # the first one's copy finds no memory to use again
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def measure(scratch: Path) -> list[Figure]:
     began = time.perf_counter()
     store.save(checkpoint, state.position)
     write = time.perf_counter() - began
-    arrays = to_arrays(checkpoint, origin)
+    arrays = to_arrays(checkpoint, origin, ROUTE_FORM)
     size_mb = sum(table.nbytes for table in arrays.values()) / 1e6
     del arrays
     del state, checkpoint

@@ -21,7 +21,7 @@ import time
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -30,14 +30,15 @@ import structlog
 from flows.checkpoint_store import CheckpointStore
 from flows.files import digest
 from flows.priority import yield_to_others
+from models.intake.clock import Clock
 from models.policy.document import Policy
-from models.routing.clock import Clock
 from models.routing.fold import RouteState
 from models.routing.network import Network
+from models.tracking.state import TrackState
 from schemas.errors import CheckpointError
 from schemas.ids import LogId, NetworkKey
 
-FORMAT = 5
+FORMAT = 6
 KEPT = 3
 """Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
 
@@ -58,8 +59,76 @@ class Origin:
     runtime: str
 
 
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+class FoldState(Protocol):
+    """What every fold's state has."""
+
+    partition: int
+    position: int
+    clock: Clock
+
+
+S = TypeVar("S", bound=FoldState)
+
+
+class Form(Protocol[S]):
+    """How the state of a fold is kept; partition, position and clock are kept for it."""
+
+    name: str
+
+    def fresh(self, partition: int, override: Policy | None) -> S:
+        """The state before the first record."""
+
+    def to_arrays(self, state: S) -> tuple[Arrays, Any]:
+        """Arrays, and what JSON can take."""
+
+    def restore(self, state: S, arrays: Arrays, values: Any) -> None:
+        """Put into a fresh state what ``to_arrays`` gave."""
+
+
+class _RouteForm:
+    name = "route"
+
+    def fresh(self, partition: int, override: Policy | None) -> RouteState:
+        return RouteState(partition, override)
+
+    def to_arrays(self, state: RouteState) -> tuple[Arrays, Any]:
+        arrays: Arrays = {}
+        networks = []
+        for i, network in enumerate(state.networks.values()):
+            tables, values = network.to_arrays()
+            arrays |= {f"{i}/{name}": table for name, table in tables.items()}
+            networks.append(values)
+        return arrays, networks
+
+    def restore(self, state: RouteState, arrays: Arrays, values: Any) -> None:
+        for i, kept in enumerate(values):
+            prefix = f"{i}/"
+            tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            state.networks[NetworkKey(kept["key"])] = Network.from_arrays(tables, kept)
+
+
+class _TrackForm:
+    name = "track"
+
+    def fresh(self, partition: int, override: Policy | None) -> TrackState:
+        return TrackState(partition, override)
+
+    def to_arrays(self, state: TrackState) -> tuple[Arrays, Any]:
+        return state.to_arrays()
+
+    def restore(self, state: TrackState, arrays: Arrays, values: Any) -> None:
+        state.restore(arrays, values)
+
+
+ROUTE_FORM: Form[RouteState] = _RouteForm()
+TRACK_FORM: Form[TrackState] = _TrackForm()
+
+
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Generic[S]):
     """What a partition takes up again.
 
     Attributes:
@@ -68,14 +137,17 @@ class Checkpoint:
             state's position were on it; empty without a tracking topic.
     """
 
-    state: RouteState
+    state: S
     tracking_ends: Mapping[int, int] = field(default_factory=dict)
 
 
-class Checkpoints:
+class Checkpoints(Generic[S]):
     """The checkpoints of one job."""
 
-    def __init__(self, store: CheckpointStore, origin: Origin, every_seconds: float) -> None:
+    def __init__(
+        self, store: CheckpointStore, origin: Origin, every_seconds: float, form: Form[S]
+    ) -> None:
+        self.form = form
         self.store = store
         self.origin = origin
         self.every_seconds = every_seconds
@@ -84,7 +156,7 @@ class Checkpoints:
         self._failure: OSError | None = None
         self._copies = _Copies()
 
-    def load(self, partition: int, at_most: int, override: Policy | None) -> Checkpoint:
+    def load(self, partition: int, at_most: int, override: Policy | None) -> Checkpoint[S]:
         """The newest usable one at or before a position; that of a fresh state if there is none."""
         for position, name in reversed(self._files(partition)):
             if position > at_most:
@@ -93,7 +165,7 @@ class Checkpoints:
                 return self._read(name, partition, override)
             except CheckpointError as error:
                 _log.warning("checkpoint passed over", reason=str(error))
-        return Checkpoint(RouteState(partition, override))
+        return Checkpoint(self.form.fresh(partition, override))
 
     def is_due(self, partition: int) -> bool:
         """Whether it is time for another one of the partition."""
@@ -101,12 +173,12 @@ class Checkpoints:
         due = self._due_at.setdefault(partition, now + self.every_seconds)
         return now >= due and (self._pending is None or not self._pending.is_alive())
 
-    def take(self, checkpoint: Checkpoint, high_water: int) -> None:
+    def take(self, checkpoint: Checkpoint[S], high_water: int) -> None:
         """Copy the state and write it on a thread; ``high_water`` is how far the lake is."""
         self._raise_failure()
         now, state = time.monotonic(), checkpoint.state
         position = state.position
-        arrays = self._copies.of(to_arrays(checkpoint, self.origin))
+        arrays = self._copies.of(to_arrays(checkpoint, self.origin, self.form))
         copied = time.monotonic() - now
 
         def publish() -> None:
@@ -116,10 +188,10 @@ class Checkpoints:
         self._pending = threading.Thread(target=publish, daemon=True)
         self._pending.start()
 
-    def save(self, checkpoint: Checkpoint, high_water: int) -> None:
+    def save(self, checkpoint: Checkpoint[S], high_water: int) -> None:
         """Write a checkpoint now and wait until it is on disk."""
         self.wait()
-        state, arrays = checkpoint.state, to_arrays(checkpoint, self.origin)
+        state, arrays = checkpoint.state, to_arrays(checkpoint, self.origin, self.form)
         self._publish(state.partition, state.position, arrays, high_water, 0.0)
         self._raise_failure()
 
@@ -170,7 +242,7 @@ class Checkpoints:
         names = self.store.names(_folder(partition))
         return sorted((int(match[1]), name) for name in names if (match := _NAME.match(name)))
 
-    def _read(self, name: str, partition: int, override: Policy | None) -> Checkpoint:
+    def _read(self, name: str, partition: int, override: Policy | None) -> Checkpoint[S]:
         file = f"{self.store.name}/{_folder(partition)}/{name}"
         try:
             content = self.store.read(_folder(partition), name)
@@ -184,7 +256,7 @@ class Checkpoints:
                 arrays = {name: kept[name] for name in kept.files}
         except (ValueError, OSError, zipfile.BadZipFile) as error:
             raise CheckpointError(f"{file} is no checkpoint: {error}") from error
-        return from_arrays(arrays, partition, self.origin, override, file)
+        return from_arrays(arrays, partition, self.origin, override, file, self.form)
 
 
 class _Copies:
@@ -210,17 +282,13 @@ def _folder(partition: int) -> str:
     return f"partition={partition:04d}"
 
 
-def to_arrays(checkpoint: Checkpoint, origin: Origin) -> dict[str, npt.NDArray[Any]]:
+def to_arrays(checkpoint: Checkpoint[S], origin: Origin, form: Form[S]) -> Arrays:
     """The checkpoint; whoever writes it while the flow goes on needs a copy."""
     state = checkpoint.state
-    arrays: dict[str, npt.NDArray[Any]] = {}
-    networks = []
-    for i, network in enumerate(state.networks.values()):
-        tables, values = network.to_arrays()
-        arrays |= {f"{i}/{name}": table for name, table in tables.items()}
-        networks.append(values)
+    arrays, values = form.to_arrays(state)
     header = {
         "format": FORMAT,
+        "form": form.name,
         "log_id": origin.log_id,
         "policy_override_sha256": origin.policy_override_sha256,
         "runtime": origin.runtime,
@@ -231,11 +299,10 @@ def to_arrays(checkpoint: Checkpoint, origin: Origin) -> dict[str, npt.NDArray[A
             "said": state.clock.said,
             "retired": sorted(state.clock.retired),
         },
-        "networks": networks,
+        "values": values,
         "tracking_ends": list(checkpoint.tracking_ends.items()),
     }
-    arrays["header"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
-    return arrays
+    return {**arrays, "header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
 
 
 def from_arrays(
@@ -244,15 +311,18 @@ def from_arrays(
     origin: Origin,
     override: Policy | None,
     name: str,
-) -> Checkpoint:
+    form: Form[S],
+) -> Checkpoint[S]:
     """The checkpoint that ``to_arrays`` was called on.
 
     Raises:
-        CheckpointError: it is of another format, log or override.
+        CheckpointError: it is of another format, flow, log or override.
     """
     header = json.loads(arrays["header"].tobytes())
     if header["format"] != FORMAT:
         raise CheckpointError(f"{name} has format {header['format']}, this version reads {FORMAT}")
+    if header["form"] != form.name:
+        raise CheckpointError(f"{name} is of flow {header['form']}, not of {form.name}")
     if header["log_id"] != origin.log_id:
         raise CheckpointError(f"{name} is of log {header['log_id']}, not of {origin.log_id}")
     if header["policy_override_sha256"] != origin.policy_override_sha256:
@@ -264,12 +334,9 @@ def from_arrays(
             made_on=header["runtime"],
             here=origin.runtime,
         )
-    state = RouteState(partition, override, header["position"])
+    state = form.fresh(partition, override)
     kept = header["clock"]
+    state.position = header["position"]
     state.clock = Clock(kept["time"], kept["said"], set(kept["retired"]))
-    for i, values in enumerate(header["networks"]):
-        prefix = f"{i}/"
-        tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        network = Network.from_arrays(tables, values)
-        state.networks[NetworkKey(values["key"])] = network
+    form.restore(state, {k: v for k, v in arrays.items() if k != "header"}, header["values"])
     return Checkpoint(state, dict(header["tracking_ends"]))

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 
 from models.heap import Slot
+from models.intake.columns import instants
 from models.planning.foreseen import Lines
 from models.routing.arrays import Count
-from models.routing.columns import instants
 from models.routing.network import Network
 from schemas.kinds import INSTANT
 

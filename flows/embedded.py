@@ -1,7 +1,8 @@
 """The live job on one machine and nothing else: a broker in the process, and recorded orders fed to it.
 
-The broker is librdkafka's own mock cluster. It keeps nothing, so it carries the raw topics alone; the
-journal is a recorded log in ``HOME/journal`` and the lake is ``HOME/lake``. The feed knows how far it is
+The broker is librdkafka's own mock cluster. It keeps nothing, so it carries the raw topics alone;
+journal and tracking log are recorded logs in ``HOME/journal`` and ``HOME/tracking``, and the lake is
+``HOME/lake``. The feed knows how far it is
 by what is in the journal, so a job that is ended or killed goes on where it was.
 """
 
@@ -20,14 +21,19 @@ from flows.guard import Guard
 from flows.ingest import IngestJob
 from flows.journals import RecordedJournal
 from flows.kafka.client import QUIET, KafkaSettings
+from flows.lake.layout import Flow
 from flows.live import LiveJob
 from flows.logs.parquet import LogWriter, ParquetLog
 from flows.logs.source import LogSource
+from flows.recorded_tracking import RecordedPublisher
 from flows.route import RouteJob
 from flows.settings import Settings
+from flows.shared_lake import ending_on_failure, open_for_both
+from flows.track import TrackJob
 from schemas.codec import to_lines
 from schemas.kinds import Kind
 from schemas.slices import Slice
+from schemas.topics import LogOf
 
 PARTITIONS = 2
 _IDENTITY = ("tenant", "network", "source", "id")
@@ -96,17 +102,39 @@ def embedded_job(
     home: Path, broker: EmbeddedBroker, settings: Settings, guard: Guard
 ) -> tuple[LiveJob, Fed]:
     """The job, and which records of the feed its journal holds already."""
-    journal = home / "journal"
-    writer = (
-        LogWriter(journal)
-        if (journal / "log.json").exists()
-        else LogWriter.create(journal, PARTITIONS)
+    journal, tracking = (_writer(home / of.value, of) for of in LogOf)
+    fed, lake = fed_records(journal.log), home / "lake"
+    ingest = IngestJob(
+        broker.settings,
+        RecordedJournal(journal),
+        settings,
+        guard,
+        tracking=RecordedJournal(tracking),
     )
-    fed = fed_records(writer.log)
-    ingest = IngestJob(broker.settings, RecordedJournal(writer), settings, guard)
-    job = RouteJob.open(writer.log, home / "lake", settings=settings, guard=guard)
-    source = LogSource(writer.log, job.starts, guard=guard, follow=True)
-    return LiveJob(guard, ingest, (job, source)), fed
+    logs = {Flow.ROUTE: journal.log, Flow.TRACK: tracking.log}
+    job = LiveJob(guard, ingest, writer=open_for_both(lake, logs, settings))
+    publisher = RecordedPublisher(tracking, journal.log.id)
+    with ending_on_failure(job.writer):
+        routing = RouteJob.open(
+            journal.log,
+            lake,
+            publisher=publisher,
+            settings=settings,
+            guard=guard,
+            writer=job.writer,
+        )
+        following = TrackJob.open(
+            tracking.log, lake, settings=settings, guard=guard, writer=job.writer
+        )
+    job.route = routing, LogSource(journal.log, routing.starts, guard=guard, follow=True)
+    job.track = following, LogSource(tracking.log, following.starts, guard=guard, follow=True)
+    return job, fed
+
+
+def _writer(path: Path, of: LogOf) -> LogWriter:
+    if (path / "log.json").exists():
+        return LogWriter(path)
+    return LogWriter.create(path, PARTITIONS, of=of)
 
 
 def fed_records(log: ParquetLog) -> Fed:

@@ -76,9 +76,9 @@ class Clock:
             yield event
 
     def _write(self, event: Event, writer: LogWriter) -> None:
-        partition = writer.append(event)
-        self._heard_by.setdefault(partition, (event.tenant, event.network))
-        (self._ticked if isinstance(event, ClockTicked) else self._filled).add(partition)
+        for partition in writer.append(event):
+            self._heard_by.setdefault(partition, (event.tenant, event.network))
+            (self._ticked if isinstance(event, ClockTicked) else self._filled).add(partition)
 
     def _spread(self, tick: Event, writer: LogWriter) -> None:
         for partition, (tenant, network) in self._heard_by.items():

@@ -29,6 +29,7 @@ from schemas.codes import DeadLetterReason
 from schemas.envelope import Event
 from schemas.errors import InputError, LogError
 from schemas.kinds import KIND_OF
+from schemas.topics import LogOf, belongs
 
 _KEPT_LETTERS = 1_000
 """Dead letters of one file that wait in memory for the next write."""
@@ -73,6 +74,7 @@ def import_log(
     *,
     partitions: int | None = None,
     append: bool = False,
+    of: LogOf = LogOf.JOURNAL,
 ) -> Imported:
     """Write the records of the files to a new log, or to the end of one.
 
@@ -82,6 +84,7 @@ def import_log(
         advanced: told of the progress.
         partitions: of a new log, 1 if None; a log that is added to keeps its own number.
         append: whether to add to an existing log.
+        of: what a new log is of.
 
     Raises:
         InputError: a file cannot be read, or the log is there already.
@@ -93,7 +96,7 @@ def import_log(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} exists; add to it with --append, or choose another --out")
     with _staged(out) as staging:
-        imported = _fill(files, staging, partitions or 1, Clock(), advanced)
+        imported = _fill(files, staging, partitions or 1, of, Clock(), advanced)
         staging.rename(out)
         sync_directory(out.absolute().parent)
     imported.path = str(out)
@@ -113,17 +116,23 @@ def _add(files: Sequence[Path], out: Path, advanced: Advanced, partitions: int |
                 f"{out} has {log.partitions} partitions, not {partitions}; leave out --partitions"
             )
         with _staged(out) as staging:
-            imported = _fill(files, staging, log.partitions, Clock.of_log(log), advanced)
+            clock = Clock.of_log(log)
+            imported = _fill(files, staging, log.partitions, log.of, clock, advanced)
             _move(ParquetLog(staging), log)
     imported.path, imported.log_id = str(out), log.id
     return imported
 
 
 def _fill(
-    files: Sequence[Path], staging: Path, partitions: int, clock: Clock, advanced: Advanced
+    files: Sequence[Path],
+    staging: Path,
+    partitions: int,
+    of: LogOf,
+    clock: Clock,
+    advanced: Advanced,
 ) -> Imported:
     networks = set()
-    with LogWriter.create(staging, partitions) as writer:
+    with LogWriter.create(staging, partitions, of=of) as writer:
         imported = Imported(str(staging), writer.log.id)
         streams = [_records(file, writer, imported, advanced) for file in files]
         merged = heapq.merge(*streams, key=_record_time) if len(streams) > 1 else streams[0]
@@ -142,6 +151,8 @@ def _records(
     letters: list[Refusal] = []
     for line_no, line in read_lines(file, advanced):
         decoded = decode_line(line, line_no) if line else _empty(line_no)
+        if not isinstance(decoded, Refusal) and not belongs(decoded, writer.log.of):
+            decoded = _misplaced(decoded, line_no, line, writer.log.of)
         if isinstance(decoded, Refusal):
             imported.dead_letters[decoded.reason.name] += 1
             letters.append(decoded)
@@ -151,6 +162,11 @@ def _records(
         else:
             yield decoded
     writer.dead_letters(name_of(file), letters)
+
+
+def _misplaced(event: Event, line_no: int, line: bytes, of: LogOf) -> Refusal:
+    detail = f"{KIND_OF[type(event)].tag} does not belong on a {of} log"
+    return Refusal(line_no, DeadLetterReason.WRONG_LOG, detail, line)
 
 
 def _empty(line_no: int) -> Refusal:

@@ -43,6 +43,8 @@ from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
 from schemas.crossref import Foreign, foreign_of
 from schemas.envelope import Event
+from schemas.kinds import KIND_OF
+from schemas.topics import EVERYWHERE, LogOf, is_sent_to, key_on
 
 POLL_MESSAGES = 4_096
 COMMIT_SECONDS = 0.2
@@ -59,8 +61,8 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: home in the journal, content of each record, how it came, and what it becomes if it is
-            too large for the journal; in order.
+        records: where each record goes: the log, its home there, its content, how it came, and what
+            it becomes if it is too large; in order.
         letters: what is no record, and the topic and partition it came from.
         unresolved: how to look up what is to wait, and that as it came.
         settled: what waited, and is among the records or the letters now.
@@ -68,7 +70,7 @@ class Checked:
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[Home, Event, bytes, Letter | None]] = field(default_factory=list)
+    records: list[tuple[Journal, Home, Event, bytes, Letter | None]] = field(default_factory=list)
     letters: list[Letter] = field(default_factory=list)
     unresolved: list[tuple[Foreign, Letter]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -113,6 +115,7 @@ class IngestJob:
         settings: Settings | None = None,
         guard: Guard | None = None,
         references: CrossReferences | None = None,
+        tracking: Journal | None = None,
     ) -> None:
         """Connect, and take up where the group left off.
 
@@ -122,6 +125,7 @@ class IngestJob:
             settings: which of how many processes this is, what it signs as, how often it ticks.
             guard: of the flow.
             references: where foreign ids are looked up; without, they stand for nothing.
+            tracking: where to write what becomes of orders; without, that is refused.
 
         Raises:
             BrokerError: no cluster or no topic there.
@@ -130,6 +134,7 @@ class IngestJob:
         chosen = settings or Settings()
         self.kafka = kafka
         self.journal = journal
+        self.logs = {LogOf.JOURNAL: journal} | ({LogOf.TRACKING: tracking} if tracking else {})
         self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
         self.references = references
@@ -138,7 +143,8 @@ class IngestJob:
         self.positions = GroupPositions(kafka, ingest_group(kafka))
         self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
         for ordinal in range(chosen.processes):
-            tick(journal, source_of(chosen.ingest, ordinal), LONG_AGO)
+            for log in self.logs.values():
+                tick(log, source_of(chosen.ingest, ordinal), LONG_AGO)
         self.metrics = Metrics()
         self._reached: dict[Place, int] = {}
         self._committed_at = time.monotonic()
@@ -171,10 +177,17 @@ class IngestJob:
             return decoded
         if isinstance(decoded, ClockTicked):
             return Refusal(offset, DeadLetterReason.SCHEMA_INVALID, _NO_TICKS, value)
-        home = home_of(decoded.tenant, decoded.network, self.journal.partitions)
         spare = _spare(source, offset, value) if len(value) > LARGE_BYTES else None
-        checked.records.append((home, decoded, value, spare))
-        return None
+        is_taken = False
+        for of, log in self.logs.items():
+            if is_sent_to(decoded, of):
+                for home in _homes(decoded, of, log.partitions):
+                    checked.records.append((log, home, decoded, value, spare))
+                is_taken = True
+        if is_taken:
+            return None
+        detail = f"{KIND_OF[type(decoded)].tag} is for the tracking log, which is not written here"
+        return Refusal(offset, DeadLetterReason.WRONG_LOG, detail, value)
 
     def _refuse(self, checked: Checked, source: str, refusal: Refusal) -> None:
         """A dead letter, unless it names its subject by a foreign id."""
@@ -190,9 +203,8 @@ class IngestJob:
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
-        put = self.journal.put
-        for home, event, raw, spare in checked.records:
-            put(home.partition, home.key, event, raw, spare)
+        for log, home, event, raw, spare in checked.records:
+            log.put(home.partition, home.key, event, raw, spare)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if self.references is not None:
@@ -202,7 +214,8 @@ class IngestJob:
                 self.references.keep(foreign, refusal, source, too_large)
             self.references.is_written(checked.settled)
         if checked.tick is not None:
-            tick(self.journal, self.source, checked.tick)
+            for log in self.logs.values():
+                tick(log, self.source, checked.tick)
         self._reached = {**self._reached, **checked.reached}
         waited = time.monotonic() - self._committed_at
         if waited >= COMMIT_SECONDS and (self._is_durable() or waited >= FLUSH_SECONDS):
@@ -210,7 +223,7 @@ class IngestJob:
 
     def _is_durable(self) -> bool:
         waits = self.references is not None and not self.references.is_settled()
-        return not waits and self.journal.is_settled()
+        return not waits and all(log.is_settled() for log in self.logs.values())
 
     def commit(self) -> None:
         """Wait for the journal, then let the group know how far the raw topics are done.
@@ -219,7 +232,8 @@ class IngestJob:
             BrokerError: the journal refuses something, or is away and the flow is to end; or the
                 group is refused.
         """
-        self.journal.flush()
+        for log in self.logs.values():
+            log.flush()
         if self.references is not None:
             self.references.flush()
         self._committed_at = time.monotonic()
@@ -232,7 +246,8 @@ class IngestJob:
                 self.commit()
                 seconds = SETTLE_SECONDS if self.guard.may_wait() else 0
                 self.positions.settle(self._reached, seconds)
-                self.journal.close()
+                for log in self.logs.values():
+                    log.close()
                 if self.references is not None:
                     self.references.close()
         finally:
@@ -242,6 +257,14 @@ class IngestJob:
 def ingest_group(kafka: KafkaSettings) -> str:
     """The consumer group that shows how far the raw topics are done."""
     return f"{kafka.group}.ingest"
+
+
+def _homes(event: Event, of: LogOf, partitions: int) -> list[Home]:
+    """Where a record goes on a log: home, or to every partition."""
+    home = home_of(key_on(event, of), partitions)
+    if of is LogOf.JOURNAL or KIND_OF[type(event)] not in EVERYWHERE:
+        return [home]
+    return [Home(partition, home.key) for partition in range(partitions)]
 
 
 @cache

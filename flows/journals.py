@@ -14,6 +14,7 @@ from flows.kafka.topics import describe
 from flows.logs.parquet import LogWriter
 from schemas.codec import Refusal, encode_event
 from schemas.envelope import Event
+from schemas.topics import LogOf
 
 Letter = tuple[str, Refusal]
 """What is no record of the journal, and the topic and partition that it came from."""
@@ -52,10 +53,16 @@ class Journal(Protocol):
 class KafkaJournal:
     """A topic. The record time of a message is its timestamp."""
 
-    def __init__(self, settings: KafkaSettings, guard: Guard | None = None) -> None:
-        self._topic, self._letters = settings.journal, settings.dead_letters
+    def __init__(
+        self,
+        settings: KafkaSettings,
+        guard: Guard | None = None,
+        of: LogOf = LogOf.JOURNAL,
+    ) -> None:
+        self._topic = settings.journal if of is LogOf.JOURNAL else settings.tracking
+        self._letters = settings.dead_letters
         self._producer = ReliableProducer(settings, guard)
-        self.partitions = describe(settings, settings.journal).partitions
+        self.partitions = describe(settings, self._topic).partitions
 
     def put(
         self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None

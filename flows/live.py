@@ -1,41 +1,55 @@
-"""The deployed job: ingest and route as one dataflow of one process, or either alone.
+"""The deployed job: ingest, route and track as one dataflow of one process, or any of them alone.
 
 ::
 
-    read_raw ──► check_records ──► write_journal        (flows/ingest.py)
-    read_log ──► advance_partition ──► write_lake        (flows/route.py)
+    read_raw ──► check_records ──► write_journal                    (flows/ingest.py)
+    read_log ──► advance_partition ──► write_lake                    (flows/route.py)
                                   └──► write_tracking
+    read_tracking ──► advance_orders ──► write_facts                 (flows/track.py)
 
-They meet in the journal alone, so it does not matter whether one process runs both. SIGTERM and Ctrl-C
-end it in order, also while it starts: what was read is finished, the lake committed, a checkpoint
-written. A second Ctrl-C ends it at once, as a crash would.
+They meet in the two logs alone, so it does not matter whether one process runs all of them; in the
+lake they meet in its one writer. SIGTERM and Ctrl-C end it in order, also while it starts: what was read
+is finished, the lake committed, a checkpoint written. A second Ctrl-C ends it at once, as a crash would.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 
-from flows import ingest, route
+from flows import ingest, route, track
+from flows.folding import FoldJob, Read
 from flows.guard import Guard, run_guarded
 from flows.ingest import IngestJob
+from flows.lake.writer import LakeWriter
 from flows.metrics import Metrics, serve
-from flows.route import Read, RouteJob
+from flows.route import RouteJob
+from flows.track import TrackJob
 
 
 @dataclass
 class LiveJob:
-    """What one process does; at least one of the two.
+    """What one process does; at least one of the three.
 
     Attributes:
-        ingest: raw topics to the journal.
-        route: the journal to lake and tracking topic, and where it is read from.
+        ingest: raw topics to journal and tracking log.
+        route: the journal to lake and tracking log, and where it is read from.
+        track: the tracking log to the lake, and where it is read from.
+        writer: of the lake, if it is for both.
         guard: of the whole flow; every part is built with it.
     """
 
     guard: Guard
     ingest: IngestJob | None = None
     route: tuple[RouteJob, Source[Read]] | None = None
+    track: tuple[TrackJob, Source[Read]] | None = None
+    writer: LakeWriter | None = None
+
+    @property
+    def folds(self) -> list[FoldJob[Any]]:
+        """The jobs that have a state."""
+        return [part[0] for part in (self.route, self.track) if part is not None]
 
     def serve_metrics(self, host: str, port: int) -> None:
         """Let an operator's tools ask how the job is doing.
@@ -46,8 +60,8 @@ class LiveJob:
         metrics = Metrics()
         if self.ingest is not None:
             self.ingest.metrics = metrics
-        if self.route is not None:
-            self.route[0].watch(metrics)
+        for job in self.folds:
+            job.watch(metrics)
         serve(metrics, self.guard, host, port)
 
     def run(self) -> None:
@@ -56,13 +70,18 @@ class LiveJob:
         if self.ingest is not None:
             ingest.add_steps(flow, self.ingest)
         if self.route is not None:
-            job, source = self.route
-            route.add_steps(flow, source, job)
+            routing, journal = self.route
+            route.add_steps(flow, journal, routing)
+        if self.track is not None:
+            tracking, log = self.track
+            track.add_steps(flow, log, tracking)
         try:
             run_guarded(flow, self.guard)
+            if self.writer is not None:
+                self.writer.close()
         except BaseException:
-            if self.route is not None:
-                self.route[0].abort()
+            for job in self.folds:
+                job.abort()
             raise
-        if self.route is not None:
-            self.route[0].finish()
+        for job in self.folds:
+            job.finish()

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from flows.checkpoint_store import store_of
-from flows.checkpoints import Checkpoints, Origin
+from flows.checkpoints import ROUTE_FORM, Checkpoints, Origin
 from flows.lake.diagnosis import explained
 from flows.lake.layout import identity_of
 from flows.lake.query import connect_reader
@@ -28,7 +28,9 @@ def newest_network(lake: Path, name: str | None, settings: Settings) -> Network:
     with connect_reader(lake) as connection, explained(lake):
         made = identity_of(connection)
     origin = Origin(made.log_id, made.policy_override_sha256, runtime_fingerprint())
-    store = Checkpoints(store_of(lake, settings.checkpoints), origin, settings.checkpoint_seconds)
+    store = Checkpoints(
+        store_of(lake, settings.checkpoints), origin, settings.checkpoint_seconds, ROUTE_FORM
+    )
     networks = {
         str(key): network
         for partition in range(made.log_partitions)

@@ -12,13 +12,13 @@ from typing import Self
 import duckdb
 
 from flows.checkpoint_store import store_of
-from flows.checkpoints import Checkpoints, Origin
+from flows.checkpoints import ROUTE_FORM, Checkpoints, Origin
+from flows.folding import read_override
 from flows.lake.diagnosis import explained
 from flows.lake.layout import identity_of
 from flows.lake.query import connect_reader
 from flows.logs.log import SLICE_RECORDS
 from flows.logs.parquet import ParquetLog
-from flows.route import read_override
 from flows.settings import Settings
 from models.inference import ARTIFACTS, load_model, runtime_fingerprint
 from models.policy.document import Policy
@@ -37,7 +37,7 @@ class Past:
     def __init__(
         self,
         log: ParquetLog,
-        checkpoints: Checkpoints,
+        checkpoints: Checkpoints[RouteState],
         override: Policy | None,
         scorer_of: ScorerOf,
     ) -> None:
@@ -64,7 +64,7 @@ class Past:
             _check(connection, lake, log, override_sha256)
         origin = Origin(log.id, override_sha256, runtime_fingerprint())
         checkpoints = Checkpoints(
-            store_of(lake, settings.checkpoints), origin, settings.checkpoint_seconds
+            store_of(lake, settings.checkpoints), origin, settings.checkpoint_seconds, ROUTE_FORM
         )
         sources = [*settings.model_dirs, ARTIFACTS]
         return cls(log, checkpoints, override, cache(lambda sha256: load_model(sources, sha256)))

@@ -5,6 +5,7 @@ journal and which of its effects this is, so that (``source``, ``id``) is the sa
 reader can drop repeats. Records come in the order of their causes.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
@@ -61,17 +62,17 @@ class _Told(NamedTuple):
 
     scope: tuple[int, int, str, str, str]
     kind: str
-    at: str | None
+    at: str
     data: dict[str, Any]
 
 
 def public_records(effects: Effects, log_id: LogId) -> list[PublicRecord]:
     """Every public record that the effects hold, in order."""
     decisions = list(effects.plain(Table.DECISIONS, (*_SCOPE, "decided_at", *_DECISION)))
-    scores = {(row[0], *row[2:_N]): row[_SCORE] for row in decisions}
+    of_orders = {(row[0], *row[2:_N]): (row[_N], row[_SCORE]) for row in decisions}
     told = [
         *_decisions(decisions),
-        *_work(effects.plain(Table.ALLOCATIONS, (*_SCOPE, "event", *_PACKAGE, *_LINE)), scores),
+        *_work(effects.plain(Table.ALLOCATIONS, (*_SCOPE, "event", *_PACKAGE, *_LINE)), of_orders),
         *_exceptions(effects.plain(Table.EXCEPTIONS, (*_SCOPE, "raised_at", *_EXCEPTION))),
     ]
     told.sort(key=itemgetter(0))
@@ -117,20 +118,27 @@ def _type_of(decision: dict[str, Any]) -> str:
     return _KIND.get(decision["kind"]) or _OUTCOME.get(decision["outcome"], "decision.routed")
 
 
-def _work(rows: Iterable[Row], scores: Mapping[tuple[Any, ...], int]) -> Iterator[_Told]:
+def _work(
+    rows: Iterable[Row], of_orders: Mapping[tuple[Any, ...], tuple[str, int]]
+) -> Iterator[_Told]:
     """A record per node to which a record of the journal gave, or from which it took, lines.
 
-    Work that is offered carries the score by which nodes release it, the highest first.
+    A decision on the order comes with it and says when. Work that is offered carries the score by which nodes
+    release it, the highest first.
     """
     parts = _N + 1 + len(_PACKAGE)
     together = itemgetter(0, 4, slice(_N, parts))  # position, order, event and package
     for _, group in groupby((row for row in rows if row[_N] in _WORK), key=together):
         lines = list(group)
         data = dict(zip(_PACKAGE, lines[0][_N + 1 : parts], strict=True))
-        data["lines"] = [dict(zip(_LINE, line[parts:], strict=True)) for line in lines]
+        units: Counter[tuple[Any, ...]] = Counter()  # a line may be in it twice
+        for line in lines:
+            units[line[parts:-1]] += line[-1]
+        data["lines"] = [dict(zip(_LINE, (*line, qty), strict=True)) for line, qty in units.items()]
+        decided_at, score = of_orders[lines[0][0], *lines[0][2:_N]]
         if lines[0][_N] == "placed":
-            data["priority_score"] = scores[lines[0][0], *lines[0][2:_N]]
-        yield _Told(lines[0][:_N], _WORK[lines[0][_N]], None, data)
+            data["priority_score"] = score
+        yield _Told(lines[0][:_N], _WORK[lines[0][_N]], decided_at, data)
 
 
 def _exceptions(rows: Iterable[Row]) -> Iterator[_Told]:

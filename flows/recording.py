@@ -25,6 +25,7 @@ from flows.logs.parquet import LogWriter, ParquetLog
 from flows.logs.source import Pace, event_times
 from schemas.codec import Refusal, to_lines
 from schemas.errors import InputError, LogError
+from schemas.ids import network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
 
@@ -89,7 +90,7 @@ def _opened(log: KafkaLog, out: Path) -> LogWriter:
     """The recording, which is of this topic or new; a new one says where the topic began."""
     origin = out / _ORIGIN
     if not (out / "log.json").exists():
-        writer = LogWriter.create(out, log.partitions)
+        writer = LogWriter.create(out, log.partitions, of=log.of)
         firsts = [log.first(p) for p in range(log.partitions)]
         publish(origin, json.dumps({"topic": log.id, "firsts": firsts}).encode())
         return writer
@@ -168,4 +169,4 @@ class _Due:
 
 def _homes(piece: Slice, partitions: int) -> list[Home]:
     tenants, networks = (piece.envelope[name].to_pylist() for name in ("tenant", "network"))
-    return [home_of(t, n, partitions) for t, n in zip(tenants, networks, strict=True)]
+    return [home_of(network_key(t, n), partitions) for t, n in zip(tenants, networks, strict=True)]

@@ -10,7 +10,10 @@ from typing import Any
 
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import RULES
+from models.tracking.fold import advance as track
+from models.tracking.state import TrackState
 from schemas.codec import to_slice
+from schemas.codes import Milestone
 from schemas.control import ClockTicked, Tick
 from schemas.envelope import Event
 from schemas.inventory import (
@@ -26,6 +29,7 @@ from schemas.inventory import (
 )
 from schemas.network import Lane, LaneSet, Node, NodeSet, TariffBand
 from schemas.orders import Order, OrderLine, OrderReceived
+from schemas.shipments import ShipmentMilestone, ShipmentStep
 
 _AT = datetime(2000, 1, 2, tzinfo=UTC)
 
@@ -38,6 +42,7 @@ def warm_up() -> None:
     """
     state = RouteState(0)
     advance(state, to_slice(_records(), 0, 0), lambda _sha256: RULES)
+    track(TrackState(0), to_slice(_tracked(), 0, 0))
     for network in state.networks.values():
         network.refresh_view()
         network.forget_closed()
@@ -62,6 +67,14 @@ def _records() -> list[Event]:
             **_about("7", "node"), data=Adjustment(items=[AdjustedItem(sku="sku", delta=1)])
         ),
         ClockTicked(**_about("8", "clock"), data=Tick(at=_AT)),
+    ]
+
+
+def _tracked() -> list[Event]:
+    step = ShipmentStep(milestone=Milestone.DELIVERED)
+    return [
+        ShipmentMilestone(**_about("1", "order"), data=step),
+        ClockTicked(**_about("2", "clock"), data=Tick(at=_AT)),
     ]
 
 

@@ -5,6 +5,7 @@ fail, shift or join its neighbours; then the objects become columns, kind by kin
 raises for bad input: what cannot be decoded comes back as a ``Refusal`` with its line and reason.
 """
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -181,7 +182,8 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
     """A column of an Arrow type from decoded msgspec values, children first."""
     if pa.types.is_struct(kind):
         rows = zip(*map(msgspec.structs.astuple, values), strict=True) if values else ()
-        children = [_column(f.type, list(v)) for f, v in zip(kind, rows or [()] * len(kind))]  # noqa: B905
+        columns = zip(kind, rows or [()] * len(kind))  # noqa: B905 (rows may be a generator)
+        children = [_child(f.type, list(v)) for f, v in columns]
         return pa.StructArray.from_arrays(children, fields=list(kind))
     if pa.types.is_list(kind):
         offsets = np.zeros(len(values) + 1, np.int32)
@@ -193,6 +195,16 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
     if pa.types.is_string(kind) and values and isinstance(values[0], Enum):
         values = [v._value_ for v in values]  # the property costs as much as all the rest
     return pa.array(values, kind)
+
+
+def _child(kind: pa.DataType, values: list[Any]) -> pa.Array:
+    """A field's column; a field that is a struct may be left out."""
+    if not pa.types.is_struct(kind) or all(value is not None for value in values):
+        return _column(kind, values)
+    given = [value for value in values if value is not None]
+    numbers = itertools.count()
+    places = [None if value is None else next(numbers) for value in values]
+    return _column(kind, given).take(pa.array(places, pa.int64()))
 
 
 def _instants(values: Sequence[datetime | None]) -> pa.Array:

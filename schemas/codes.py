@@ -117,6 +117,48 @@ class Phase(StrEnum):
     DAMAGED = "DAMAGED"
 
 
+class Milestone(StrEnum):
+    """What can happen to a parcel on its way (domain.md D.3)."""
+
+    PACKED = "packed"
+    HANDED_OVER = "handed_over"  # the carrier has it
+    SCANNED = "scanned"  # seen somewhere on the way
+    DEPARTED = "departed"
+    ARRIVED = "arrived"
+    CUSTOMS_PRESENTED = "customs_presented"
+    CUSTOMS_HELD = "customs_held"
+    CUSTOMS_CLEARED = "customs_cleared"
+    OUT_FOR_DELIVERY = "out_for_delivery"
+    AVAILABLE_FOR_PICKUP = "available_for_pickup"
+    ATTEMPT_FAILED = "attempt_failed"
+    DELIVERED = "delivered"
+    SIGNED = "signed"
+    RETURNING = "returning"
+    RETURNED = "returned"
+    LOST = "lost"
+    DAMAGED = "damaged"
+
+
+class Classifier(StrEnum):
+    """Which of a milestone's times is told (DCSA)."""
+
+    ACTUAL = "ACT"
+    PLANNED = "PLN"
+    ESTIMATED = "EST"
+    RETRACTED = "RET"  # ours: it did not happen; see ``retracts``
+
+
+class Trouble(StrEnum):
+    """Why a carrier could not go on; names are those of ``ExceptionCode``."""
+
+    NONE = ""
+    PAYMENT_HOLD = "PAYMENT_HOLD"
+    ADDRESS_INVALID = "ADDRESS_INVALID"
+    CUSTOMER_REFUSED = "CUSTOMER_REFUSED"
+    PICKUP_MISSED = "PICKUP_MISSED"
+    CARRIER_REJECTED = "CARRIER_REJECTED"
+
+
 class Outcome(IntEnum):
     """What a decision came to (domain.md D.7), seen over the whole order."""
 
@@ -329,3 +371,4 @@ class DeadLetterReason(IntEnum):
     WRONG_PARTITION = 9  # its network lives in another partition of the log
     TOO_LARGE = 10  # for the topic of the journal
     UNRESOLVED = 11  # its foreign id stood for nothing, to the end of its wait
+    WRONG_LOG = 12  # it belongs on another log

@@ -13,6 +13,18 @@ import msgspec
 import pyarrow as pa
 
 from schemas.control import ClockTicked, ModelActivated, PolicyActivated
+from schemas.decisions import (
+    DecisionBackordered,
+    DecisionCancelled,
+    DecisionHeld,
+    DecisionRerouted,
+    DecisionRouted,
+    DecisionUnroutable,
+    ExceptionRaised,
+    ReviewRequested,
+    WorkOffered,
+    WorkWithdrawn,
+)
 from schemas.envelope import Event
 from schemas.inventory import InventoryAdjusted, InventoryCounted, PricesPublished, SupplyPlanned
 from schemas.network import CapacitySet, LaneSet, NodeSet, SignalObserved
@@ -24,6 +36,13 @@ from schemas.orders import (
     ReturnReceived,
 )
 from schemas.reviews import PlanProposed, RerouteRequested, ReviewDecided
+from schemas.shipments import (
+    FeedbackReceived,
+    ServiceAccepted,
+    ServiceInstalled,
+    ServiceVisited,
+    ShipmentMilestone,
+)
 from schemas.work import (
     WorkAccepted,
     WorkHandedOver,
@@ -64,6 +83,21 @@ class Kind(IntEnum):
     REVIEW_DECIDED = 23
     REROUTE_REQUESTED = 24
     PLAN_PROPOSED = 25
+    DECISION_ROUTED = 26
+    DECISION_REROUTED = 27
+    DECISION_HELD = 28
+    DECISION_BACKORDERED = 29
+    DECISION_UNROUTABLE = 30
+    DECISION_CANCELLED = 31
+    REVIEW_REQUESTED = 32
+    WORK_OFFERED = 33
+    WORK_WITHDRAWN = 34
+    EXCEPTION_RAISED = 35
+    SHIPMENT_MILESTONE = 36
+    SERVICE_INSTALLED = 37
+    SERVICE_ACCEPTED = 38
+    SERVICE_VISITED = 39
+    FEEDBACK_RECEIVED = 40
 
     @property
     def tag(self) -> str:
@@ -98,6 +132,21 @@ EVENT_CLASSES: dict[Kind, type[Event]] = {
     Kind.REVIEW_DECIDED: ReviewDecided,
     Kind.REROUTE_REQUESTED: RerouteRequested,
     Kind.PLAN_PROPOSED: PlanProposed,
+    Kind.DECISION_ROUTED: DecisionRouted,
+    Kind.DECISION_REROUTED: DecisionRerouted,
+    Kind.DECISION_HELD: DecisionHeld,
+    Kind.DECISION_BACKORDERED: DecisionBackordered,
+    Kind.DECISION_UNROUTABLE: DecisionUnroutable,
+    Kind.DECISION_CANCELLED: DecisionCancelled,
+    Kind.REVIEW_REQUESTED: ReviewRequested,
+    Kind.WORK_OFFERED: WorkOffered,
+    Kind.WORK_WITHDRAWN: WorkWithdrawn,
+    Kind.EXCEPTION_RAISED: ExceptionRaised,
+    Kind.SHIPMENT_MILESTONE: ShipmentMilestone,
+    Kind.SERVICE_INSTALLED: ServiceInstalled,
+    Kind.SERVICE_ACCEPTED: ServiceAccepted,
+    Kind.SERVICE_VISITED: ServiceVisited,
+    Kind.FEEDBACK_RECEIVED: FeedbackReceived,
 }
 KIND_OF: dict[type[Event], Kind] = {cls: kind for kind, cls in EVENT_CLASSES.items()}
 _TAGS: dict[Kind, str] = {k: str(c.__struct_config__.tag) for k, c in EVENT_CLASSES.items()}

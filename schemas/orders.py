@@ -26,6 +26,7 @@ class Order(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """The whole content of an order at one revision. ``customer`` is a token, never a name.
 
     The customer wants it between ``requested_from`` and ``requested_by``, either of which may be open.
+    After delivery it may want ``installation``, and the customer's formal ``acceptance``.
     """
 
     region: Id
@@ -42,6 +43,8 @@ class Order(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     no_split: bool = False
     carrier: Annotated[str, Meta(max_length=128)] = ""
     service: Annotated[str, Meta(max_length=128)] = ""
+    installation: bool = False
+    acceptance: bool = False
     currency: Annotated[str, Meta(pattern="^[A-Z]{3}$")] = "EUR"
 
 

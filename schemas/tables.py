@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 2
+VERSION = 3
 """Version of the tables below; a lake of another version is refused."""
 
 
@@ -26,6 +26,7 @@ class Table(StrEnum):
     DECISIONS = "decisions"
     ALLOCATIONS = "allocations"
     EXCEPTIONS = "exceptions"
+    TIMELINE = "timeline"
     STOCK = "stock"
     NODES = "nodes"
     LANES = "lanes"
@@ -126,6 +127,45 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("sku", pa.string()),
             ("qty", pa.int64()),
             ("raised_at", INSTANT),
+            (
+                "change",
+                pa.string(),
+            ),  # raised, escalated, resolved; null: the router's, one of a kind
+            ("package", pa.string()),
+            ("evidence", pa.int64()),  # position of the record that shows it; null: time has passed
+        ]
+    ),
+    Table.TIMELINE: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("step", pa.string()),  # models.lifecycle.steps.Step, or DEADLINE: time has passed
+            ("classifier", pa.string()),  # of a milestone: ACT, PLN, EST, RET
+            ("at", INSTANT),  # when it happened, or was said
+            ("planned_at", INSTANT),  # when it is to happen, of PLN and EST
+            ("package", pa.string()),  # named like its node: all that the node ships
+            ("node", pa.string()),
+            ("carrier", pa.string()),
+            ("reason", pa.string()),
+            ("latitude", pa.float64()),
+            ("longitude", pa.float64()),
+            ("place", pa.string()),
+            ("promise_at", INSTANT),  # of a decision: what the customer was told last
+            ("first_promise_at", INSTANT),
+            ("customer", pa.string()),  # of an order; a token
+            ("channel", pa.string()),
+            ("tier", pa.string()),
+            ("nps", pa.int64()),
+            ("csat", pa.int64()),
+            ("fixed", pa.bool_()),  # of a visit: nothing was left to do
+            ("source", pa.string()),
+            ("event_id", pa.string()),
+            ("retracts", pa.string()),  # id of what was wrong, of the same source
+            ("recorded_at", INSTANT),  # when it was learnt
+            ("phase", pa.string()),  # of the order, after this
+            ("package_phase", pa.string()),  # of the parcel, after this
+            ("is_late", pa.bool_()),  # something that happened later was known already
         ]
     ),
     Table.STOCK: pa.schema(

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from flows.commands.output import console, error_console, print_json, table
 from flows.import_lines import total_bytes
 from flows.imports import Imported, import_log
+from schemas.topics import LogOf
 
 
 def import_files(
@@ -21,6 +22,13 @@ def import_files(
     partitions: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Partitions of a new log; 1 if not given.")
     ] = None,
+    of: Annotated[
+        LogOf,
+        typer.Option(
+            "--as",
+            help="What a new log is of: what the router decides on, or what became of orders.",
+        ),
+    ] = LogOf.JOURNAL,
     append: Annotated[bool, typer.Option("--append", help="Add to a log that exists.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="The summary as one JSON object.")
@@ -33,6 +41,7 @@ def import_files(
     appears whole or not at all.
 
     Example: crossdock import orders.ndjson stock.ndjson.gz --out out/log
+    or: crossdock import milestones.ndjson --as tracking --out out/tracking
     """
     bar = Progress(
         TextColumn("importing"),
@@ -51,7 +60,7 @@ def import_files(
                 bar.update(task, total=total_bytes(files))
             bar.advance(task, count)
 
-        imported = import_log(files, out, advanced, partitions=partitions, append=append)
+        imported = import_log(files, out, advanced, partitions=partitions, append=append, of=of)
     if as_json:
         print_json(imported)
     else:

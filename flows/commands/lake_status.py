@@ -46,7 +46,7 @@ def lake_status(path: Path) -> LakeStatus:
     with connect_reader(path) as connection, explained(path):
         connection.execute("BEGIN")
         log_id, override, version = _row(
-            connection, "SELECT log_id, policy_override_sha256, version FROM identity"
+            connection, "SELECT log_id, policy_override_sha256, version FROM identity ORDER BY flow"
         )
         snapshots, latest = _snapshots(connection)
         tables = _tables(connection)

@@ -19,14 +19,18 @@ from flows.ingest_clock import source_of, tick
 from flows.journals import KafkaJournal
 from flows.kafka import topics
 from flows.lake.connection import has_many_writers
+from flows.lake.layout import Flow
 from flows.live import LiveJob
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
 from flows.route import RouteJob
 from flows.settings import Settings, load_settings
+from flows.shared_lake import ending_on_failure, open_for_both
 from flows.supervisor import supervise
+from flows.track import TrackJob
 from flows.warmup import warm_up
 from schemas.errors import InputError
+from schemas.topics import LogOf
 
 app = group_of_commands("Make and check the topics that a job stands on.")
 
@@ -36,12 +40,13 @@ class Part(StrEnum):
 
     INGEST = "ingest"
     ROUTE = "route"
+    TRACK = "track"
 
 
 def run(
     config: Config = None,
     only: Annotated[
-        Part | None, typer.Option(help="Only this part; both without, in one process.")
+        Part | None, typer.Option(help="Only this part; all without, in one process.")
     ] = None,
     processes: Annotated[
         int | None,
@@ -77,7 +82,7 @@ def run(
         else:
             job = _live_job(settings, only, guard)
             _serve_metrics(job, settings)
-            _say(f"running {only or 'ingest and route'}; Ctrl-C ends it")
+            _say(f"running {only or 'ingest, route and track'}; Ctrl-C ends it")
             job.run()
 
 
@@ -141,23 +146,66 @@ def _serve_metrics(job: LiveJob, settings: Settings) -> None:
 def _live_job(settings: Settings, only: Part | None, guard: Guard) -> LiveJob:
     kafka, job = kafka_of(settings), LiveJob(guard)
     topics.refuse_disorder(kafka)
-    if only is not Part.ROUTE:
+    if only in (None, Part.INGEST):
         references = CrossReferences(kafka, settings, guard)
-        job.ingest = IngestJob(kafka, KafkaJournal(kafka, guard), settings, guard, references)
-    if only is not Part.INGEST:
-        lake = _check_lake(settings, settings.processes)
-        log = KafkaLog(kafka, kafka.journal)
-        mine = settings.mine(log.partitions)
-        if not mine:
-            raise InputError(
-                f"ordinal {settings.ordinal}: {log.name} has {log.partitions} partitions, none is left"
-            )
-        routing = RouteJob.open(
-            log, lake, partitions=mine, settings=settings, tracking=kafka, guard=guard
+        tracking = KafkaJournal(kafka, guard, LogOf.TRACKING)
+        job.ingest = IngestJob(
+            kafka, KafkaJournal(kafka, guard), settings, guard, references, tracking
         )
-        source = KafkaSource(log, routing.starts, guard=guard, done=routing.writer.high_water)
-        job.route = routing, source
+    if only is Part.INGEST:
+        return job
+    lake = _check_lake(settings, settings.processes)
+    logs = {
+        Flow.ROUTE: KafkaLog(kafka, kafka.journal),
+        Flow.TRACK: KafkaLog(kafka, kafka.tracking, LogOf.TRACKING),
+    }
+    if only is None:
+        job.writer = open_for_both(lake, logs, settings)
+    with ending_on_failure(job.writer):
+        if only is not Part.TRACK:
+            job.route = _routing(logs[Flow.ROUTE], lake, settings, job)
+        if only is not Part.ROUTE:
+            job.track = _tracking(logs[Flow.TRACK], lake, settings, job)
     return job
+
+
+def _routing(
+    log: KafkaLog, lake: Path, settings: Settings, live: LiveJob
+) -> tuple[RouteJob, KafkaSource]:
+    job = RouteJob.open(
+        log,
+        lake,
+        partitions=_mine(log, settings),
+        settings=settings,
+        tracking=log.settings,
+        guard=live.guard,
+        writer=live.writer,
+    )
+    return job, KafkaSource(log, job.starts, guard=live.guard, done=job.high_water)
+
+
+def _tracking(
+    log: KafkaLog, lake: Path, settings: Settings, live: LiveJob
+) -> tuple[TrackJob, KafkaSource]:
+    job = TrackJob.open(
+        log,
+        lake,
+        partitions=_mine(log, settings),
+        settings=settings,
+        guard=live.guard,
+        writer=live.writer,
+    )
+    return job, KafkaSource(log, job.starts, guard=live.guard, done=job.high_water)
+
+
+def _mine(log: KafkaLog, settings: Settings) -> list[int]:
+    """The partitions of this process; there must be one."""
+    mine = settings.mine(log.partitions)
+    if not mine:
+        raise InputError(
+            f"ordinal {settings.ordinal}: {log.name} has {log.partitions} partitions, none is left"
+        )
+    return mine
 
 
 def _say(text: str) -> None:
@@ -180,9 +228,10 @@ def retire(
             f"{ordinal}: {settings.processes} processes are set, and it is one of them"
         )
     name = source_of(settings.ingest, ordinal)
-    journal = KafkaJournal(kafka_of(settings))
-    tick(journal, name, datetime.now(UTC), retired=True)
-    journal.flush()
+    for of in LogOf:
+        log = KafkaJournal(kafka_of(settings), of=of)
+        tick(log, name, datetime.now(UTC), retired=True)
+        log.flush()
     _say(f"{name} is retired; if it ticks again, it is back in service")
 
 

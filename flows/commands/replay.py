@@ -3,27 +3,33 @@
 import shutil
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from flows import route, track
 from flows.commands.config import Config, kafka_of
 from flows.commands.output import counting, error_console
 from flows.commands.rerun import rerun_decision, rerun_sample
 from flows.commands.summary import print_summary, summarise
+from flows.commands.tracked import print_tracked
+from flows.folding import FoldJob
 from flows.guard import ending_in_order
 from flows.journals import KafkaJournal
 from flows.lake.connection import has_many_writers
 from flows.lake.diagnosis import CATALOG
+from flows.lake.layout import Flow
 from flows.lake.lock import WriterLock
 from flows.logs.log import SLICE_RECORDS
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
 from flows.recording import send
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.settings import load_settings
+from flows.track import TrackJob
 from flows.warmup import warm_up
 from schemas.errors import InputError, LakeError
+from schemas.topics import LogOf
 
 
 class Target(StrEnum):
@@ -69,7 +75,7 @@ def replay(
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
     config: Config = None,
 ) -> None:
-    """Route every order of a recorded log, and keep all decisions in a lake.
+    """Route every order of a recorded journal, or track those of a tracking log, into a lake.
 
     A replay that was stopped goes on where its lake left off. With --decision or --sample nothing is
     written: what the lake holds is compared with what the log says; exit code 1 if it differs.
@@ -93,7 +99,10 @@ def replay(
     if fresh:
         _remove(lake)
     recorded = ParquetLog(log)
-    job = RouteJob.open(recorded, lake, policy_file=policy, partitions=partition)
+    if recorded.of is LogOf.TRACKING:
+        job: FoldJob[Any] = TrackJob.open(recorded, lake, policy_file=policy, partitions=partition)
+    else:
+        job = RouteJob.open(recorded, lake, policy_file=policy, partitions=partition)
     if not job.remaining():
         error_console().print(f"{lake} is up to date: {log} holds nothing new.", markup=False)
     try:
@@ -106,8 +115,10 @@ def replay(
         left = job.remaining()
         error_console().print(f"stopped with {left:,} records to go; the same command goes on")
         raise KeyboardInterrupt
-    summary = summarise(lake, log)
-    print_summary(summary, as_json=as_json)
+    if recorded.of is LogOf.TRACKING:
+        print_tracked(lake, as_json=as_json)
+    else:
+        print_summary(summarise(lake, log), as_json=as_json)
 
 
 def _speed(text: str) -> float | None:
@@ -142,13 +153,17 @@ def _remove(lake: Path) -> None:
         lock.release()
 
 
-def _run(job: RouteJob, source: LogSource) -> None:
+def _run(job: FoldJob[Any], source: LogSource) -> None:
     """Run the flow with a bar on standard error."""
     with error_console().status("compiling the kernels (once per version)…"):
         warm_up()
-    with counting("routing", job.remaining()) as advance:
+    what = "tracking" if job.flow is Flow.TRACK else "routing"
+    with counting(what, job.remaining()) as advance:
         job.progress = advance
-        run(source, job)
+        if isinstance(job, TrackJob):
+            track.run(source, job)
+        elif isinstance(job, RouteJob):
+            route.run(source, job)
 
 
 def _send(log: ParquetLog, config: Path | None, speed: float | None) -> None:

@@ -7,12 +7,13 @@ share, the settled half, ever conflicts, and seldom. Where rows have an ``order_
 is bucketed by it, so that one order's rows are in one file in 64: a bucketed table costs 64 files a
 commit, an unbucketed one 433 ms a look-up among 10 million rows instead of 18 (measured).
 
-``identity`` (one row) says of which log, policy override and version the rows are. Who owns which
+``identity`` (a row per flow) says of which log, policy override and version the rows are. Who owns which
 partition, and how far its rows go: ownership.py.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import duckdb
@@ -29,19 +30,37 @@ BUCKETS = 64
 FACTS = tuple(t for t in Table if t is not Table.MEASUREMENTS)
 
 
+class Flow(StrEnum):
+    """Whose effects may be in one lake: each flow reads a log of its own."""
+
+    ROUTE = "route"
+    TRACK = "track"
+
+    @property
+    def first_partition(self) -> int:
+        """From where on its partitions are counted, so that (partition, position, index) is one row."""
+        return 0 if self is Flow.ROUTE else TRACK_PARTITIONS
+
+
+TRACK_PARTITIONS = 10_000
+"""Partition 3 of the tracking log is 10,003 in the lake."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose rows the lake holds.
+    """Whose rows of one flow the lake holds.
 
     Attributes:
         log_id: of the log that the effects are of.
         log_partitions: how many it has; with another number networks live elsewhere.
         policy_override_sha256: of the policy that overrides the log's own; empty without.
+        flow: whose effects they are.
     """
 
     log_id: LogId
     log_partitions: int = 1
     policy_override_sha256: str = ""
+    flow: Flow = Flow.ROUTE
 
 
 def landing(table: Table, owner: int) -> str:
@@ -119,16 +138,19 @@ def check_version(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         )
 
 
-def identity_of(connection: duckdb.DuckDBPyConnection) -> Identity:
-    """Whose rows an opened lake holds."""
+def identity_of(connection: duckdb.DuckDBPyConnection, flow: Flow = Flow.ROUTE) -> Identity:
+    """Whose rows of a flow an opened lake holds; of no log, if it has none."""
     row = connection.execute(
-        "SELECT log_id, log_partitions, policy_override_sha256 FROM identity"
+        "SELECT log_id, log_partitions, policy_override_sha256 FROM identity WHERE flow = ?", [flow]
     ).fetchone()
-    return Identity(*row) if row else Identity(LogId(""), 0)
+    return Identity(row[0], row[1], row[2], flow) if row else Identity(LogId(""), 0, flow=flow)
 
 
 def _check_identity(connection: duckdb.DuckDBPyConnection, path: Path, identity: Identity) -> None:
-    found_identity = identity_of(connection)
+    found_identity = identity_of(connection, identity.flow)
+    if not found_identity.log_id:
+        _identify(connection, identity)
+        return
     log_id, partitions = found_identity.log_id, found_identity.log_partitions
     override = found_identity.policy_override_sha256
     remedy = "use a new lake directory or --fresh"
@@ -156,12 +178,17 @@ def _create(connection: duckdb.DuckDBPyConnection, identity: Identity) -> None:
         _join(connection, table, [])
     _join_positions(connection, [])
     connection.execute(
-        "CREATE TABLE identity (version INTEGER, log_id VARCHAR, log_partitions INTEGER, "
-        "policy_override_sha256 VARCHAR, views_sha256 VARCHAR)"
+        "CREATE TABLE identity (version INTEGER, flow VARCHAR, log_id VARCHAR, "
+        "log_partitions INTEGER, policy_override_sha256 VARCHAR, views_sha256 VARCHAR)"
     )
+    _identify(connection, identity)
+
+
+def _identify(connection: duckdb.DuckDBPyConnection, identity: Identity) -> None:
+    override = identity.policy_override_sha256
     connection.execute(
-        "INSERT INTO identity VALUES (?, ?, ?, ?, '')",
-        [VERSION, identity.log_id, identity.log_partitions, identity.policy_override_sha256],
+        "INSERT INTO identity VALUES (?, ?, ?, ?, ?, '')",
+        [VERSION, identity.flow, identity.log_id, identity.log_partitions, override],
     )
 
 
@@ -199,8 +226,8 @@ def _start_statistics(connection: duckdb.DuckDBPyConnection, names: Sequence[str
 
 
 def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
-    row = connection.execute("SELECT views_sha256 FROM identity").fetchone()
-    if row is None or row[0] == views_sha256():
+    found = connection.execute("SELECT DISTINCT views_sha256 FROM identity").fetchall()
+    if found == [(views_sha256(),)]:
         return
     create_views(connection)
     connection.execute("UPDATE identity SET views_sha256 = ?", [views_sha256()])

@@ -27,6 +27,9 @@ VIEWS = (
     "decision_latency",
     "dead_letters_by_reason",
     "exceptions_by_code",
+    "order_states",
+    "shipments",
+    "exceptions_open",
 )
 """In order of dependency."""
 

@@ -181,6 +181,7 @@ def create_or_open_writer(
     partitions: Collection[int],
     *,
     catalogue: str | None = None,
+    also: Sequence[Identity] = (),
     settings: WriterSettings | None = None,
     crash_point: Callable[[str], None] = no_crash,
 ) -> LakeWriter:
@@ -192,6 +193,7 @@ def create_or_open_writer(
         partitions: of the log, whose effects will be put; at least one.
         catalogue: how to connect to the database of PostgreSQL that is to have the catalogue, so that
             several processes can write; where the lake is there already, what it has counts.
+        also: other flows whose effects will be put; their partitions are among those given.
         settings: when to commit and to maintain.
         crash_point: called with each name in ``CRASH_POINTS``; tests end the process there.
 
@@ -206,7 +208,8 @@ def create_or_open_writer(
         connection = open_lake(path, threads=chosen.threads)
         try:
             with explained(path):
-                create_or_check(connection, path, identity)
+                for one in (identity, *also):
+                    create_or_check(connection, path, one)
                 ownership = Ownership(connection, partitions)
                 return LakeWriter(path, connection, ownership, lock, chosen, crash_point)
         except LakeError:

@@ -27,14 +27,14 @@ from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.positions import GroupPositions
 from flows.kafka.reading import AT_ONCE, Place, TopicReader
 from flows.kafka.topics import describe
-from flows.logs.log import SLICE_RECORDS, ReadSlice, home_of
-from schemas.codec import Refusal, decode_line, key_of, to_slice_at
+from flows.logs.log import SLICE_RECORDS, Log, ReadSlice, home_of
+from schemas.codec import Refusal, decode_line, to_slice_at
 from schemas.codes import DeadLetterReason
-from schemas.control import ClockTicked
 from schemas.envelope import Event
 from schemas.ids import LogId
-from schemas.kinds import INSTANT
+from schemas.kinds import INSTANT, KIND_OF, Kind
 from schemas.tables import SCHEMAS, Table
+from schemas.topics import EVERYWHERE, LogOf, belongs, key_on
 
 _SHOW_SECONDS = 1.0
 
@@ -42,8 +42,9 @@ _SHOW_SECONDS = 1.0
 class KafkaLog:
     """A topic of one cluster, as a log."""
 
-    def __init__(self, settings: KafkaSettings, topic: str) -> None:
+    def __init__(self, settings: KafkaSettings, topic: str, of: LogOf = LogOf.JOURNAL) -> None:
         found = describe(settings, topic)
+        self.of = of
         self.settings = settings
         self.name = topic
         self.id: LogId = found.id
@@ -141,7 +142,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
             messages = [m for m in messages if (m.offset() or 0) < ends[partition]]
         if not messages:
             return None
-        return read_messages(messages, partition, self.source.log.partitions, read_at)
+        return read_messages(messages, partition, self.source.log, read_at)
 
     def _is_at_end(self) -> bool:
         ends = self.source.ends
@@ -152,9 +153,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
         return {place: done(place[1]) + 1 for place in self.reader.at if done(place[1]) >= 0}
 
 
-def read_messages(
-    messages: list[Message], partition: int, partitions: int, read_at: float
-) -> ReadSlice:
+def read_messages(messages: list[Message], partition: int, log: Log, read_at: float) -> ReadSlice:
     """Messages of one partition, in order, as a slice and what was refused."""
     events: list[Event] = []
     positions: list[int] = []
@@ -163,10 +162,8 @@ def read_messages(
     for message in messages:
         offset, at = message.offset() or 0, timestamp(message)
         decoded = decode_message(message.value(), offset)
-        if isinstance(decoded, Event) and not _is_at_home(decoded, partition, partitions):
-            detail = f"{key_of(decoded)} lives in another partition than {partition}"
-            raw = message.value() or b""
-            decoded = Refusal(offset, DeadLetterReason.WRONG_PARTITION, detail, raw)
+        if isinstance(decoded, Event):
+            decoded = _at_home(decoded, partition, log, message, offset)
         if isinstance(decoded, Refusal):
             refused.append((decoded, at))
         else:
@@ -185,10 +182,20 @@ def decode_message(value: bytes | None, position: int) -> Event | Refusal:
     return decode_line(value, position)
 
 
-def _is_at_home(event: Event, partition: int, partitions: int) -> bool:
-    """Whether the record may be in this partition: a network in two would sell its stock twice."""
-    home = home_of(event.tenant, event.network, partitions)
-    return home.partition == partition or isinstance(event, ClockTicked)
+def _at_home(
+    event: Event, partition: int, log: Log, message: Message, offset: int
+) -> Event | Refusal:
+    """The record, if it may be here: a network in two partitions would sell its stock twice."""
+    raw = message.value() or b""
+    if not belongs(event, log.of):
+        detail = f"{KIND_OF[type(event)].tag} is not for the {log.of}"
+        return Refusal(offset, DeadLetterReason.WRONG_LOG, detail, raw)
+    everywhere = EVERYWHERE if log.of is LogOf.TRACKING else (Kind.CLOCK_TICKED,)
+    key = key_on(event, log.of)
+    if home_of(key, log.partitions).partition == partition or KIND_OF[type(event)] in everywhere:
+        return event
+    detail = f"{key} lives in another partition than {partition}"
+    return Refusal(offset, DeadLetterReason.WRONG_PARTITION, detail, raw)
 
 
 def timestamp(message: Message) -> datetime:

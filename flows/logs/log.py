@@ -7,29 +7,29 @@ from typing import NamedTuple, Protocol
 
 import pyarrow as pa
 
-from schemas.ids import LogId, NetworkKey, network_key
+from schemas.ids import LogId
 from schemas.slices import Slice
+from schemas.topics import LogOf
 
 SLICE_RECORDS = 4096
 """Records per slice at full speed: large enough for columns to pay, some 20 ms of work."""
 
 
-def partition_of(key: NetworkKey, partitions: int) -> int:
-    """The partition a network lives in: CRC-32 of its key, so that every writer agrees."""
+def partition_of(key: str, partitions: int) -> int:
+    """The partition a network or an order lives in: CRC-32 of its key, so that every writer agrees."""
     return zlib.crc32(key.encode()) % partitions
 
 
 class Home(NamedTuple):
-    """Where a network's records are: their key on a topic, and their partition."""
+    """Where the records of a network or an order are: their key on a topic, and their partition."""
 
     partition: int
     key: bytes
 
 
 @lru_cache(maxsize=65_536)
-def home_of(tenant: str, network: str, partitions: int) -> Home:
-    """The home of a network in a log of so many partitions."""
-    key = network_key(tenant, network)
+def home_of(key: str, partitions: int) -> Home:
+    """The home of a network or an order in a log of so many partitions."""
     return Home(partition_of(key, partitions), key.encode())
 
 
@@ -43,6 +43,10 @@ class Log(Protocol):
     @property
     def id(self) -> LogId:
         """Its identity: another log of the same name has another."""
+
+    @property
+    def of(self) -> LogOf:
+        """What it is of."""
 
     @property
     def partitions(self) -> int:

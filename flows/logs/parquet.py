@@ -30,12 +30,13 @@ import pyarrow.parquet as pq
 from flows.files import digest, publish
 from flows.logs import appending
 from flows.logs.log import partition_of
-from schemas.codec import Refusal, key_of, to_slice
+from schemas.codec import Refusal, to_slice
 from schemas.envelope import Event
 from schemas.errors import LogError
 from schemas.ids import LogId
-from schemas.kinds import ENVELOPE_SCHEMA, KIND_OF_TAG, Kind, data_type, defaults
+from schemas.kinds import ENVELOPE_SCHEMA, KIND_OF, KIND_OF_TAG, Kind, data_type, defaults
 from schemas.slices import Slice
+from schemas.topics import EVERYWHERE, LogOf, key_on
 
 FORMAT = 1
 SEGMENT_RECORDS = 32_768
@@ -76,6 +77,7 @@ class ParquetLog:
             found = described.get("format")
             raise LogError(f"{head}: log format {found!r}, this version reads {FORMAT}")
         self.id = LogId(described["id"])
+        self.of = LogOf(described.get("of", LogOf.JOURNAL))
         self.partitions = int(described["partitions"])
 
     def segments(self, partition: int) -> list[Segment]:
@@ -208,7 +210,13 @@ class LogWriter:
         self._marks: list[dict[bytes, bytes]] = [{} for _ in range(self.log.partitions)]
 
     @classmethod
-    def create(cls, path: Path, partitions: int = 1, log_id: str | None = None) -> Self:
+    def create(
+        cls,
+        path: Path,
+        partitions: int = 1,
+        log_id: str | None = None,
+        of: LogOf = LogOf.JOURNAL,
+    ) -> Self:
         """Start a new log; the directory must be absent or empty.
 
         Raises:
@@ -217,17 +225,25 @@ class LogWriter:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             raise LogError(f"{path} exists and is not empty; choose another place for the new log")
         described = {"format": FORMAT, "id": log_id or str(uuid.uuid4()), "partitions": partitions}
+        described |= {"of": of.value} if of is not LogOf.JOURNAL else {}
         try:
             publish(path / "log.json", json.dumps(described, indent=1).encode() + b"\n")
         except OSError as error:
             raise LogError(f"{path} cannot be written: {error}") from error
         return cls(path)
 
-    def append(self, event: Event) -> int:
-        """Add one record to its network's partition; returns the partition."""
-        partition = partition_of(key_of(event), self.log.partitions)
-        self.append_to(partition, event)
-        return partition
+    def append(self, event: Event) -> list[int]:
+        """Add one record to its network's or order's partition, or to all that have to know of it.
+
+        Returns:
+            The partitions.
+        """
+        own = partition_of(key_on(event, self.log.of), self.log.partitions)
+        everywhere = self.log.of is LogOf.TRACKING and KIND_OF[type(event)] in EVERYWHERE
+        partitions = list(range(self.log.partitions)) if everywhere else [own]
+        for partition in partitions:
+            self.append_to(partition, event)
+        return partitions
 
     def append_to(
         self, partition: int, event: Event, marks: Mapping[bytes, bytes] | None = None
@@ -335,10 +351,15 @@ def read_dead_letters(path: Path) -> pa.Table | None:
 
 
 def write_log(
-    path: Path, events: Iterable[Event], *, partitions: int = 1, log_id: str | None = None
+    path: Path,
+    events: Iterable[Event],
+    *,
+    partitions: int = 1,
+    log_id: str | None = None,
+    of: LogOf = LogOf.JOURNAL,
 ) -> ParquetLog:
     """Record events, already in log order, as a new log."""
-    with LogWriter.create(path, partitions, log_id) as writer:
+    with LogWriter.create(path, partitions, log_id, of) as writer:
         for event in events:
             writer.append(event)
     return ParquetLog(path)

@@ -14,9 +14,9 @@ import polars as pl
 
 from models.evaluation.walk import STEP, Walked, walk
 from models.heap import Slot
+from models.intake.columns import instants
 from models.planning.orders import orders_in_books
 from models.planning.problem import Problem, problem_of
-from models.routing.columns import instants
 from models.routing.network import Network
 from models.routing.scoring import RULES, Scorer, ScorerOf
 from schemas.errors import InputError

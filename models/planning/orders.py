@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Slot
+from models.intake.columns import NO_TIME
 from models.routing.arrays import EXACT_LINES
 from models.routing.network import Network
-from models.routing.state import NO_TIME
 
 LINES = EXACT_LINES
 Ints = npt.NDArray[np.int64]

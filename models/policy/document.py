@@ -107,6 +107,19 @@ class Windows(_Section):
     assume_handed_over_after_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
 
 
+class Tracking(_Section):
+    """What is waited for after a decision, and how long. Exceptions follow from it, and the end of an order."""
+
+    hand_over_grace_hours: Hours = 6  # after the end of the day on which a node was to ship
+    silence_hours: Hours = 72  # without a word from the carrier
+    expired_hours: Hours = 24 * 30  # without one, after which nobody waits any more
+    sign_within_hours: Hours = 72  # of the delivery; then it counts as signed for
+    install_within_hours: Hours = 24 * 14
+    accept_within_hours: Hours = 24 * 7
+    feedback_within_hours: Hours = 24 * 14  # then the order is closed without an answer
+    retention_hours: Hours = 24 * 30  # of closed orders in the state; the lake keeps everything
+
+
 class CarbonFactors(_Section):
     """Grams of CO2e per tonne-kilometre, well to wheel, per transport mode.
 
@@ -136,6 +149,7 @@ class Policy(_Section):
     protection: Protection = Protection()
     reevaluation: Reevaluation = Reevaluation()
     windows: Windows = Windows()
+    tracking: Tracking = Tracking()
     carbon_g_per_tkm: CarbonFactors = CarbonFactors()
 
 

@@ -7,6 +7,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.promising.calendar import find_day, local_day
 from models.routing.arrays import (
     MAX_PIECES,
@@ -26,7 +27,7 @@ from models.routing.codes import (
 )
 from models.routing.costs import open_terms
 from models.routing.packages import NO_PLAN, arrives_at, best_lane, told
-from models.routing.state import NO_TIME, open_orders, open_skus, open_supplies
+from models.routing.state import open_orders, open_skus, open_supplies
 
 
 @numba.njit(cache=True)

@@ -4,9 +4,10 @@ import numba
 import numpy as np
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.routing.arrays import open_channel_points, open_tier_points
 from models.routing.costs import open_terms
-from models.routing.state import NO_TIME, open_allocations, open_lines, open_orders
+from models.routing.state import open_allocations, open_lines, open_orders
 
 
 @numba.njit(cache=True)

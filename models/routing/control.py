@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Slot
+from models.intake.columns import NO_TIME
 from models.ledger.window import is_repeated, make_room
 from models.policy.document import parse_policy
 from models.promising.calendar import RING_DAYS, UNBOUNDED, roll
@@ -20,7 +21,6 @@ from models.routing.arrays import Count, Recall
 from models.routing.codes import HAZMAT_BIT
 from models.routing.costs import tariff_rows
 from models.routing.network import Network, SignalState
-from models.routing.state import NO_TIME
 from schemas.codes import (
     CapacityMeasure,
     DeadLetterReason,
@@ -32,6 +32,7 @@ from schemas.codes import (
 from schemas.errors import PolicyError
 from schemas.kinds import Kind
 from schemas.tables import Table
+from schemas.topics import KINDS, LogOf
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _MODES, _PLACES = list(Mode), list(LocationType)
@@ -285,6 +286,11 @@ def _activate_model(network: Network, record: ControlRecord, now: int) -> list[C
     return []
 
 
+def _refuse(network: Network, record: ControlRecord, now: int) -> list[ControlRow]:
+    detail = f"{record.kind.tag} is for the tracking log; the router has no use for it"
+    return [_dead(record, DeadLetterReason.WRONG_LOG, detail, now)]
+
+
 _APPLY: Mapping[Kind, Callable[[Network, ControlRecord, int], list[ControlRow]]] = {
     Kind.NODE_SET: _set_node,
     Kind.CAPACITY_SET: _set_capacity,
@@ -293,5 +299,6 @@ _APPLY: Mapping[Kind, Callable[[Network, ControlRecord, int], list[ControlRow]]]
     Kind.PRICES_PUBLISHED: _set_prices,
     Kind.POLICY_ACTIVATED: _activate_policy,
     Kind.MODEL_ACTIVATED: _activate_model,
+    **dict.fromkeys(KINDS[LogOf.TRACKING] - KINDS[LogOf.JOURNAL], _refuse),
 }
 CONTROL_KINDS = tuple(_APPLY)

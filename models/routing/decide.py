@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
+from models.intake.columns import NO_TIME
 from models.promising.calendar import open_places
 from models.routing.arrays import (
     COSTS,
@@ -63,7 +64,7 @@ from models.routing.commitments import commit, priority_score
 from models.routing.costs import TOTAL
 from models.routing.packages import arrives_at, hours_to_door, told
 from models.routing.plans import choose
-from models.routing.state import NO_TIME, open_lines, open_orders
+from models.routing.state import open_lines, open_orders
 from schemas.codes import DecisionKind, ExceptionCode, Outcome, Selection
 
 ROUTE, REROUTE, CANCEL = (

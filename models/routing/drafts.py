@@ -184,7 +184,7 @@ def _table(table: Table, columns: Sequence[pa.Array]) -> pa.Table:
 def _given(table: Table, rows: Sequence[Mapping[str, object]]) -> list[pa.Array]:
     columns = []
     for column in SCHEMAS[table]:
-        values = pa.array([row[column.name] for row in rows], column.type)
+        values = pa.array([row.get(column.name) for row in rows], column.type)
         is_coded = column.type == pa.string() and column.name not in _PLAIN
         columns.append(values.dictionary_encode() if is_coded else values)
     return columns
@@ -272,6 +272,9 @@ def _moves(moves: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
 
 def _exceptions(raised: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
     _, _, nodes, _, skus = meaning.names
+    nothing = np.full(
+        len(raised), None, object
+    )  # the router's exceptions are events: they do not last
     return [
         *_cause(raised, meaning, Raised.POSITION, Raised.INDEX),
         raised.words(Raised.CODE, _CODES),
@@ -281,6 +284,9 @@ def _exceptions(raised: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
         raised.words(Raised.SKU, skus),
         raised.int64(Raised.QTY),
         raised.instants(Raised.AT),
+        raised.given(nothing, pa.string()),
+        raised.given(nothing, pa.string()),
+        raised.given(nothing, pa.int64()),
     ]
 
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.heap import Heap, Slot
+from models.intake.columns import instants, numbers
 from models.ledger.names import Names, string_buffers
 from models.ledger.window import hash_pairs
 from models.routing.arrays import ITEM, RECORD, Field
 from models.routing.codes import HAZMAT_BIT
-from models.routing.columns import instants, numbers
 from schemas.codes import PaymentState, RerouteReason, TempClass, Trigger, Verdict
 from schemas.kinds import Kind
 from schemas.slices import Slice

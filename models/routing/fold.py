@@ -18,10 +18,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.heap import Slot
+from models.intake.clock import Clock, Passed
+from models.intake.columns import instants, string_keys
 from models.policy.document import Policy
 from models.routing.arrays import Count, Cursor, Field, Stop, put_scores
-from models.routing.clock import Clock, Passed
-from models.routing.columns import instants, string_keys
 from models.routing.control import CONTROL_KINDS, ControlRecord, apply_control, link_lanes
 from models.routing.drafts import Draft
 from models.routing.effects import Effects as NetworkEffects

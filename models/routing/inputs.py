@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.ledger.stock import fetch_seen, open_free_seen
 from models.promising.calendar import find_day, load, starts_at
 from models.routing.arrays import (
@@ -22,13 +23,7 @@ from models.routing.arrays import (
 )
 from models.routing.costs import HOUR_US, open_terms
 from models.routing.features import Feature, Quantity
-from models.routing.state import (
-    NO_TIME,
-    open_lanes,
-    open_lines,
-    open_nodes,
-    open_orders,
-)
+from models.routing.state import open_lanes, open_lines, open_nodes, open_orders
 from schemas.codes import Mode
 
 (

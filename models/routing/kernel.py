@@ -13,6 +13,7 @@ order that must wait on does not keep a younger one from units it cannot use its
 import numba
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.ledger.stock import fetch_stock
 from models.ledger.window import fetch_key, is_repeated
 from models.promising.calendar import roll
@@ -85,7 +86,6 @@ from models.routing.decide import REROUTE, ROUTE, decide, write_decision
 from models.routing.orders import cancel, receive, take_payment
 from models.routing.recalls import look_for_silence, take_back
 from models.routing.state import (
-    NO_TIME,
     PRIORITIES,
     open_allocations,
     open_lines,

@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from models.heap import Slot
+from models.intake.clock import Clock
+from models.intake.columns import NO_TIME
 from models.policy.document import default_policy
 from models.routing.arrays import Cursor, put_scores
 from models.routing.candidates import gather_lines
-from models.routing.clock import Clock
 from models.routing.encode import ORDER_KINDS, Encoder
 from models.routing.features import N_FEATURES
 from models.routing.fold import RouteState, advance
@@ -22,7 +23,6 @@ from models.routing.inputs import fill_order
 from models.routing.network import Network
 from models.routing.plans import choose
 from models.routing.scoring import RULES, ScorerOf, score_rows
-from models.routing.state import NO_TIME
 from schemas.codes import DecisionKind, HoldReason, Trigger
 from schemas.errors import InputError
 from schemas.ids import NetworkKey, OrderId

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Heap, Slot, layout_of
+from models.intake.columns import NO_TIME
 from models.ledger import window
 from models.ledger.names import Names
 from models.ledger.stock import (
@@ -30,7 +31,6 @@ from models.routing.state import (
     ALLOCATION,
     LANE,
     LINE,
-    NO_TIME,
     NODE,
     ORDER,
     PRIORITIES,

@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.routing.arrays import (
     open_counts,
     open_fields,
@@ -60,7 +61,7 @@ from models.routing.codes import (
     UNKNOWN,
 )
 from models.routing.decide import CANCEL, REROUTE, ROUTE, decide, write_decision
-from models.routing.state import NO_TIME, open_allocations, open_lines, open_orders
+from models.routing.state import open_allocations, open_lines, open_orders
 
 
 @numba.njit(cache=True)

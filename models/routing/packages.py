@@ -4,6 +4,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
+from models.intake.columns import NO_TIME
 from models.ledger.stock import open_prices
 from models.promising.calendar import NO_DAY, find_day, starts_at
 from models.routing.arrays import (
@@ -58,7 +59,7 @@ from models.routing.costs import (
     open_weights,
     rounded,
 )
-from models.routing.state import NO_TIME, open_lanes, open_nodes, open_orders, open_skus
+from models.routing.state import open_lanes, open_nodes, open_orders, open_skus
 
 NO_PLAN = -1
 EVERY_LINE = (1 << EXACT_LINES) - 1

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.intake.columns import NO_TIME
 from models.ledger.names import Names
-from models.routing.state import NO_TIME
 from schemas.kinds import INSTANT
 
 Ints = npt.NDArray[np.int64]

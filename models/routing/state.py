@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from models.heap import Slot, opener
+from models.intake.columns import NO_TIME
 
-NO_TIME = np.iinfo(np.int64).min
 PRIORITIES = 10
 
 

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
+from models.intake.columns import NO_TIME
 from models.ledger.stock import reinstate, release
 from models.promising.calendar import book, unbook
 from models.routing.arrays import (
@@ -64,7 +65,7 @@ from models.routing.costs import TOTAL, open_terms
 from models.routing.decide import replace_plan
 from models.routing.orders import close
 from models.routing.packages import EVERY_LINE, arrives_at, offer, weigh
-from models.routing.state import NO_TIME, open_allocations, open_blocked, open_lines, open_orders
+from models.routing.state import open_allocations, open_blocked, open_lines, open_orders
 
 
 @numba.njit(cache=True)

@@ -21,7 +21,7 @@ from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.route import RouteJob
 from flows.route import run as run_route
 from flows.settings import Settings
-from models.routing.clock import Clock
+from models.intake.clock import Clock
 from schemas.codec import Refusal, decode_line, encode_event, to_slice
 from schemas.envelope import Event
 from tests.support.broker import MockBroker, all_of, write

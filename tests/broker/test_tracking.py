@@ -114,7 +114,7 @@ def test_no_checkpoint_is_ahead_of_the_topic(
     job = RouteJob.open(
         recording, tmp_path / "lake", settings=Settings(checkpoint_seconds=0.01), tracking=journal
     )
-    assert job.tracking is not None
+    assert job.publisher is not None
     piece = next(recording.read(0))
     reads = [ReadSlice(piece.cut(at, at + 20), time.monotonic()) for at in range(0, 80, 20)]
 
@@ -125,7 +125,7 @@ def test_no_checkpoint_is_ahead_of_the_topic(
     job.checkpoints.wait()
     early = list(state.rglob("*.checkpoint"))
     for effects in (first, second, third):
-        job.tracking.put(effects)
+        job.publisher.put(effects)
     job.advance(reads[3])
     job.checkpoints.wait()
     (taken,) = state.rglob("*.checkpoint")

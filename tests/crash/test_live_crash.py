@@ -18,7 +18,7 @@ from flows.lake.digest import digest
 from flows.logs.parquet import ParquetLog
 from schemas.kinds import Kind
 from tests.support.jobs import kills, seed
-from tests.support.runs import recorded_world, route
+from tests.support.runs import recorded_world, route, track
 
 SEED = 20261123
 
@@ -77,4 +77,5 @@ def test_kills_lose_nothing_and_repeat_nothing(tmp_path: Path) -> None:
     journal = ParquetLog(home / "journal")
     assert fed(journal) == expected
     route(journal, tmp_path / "replayed")
+    track(ParquetLog(home / "tracking"), tmp_path / "replayed")
     assert digest([home / "lake"]) == digest([tmp_path / "replayed"])

@@ -21,7 +21,7 @@ def test_a_kill_between_the_segments_of_two_partitions_loses_and_repeats_nothing
     ]
     feed = write_log(tmp_path / "feed", events)
     with LogWriter.create(tmp_path / "journal", partitions=2) as journal:
-        homes = [journal.append(event) for event in events]
+        homes = [partition for event in events for partition in journal.append(event)]
         journal._buffers[0].clear()  # as if the process had been killed before this one's segment
     assert set(homes) == {0, 1}
 

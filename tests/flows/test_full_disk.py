@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.checkpoint_store import Directory
-from flows.checkpoints import Checkpoint, Checkpoints, Origin
+from flows.checkpoints import ROUTE_FORM, Checkpoint, Checkpoints, Origin
 from flows.logs.parquet import LogWriter, ParquetLog
 from models.routing.fold import RouteState
 from schemas.errors import CheckpointError, LogError
@@ -49,7 +49,9 @@ def test_an_import_says_so_in_one_line_and_leaves_no_log(tmp_path: Path) -> None
 
 
 def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(tmp_path: Path) -> None:
-    checkpoints = Checkpoints(Directory(tmp_path), Origin(LogId("log"), "", "here"), 0.0)
+    checkpoints = Checkpoints(
+        Directory(tmp_path), Origin(LogId("log"), "", "here"), 0.0, ROUTE_FORM
+    )
     state = RouteState(0)
     effects_of(journal(*LOG[:20]), state=state)
     checkpoints.save(Checkpoint(state), -1)

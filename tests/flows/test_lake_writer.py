@@ -186,7 +186,7 @@ def test_a_lake_of_another_version_is_refused_by_writer_and_reader(lake: Path) -
     connection.execute("UPDATE identity SET version = 99")
     connection.close()
 
-    with pytest.raises(LakeError, match="version 99, this program writes version 2"):
+    with pytest.raises(LakeError, match="version 99, this program writes version 3"):
         create_or_open_writer(lake, LOG, range(6))
     with pytest.raises(LakeError, match="version 99"):
         connect_reader(lake)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from flows.checkpoint_store import Directory
-from flows.checkpoints import Checkpoint, Checkpoints, Origin
+from flows.checkpoints import ROUTE_FORM, Checkpoint, Checkpoints, Origin
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
@@ -136,19 +136,23 @@ def test_a_checkpoint_of_another_log_is_passed_over(log: ParquetLog, tmp_path: P
     for piece in log.read(0):
         advance(state, piece, lambda sha256: load_model(None, sha256))
     mine = Origin(log.id, "", runtime_fingerprint())
-    Checkpoints(Directory(tmp_path), mine, 1.0).save(Checkpoint(state), state.position)
+    Checkpoints(Directory(tmp_path), mine, 1.0, ROUTE_FORM).save(Checkpoint(state), state.position)
 
-    other = Checkpoints(Directory(tmp_path), Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0)
+    other = Checkpoints(
+        Directory(tmp_path), Origin(log.id, "f" * 64, runtime_fingerprint()), 1.0, ROUTE_FORM
+    )
 
     assert (
-        Checkpoints(Directory(tmp_path), mine, 1.0).load(0, state.position, None).state.position
+        Checkpoints(Directory(tmp_path), mine, 1.0, ROUTE_FORM)
+        .load(0, state.position, None)
+        .state.position
         == state.position
     )
     assert other.load(0, state.position, None).state.position == -1
 
 
 def test_no_checkpoint_ahead_of_the_lake_is_taken(log: ParquetLog, tmp_path: Path) -> None:
-    store = Checkpoints(Directory(tmp_path), Origin(log.id, "", "here"), 1.0)
+    store = Checkpoints(Directory(tmp_path), Origin(log.id, "", "here"), 1.0, ROUTE_FORM)
     state = RouteState(0)
     positions = []
     piece = next(log.read(0))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from models.routing.clock import Clock
-from models.routing.state import NO_TIME
+from models.intake.clock import Clock
+from models.intake.columns import NO_TIME
 from schemas.control import ClockTicked
 from tests.support.builders import HOUR, instant, journal, node, tick
 

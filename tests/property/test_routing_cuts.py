@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from models.routing.clock import Clock
+from models.intake.clock import Clock
 from models.routing.fold import RouteState
 from models.routing.network import Network
 from schemas.slices import Slice

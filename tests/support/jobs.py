@@ -15,6 +15,7 @@ import msgspec
 from flows.guard import Guard
 from flows.kafka.client import KafkaSettings
 from flows.lake.digest import digest
+from flows.lake.layout import Flow
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog
 from flows.logs.parquet import ParquetLog
@@ -24,8 +25,9 @@ from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
 from schemas.errors import LakeError
+from schemas.topics import LogOf
 from tests.support.broker import all_of
-from tests.support.runs import recorded_world, route
+from tests.support.runs import recorded_world, route, track
 
 Job = subprocess.Popen[bytes]
 _started: list[Job] = []
@@ -149,13 +151,14 @@ def positions(lake: Path) -> dict[int, int]:
         raise
 
 
-def wait_for_lake(lake: Path, log: KafkaLog) -> None:
-    """Until the lake has everything that the journal holds now."""
+def wait_for_lake(lake: Path, log: KafkaLog, flow: Flow = Flow.ROUTE) -> None:
+    """Until the lake has everything that the flow's log holds now."""
     ends = [log.end(p) for p in range(log.partitions)]
+    first = flow.first_partition
 
     def has_all() -> bool:
         found = positions(lake)
-        return all(found.get(p, -1) >= end - 1 for p, end in enumerate(ends))
+        return all(found.get(first + p, -1) >= end - 1 for p, end in enumerate(ends))
 
     wait(has_all)
 
@@ -186,19 +189,25 @@ def check_ingest(cluster: KafkaSettings, good: Sequence[bytes], bad: Sequence[by
 
 
 def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
-    """Lake and tracking topic are those of a plain replay of the journal that the run left.
+    """Lake and tracking topic are those of a plain replay of the two logs that the run left.
 
-    Routes the rest of the journal first; no job may be running.
+    Routes and tracks the rest of them first; no job may be running.
     """
     log, lake = KafkaLog(cluster, cluster.journal), folder / "lake"
     record(log, folder / "archive", guard=Guard(), to_end=True)
     final = started("--config", config, "--only", "route")
     wait_for_lake(lake, log)
     ended(final)
+    tracking = KafkaLog(cluster, cluster.tracking, LogOf.TRACKING)
+    record(tracking, folder / "tracking", guard=Guard(), to_end=True)
+    final = started("--config", config, "--only", "track")
+    wait_for_lake(lake, tracking, Flow.TRACK)
+    ended(final)
     archive = ParquetLog(folder / "archive")
     route(archive, folder / "replayed")
+    track(ParquetLog(folder / "tracking"), folder / "replayed")
     assert digest([lake]) == digest([folder / "replayed"])
-    published = {_identity(value): value for _, value in all_of(cluster, cluster.tracking)}
+    published = {_identity(value): value for value in _published(cluster)}
     told = {_identity(value): value for value in _told(archive, log)}
     assert sorted(published) == sorted(told), "every decision is on the topic"
     assert published == told
@@ -228,8 +237,14 @@ def has_ticked_since(cluster: KafkaSettings, moment: float) -> bool:
 
 def check_no_repeats(cluster: KafkaSettings) -> None:
     """No decision is on the tracking topic twice."""
-    found = [_identity(value) for _, value in all_of(cluster, cluster.tracking)]
+    found = [_identity(value) for value in _published(cluster)]
     assert len(found) == len(set(found))
+
+
+def _published(cluster: KafkaSettings) -> list[bytes]:
+    """What the router wrote to the tracking topic."""
+    lines = [value for _, value in all_of(cluster, cluster.tracking)]
+    return [line for line in lines if _identity(line)[0].startswith("crossdock-route/")]
 
 
 def _identity(line: bytes) -> tuple[str, str]:

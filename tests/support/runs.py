@@ -10,6 +10,8 @@ from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.route import RouteJob, run
 from flows.settings import Settings
+from flows.track import TrackJob
+from flows.track import run as follow
 from models.inference import shipped_model_sha256
 from schemas.envelope import Event
 from tests.support.builders import at, model
@@ -45,6 +47,12 @@ def route(
     settings = Settings(checkpoint_seconds=checkpoint_seconds)
     job = RouteJob.open(log, lake, partitions=partitions, settings=settings)
     run(LogSource(log, job.starts, slice_records, guard=job.guard), job)
+
+
+def track(log: ParquetLog, lake: Path) -> None:
+    """Track a log in this process."""
+    job = TrackJob.open(log, lake, settings=Settings(checkpoint_seconds=3600.0))
+    follow(LogSource(log, job.starts, guard=job.guard), job)
 
 
 def spoil(lake: Path, table: str, statement: str) -> None:

@@ -6,9 +6,10 @@ import pyarrow as pa
 
 from models.ledger.names import string_buffers
 from models.ledger.window import hash_pairs
-from models.routing.state import NO_TIME
 
 Ints = npt.NDArray[np.int64]
+NO_TIME = np.iinfo(np.int64).min
+"""An instant that is not known."""
 
 
 def instants(column: pa.TimestampArray) -> Ints:

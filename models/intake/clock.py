@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from models.routing.columns import instants
-from models.routing.state import NO_TIME
+from models.intake.columns import NO_TIME, instants
 from schemas.kinds import Kind
 from schemas.slices import Slice
 

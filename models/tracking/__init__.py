@@ -1,0 +1,1 @@
+"""What became of each order: the fold over the tracking log."""

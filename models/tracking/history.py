@@ -1,0 +1,115 @@
+"""The history of an order: a list sorted by when things happened, each once.
+
+Of things at the same instant the router's come last, in the order of their causes; then the lower step comes
+first, then the lower key. Nothing depends on when they were learnt. What is taken back stays in the list
+as ``RETRACTED``; its ``classifier`` is 1 as long as it has not come.
+"""
+
+import numba
+import numpy as np
+
+from models.lifecycle.steps import Step
+from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Records, Tables
+
+FREE, USED = int(Cursor.FREE), int(Cursor.USED)
+TAKEN, LATE, REPEATED, BEYOND = (int(f) for f in Flag)
+RETRACTED = int(Step.RETRACTED)
+
+
+@numba.njit(cache=True)
+def _is_before(a: Records, b: Records) -> bool:
+    if a.at != b.at:
+        return a.at < b.at
+    if a.cause != b.cause:
+        return a.cause < b.cause
+    if a.step != b.step:
+        return a.step < b.step
+    return a.key < b.key
+
+
+@numba.njit(cache=True)
+def _find(tables: Tables, order: int, key: np.uint64) -> int:
+    """The entry of a key in an order's history; ``NOBODY`` without."""
+    at = tables.orders[order].first
+    while at != NOBODY and tables.entries[at].key != key:
+        at = tables.entries[at].next
+    return at
+
+
+@numba.njit(cache=True)
+def _enter(tables: Tables, order: int, wanted: Records) -> int:
+    """Copy an entry to a free place, not in the list yet; returns the place."""
+    entries, cursor = tables.entries, tables.cursor
+    new = cursor[FREE]
+    if new != NOBODY:
+        cursor[FREE] = entries[new].next
+    else:
+        new = cursor[USED]
+        cursor[USED] += 1
+    entries[new] = wanted
+    tables.orders[order].entries += 1
+    return new
+
+
+@numba.njit(cache=True)
+def _link(tables: Tables, order: int, new: int) -> bool:
+    """Put a new entry in its place in the list; returns whether nothing later is known."""
+    entries = tables.entries
+    before, after = NOBODY, tables.orders[order].first
+    while after != NOBODY and _is_before(entries[after], entries[new]):
+        before, after = after, entries[after].next
+    entries[new].next = after
+    if before == NOBODY:
+        tables.orders[order].first = new
+    else:
+        entries[before].next = new
+    while after != NOBODY and entries[after].at == entries[new].at:
+        after = entries[after].next
+    return after == NOBODY
+
+
+@numba.njit(cache=True)
+def take(tables: Tables, record: Records) -> int:
+    """Enter a record into its order's history; says what it was, see ``Flag``."""
+    order, entries = record.order, tables.entries
+    known = _find(tables, order, record.entry.key)
+    if known != NOBODY and not (entries[known].step == RETRACTED and entries[known].classifier):
+        return REPEATED
+    if tables.orders[order].entries + 2 > MAX_ENTRIES:
+        return BEYOND
+    if known != NOBODY:  # what takes it back came first
+        entries[known].classifier = 0
+        if record.retracts != 0:
+            _retract(tables, record)
+        return LATE
+    is_last = _link(tables, order, _enter(tables, order, record.entry))
+    if record.retracts != 0:
+        _retract(tables, record)
+    return TAKEN if is_last else LATE
+
+
+@numba.njit(cache=True)
+def _retract(tables: Tables, record: Records) -> None:
+    """Mark what a record takes back; where that has not come yet, keep a mark for it."""
+    order, entries = record.order, tables.entries
+    found = _find(tables, order, record.retracts)
+    if found != NOBODY:
+        if entries[found].step != RETRACTED:
+            entries[found].step, entries[found].classifier = RETRACTED, 0
+        return
+    mark = _enter(tables, order, record.entry)
+    entries[mark].key, entries[mark].step, entries[mark].classifier = record.retracts, RETRACTED, 1
+    _link(tables, order, mark)
+
+
+@numba.njit(cache=True)
+def forget(tables: Tables, order: int) -> None:
+    """Free the entries of an order."""
+    entries, cursor = tables.entries, tables.cursor
+    at = tables.orders[order].first
+    while at != NOBODY:
+        following = entries[at].next
+        entries[at].next = cursor[FREE]
+        cursor[FREE] = at
+        at = following
+    tables.orders[order].first, tables.orders[order].entries = NOBODY, 0

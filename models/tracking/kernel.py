@@ -1,0 +1,149 @@
+"""The walk over a slice: every record into its order's history, every tick past the orders that are due.
+
+After each, the order is judged anew; what is said of it is the difference to what was said before.
+"""
+
+import numba
+import numpy as np
+
+from models.lifecycle.transitions import NONE
+from models.tracking.arrays import (
+    BLOCK,
+    CODES,
+    NEVER,
+    NOBODY,
+    Change,
+    Cursor,
+    Flag,
+    Moved,
+    Raised,
+    Records,
+    Tables,
+)
+from models.tracking.history import take
+from models.tracking.judge import judge
+
+RECORD, RAISED, MOVED, SWEPT, INDEX = (
+    int(c) for c in (Cursor.RECORD, Cursor.RAISED, Cursor.MOVED, Cursor.SWEPT, Cursor.INDEX)
+)
+REPEATED, BEYOND = int(Flag.REPEATED), int(Flag.BEYOND)
+IS_RAISED, IS_ESCALATED, IS_RESOLVED = (int(c) for c in Change)
+R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, R_LOUD, R_PACKAGE, R_EVIDENCE, R_AT = (
+    int(r) for r in Raised
+)
+M_RECORD, M_INDEX, M_ORDER, M_PHASE, M_AT = (int(m) for m in Moved)
+
+
+@numba.njit(cache=True)
+def _raise(tables: Tables, order: int, code: int, change: int, loud: bool, clock: int) -> None:
+    cursor = tables.cursor
+    row = tables.raised[cursor[RAISED]]
+    row[R_RECORD], row[R_INDEX], row[R_ORDER] = cursor[RECORD], cursor[INDEX], order
+    row[R_CODE], row[R_CHANGE], row[R_LOUD], row[R_AT] = code, change, loud, clock
+    row[R_EVIDENCE], row[R_PACKAGE] = tables.evidence[code, 0], tables.evidence[code, 1]
+    cursor[RAISED] += 1
+    cursor[INDEX] += 1
+
+
+@numba.njit(cache=True)
+def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> None:
+    """Raise, escalate and resolve what holds otherwise than before."""
+    row = tables.orders[order]
+    one = np.uint64(1)
+    if verdict.active == row.raised and verdict.loud == row.loud:
+        return
+    for code in range(CODES):
+        bit = np.uint64(code)
+        now, before = verdict.active >> bit & one, row.raised >> bit & one
+        loud, was_loud = verdict.loud >> bit & one, row.loud >> bit & one
+        if now and not before:
+            _raise(tables, order, code, IS_RAISED, loud == one, clock)
+        elif before and not now:
+            tables.evidence[code, 0], tables.evidence[code, 1] = NOBODY, NOBODY
+            _raise(tables, order, code, IS_RESOLVED, was_loud == one, clock)
+        elif loud and not was_loud:
+            _raise(tables, order, code, IS_ESCALATED, True, clock)
+    row.raised, row.loud = verdict.active, verdict.loud
+
+
+@numba.njit(cache=True)
+def _settle(tables: Tables, order: int, verdict: Records, clock: int) -> None:
+    """Keep what the verdict says, and say what is new."""
+    _say_changes(tables, order, verdict, clock)
+    row = tables.orders[order]
+    row.due, row.closed_at, row.phase = verdict.due, verdict.closed_at, verdict.phase
+    block = order // BLOCK
+    tables.blocks[block] = min(tables.blocks[block], verdict.due)
+
+
+@numba.njit(cache=True)
+def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
+    """Look at the orders that are due, in order; False if the outputs are full before the end."""
+    cursor = tables.cursor
+    order = cursor[SWEPT]
+    while order < orders:
+        block = order // BLOCK
+        if order % BLOCK == 0 and tables.blocks[block] > clock:
+            order += BLOCK
+            continue
+        if order % BLOCK == 0:
+            tables.blocks[block] = NEVER
+        if tables.orders[order].due <= clock:
+            full = cursor[RAISED] + CODES > len(tables.raised)
+            if full or cursor[MOVED] == len(tables.moved):
+                cursor[SWEPT] = order
+                return False
+            before = tables.orders[order].phase
+            judge(tables, order, NOBODY, clock, verdict)
+            if verdict.phase != before:
+                row = tables.moved[cursor[MOVED]]
+                row[M_RECORD], row[M_INDEX] = cursor[RECORD], cursor[INDEX]
+                row[M_ORDER], row[M_PHASE], row[M_AT] = order, verdict.phase, clock
+                cursor[MOVED] += 1
+                cursor[INDEX] += 1
+            _settle(tables, order, verdict, clock)
+        else:
+            tables.blocks[block] = min(tables.blocks[block], tables.orders[order].due)
+        order += 1
+    cursor[SWEPT] = 0
+    return True
+
+
+@numba.njit(cache=True)
+def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
+    """Take records up to ``stop``.
+
+    Args:
+        tables: the state, the records and the outputs; there is an entry to spare for each record.
+        stop: record to stop before.
+        orders: how many orders there are.
+        verdicts: (1,) scratch.
+
+    Returns:
+        Whether it got there; if not, the outputs are to be emptied first.
+    """
+    cursor, verdict = tables.cursor, verdicts[0]
+    while cursor[RECORD] < stop:
+        i = cursor[RECORD]
+        record = tables.records[i]
+        if cursor[RAISED] + CODES > len(tables.raised):
+            return False
+        if record.order < NOBODY:  # not for the walk
+            pass
+        elif record.order == NOBODY:  # a tick, which may have begun before the outputs were full
+            if not _tick(tables, orders, record.clock, verdict):
+                return False
+        else:
+            tables.orders[record.order].network = record.network
+            cursor[INDEX] = 1  # the first effect is the row of the record itself
+            flag = take(tables, record)
+            tables.flags[i] = flag
+            if flag != REPEATED and flag != BEYOND:
+                judge(tables, record.order, record.entry.package, record.clock, verdict)
+                _settle(tables, record.order, verdict, record.clock)
+                tables.phases[i, 0], tables.phases[i, 1] = verdict.phase, verdict.package_phase
+            else:
+                tables.phases[i, 0], tables.phases[i, 1] = tables.orders[record.order].phase, NONE
+        cursor[RECORD] += 1
+        cursor[INDEX] = 0
+    return True

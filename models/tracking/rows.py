@@ -1,0 +1,251 @@
+"""What a slice caused, as rows for the lake: the timeline, exceptions, dead letters."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.intake.columns import NO_TIME
+from models.lifecycle.steps import Step
+from models.lifecycle.transitions import NONE, phase_name
+from models.tracking.arrays import NOBODY, Change, Cursor, Flag, Ints, Moved, Raised, Tables
+from models.tracking.encode import DECISIONS, ORDERS, WORK_STEPS
+from models.tracking.state import TrackState
+from schemas.codes import ExceptionCode, Severity
+from schemas.kinds import INSTANT, Kind
+from schemas.slices import Slice
+from schemas.tables import SCHEMAS, Table
+
+Rows = npt.NDArray[np.intp]
+Part = tuple[Rows, pa.Array]
+
+_PHASES = [phase_name(code) or None for code in range(NONE + 1)]
+_STEPS = [step.name for step in Step]
+_CHANGES = [change.name.lower() for change in Change]
+_CODES = [
+    ExceptionCode(code).name if code in list(ExceptionCode) else None
+    for code in range(max(ExceptionCode) + 1)
+]
+_LOUD = (
+    ExceptionCode.DELAY_BREACHED,
+    ExceptionCode.LOST,
+    ExceptionCode.DAMAGED,
+    ExceptionCode.EXPIRED,
+    ExceptionCode.FEEDBACK_NEGATIVE,
+)
+"""Exceptions that ask for a person from the start (domain.md D.6)."""
+DEADLINE = "DEADLINE"
+"""What a row of the timeline says where time alone has moved an order."""
+
+
+class Collected:
+    """Rows of one partition over a slice."""
+
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
+        self._parts: dict[Table, list[pa.Table]] = {}
+
+    def tables(self) -> dict[Table, pa.Table]:
+        """Everything, in (position, index) order."""
+        return {table: pa.concat_tables(parts) for table, parts in self._parts.items()}
+
+    def _add(self, table: Table, columns: Mapping[str, pa.Array], n: int) -> None:
+        """Rows of a table; columns that are not given are null."""
+        schema = SCHEMAS[table]
+        arrays = [
+            _cast(columns[f.name], f.type) if f.name in columns else pa.nulls(n, f.type)
+            for f in schema
+        ]
+        if n:
+            self._parts.setdefault(table, []).append(pa.table(arrays, schema=schema))
+
+    def drain(self, state: TrackState, piece: Slice, tables: Tables) -> None:
+        """Take over exceptions and moves, and empty the outputs."""
+        cursor = state.cursor
+        raised = tables.raised[: cursor[Cursor.RAISED]]
+        moved = tables.moved[: cursor[Cursor.MOVED]]
+        cursor[[Cursor.RAISED, Cursor.MOVED]] = 0
+        if len(raised):
+            self._add_exceptions(state, piece, raised)
+        if len(moved):
+            self._add_moves(state, piece, moved)
+
+    def _add_exceptions(self, state: TrackState, piece: Slice, rows: Ints) -> None:
+        codes, loud = rows[:, Raised.CODE], rows[:, Raised.LOUD] > 0
+        loud |= np.isin(codes, [int(code) for code in _LOUD])
+        shown, package = rows[:, Raised.EVIDENCE], rows[:, Raised.PACKAGE]
+        columns = self._about(state, piece, rows[:, Raised.RECORD], rows[:, Raised.ORDER])
+        columns |= {
+            "index": pa.array(rows[:, Raised.INDEX]),
+            "code": _word(codes, _CODES),
+            "change": _word(rows[:, Raised.CHANGE], _CHANGES),
+            "severity": _word(loud.astype(np.int64), [Severity.WARN.value, Severity.HIGH.value]),
+            "package": _names(state, package),
+            "evidence": pa.array(shown, mask=shown == NOBODY),
+            "raised_at": _instant(rows[:, Raised.AT]),
+        }
+        self._add(Table.EXCEPTIONS, columns, len(rows))
+
+    def _add_moves(self, state: TrackState, piece: Slice, rows: Ints) -> None:
+        columns = self._about(state, piece, rows[:, Moved.RECORD], rows[:, Moved.ORDER])
+        at = _instant(rows[:, Moved.AT])
+        columns |= {
+            "index": pa.array(rows[:, Moved.INDEX]),
+            "step": pa.repeat(DEADLINE, len(rows)),
+            "at": at,
+            "recorded_at": at,
+            "phase": _word(rows[:, Moved.PHASE], _PHASES),
+            "is_late": pa.repeat(False, len(rows)),
+        }
+        self._add(Table.TIMELINE, columns, len(rows))
+
+    def _about(
+        self, state: TrackState, piece: Slice, records: Ints, orders: Ints
+    ) -> dict[str, pa.Array]:
+        """Cause and subject of rows; order keys are ``tenant/network/order``."""
+        parts = pc.split_pattern(state.keys.take(orders.astype(np.int32)), "/", max_splits=2)
+        return {
+            "partition": pa.repeat(self.partition, len(records)),
+            "position": pa.array(piece.positions[records]),
+            "tenant": pc.list_element(parts, 0),
+            "network": pc.list_element(parts, 1),
+            "order_id": pc.list_element(parts, 2),
+        }
+
+    def add_timeline(self, state: TrackState, piece: Slice, tables: Tables) -> None:
+        """A row for every record about an order that was not a repeat."""
+        records = tables.records
+        rows = np.flatnonzero((records["order"] >= 0) & (tables.flags != Flag.REPEATED))
+        if not len(rows):
+            return
+        mine, entries = piece.envelope.take(pa.array(rows)), records["entry"][rows]
+        columns = {
+            "partition": pa.repeat(self.partition, len(rows)),
+            "position": pa.array(piece.positions[rows]),
+            "index": pa.repeat(0, len(rows)),
+            "tenant": mine["tenant"],
+            "network": mine["network"],
+            "order_id": mine["subject"],
+            "step": _word(entries["step"], _STEPS),
+            "at": mine["time"],
+            "recorded_at": mine["recordedtime"],
+            "source": mine["source"],
+            "event_id": mine["id"],
+            "package": _names(state, entries["package"]),
+            "node": _names(state, entries["node"]),
+            "phase": _word(tables.phases[rows, 0], _PHASES),
+            "package_phase": _word(tables.phases[rows, 1], _PHASES),
+            "is_late": pa.array(tables.flags[rows] == Flag.LATE),
+        }
+        told = _told(piece, rows)
+        if "milestone" in told:
+            columns["step"] = pc.coalesce(told.pop("milestone"), columns["step"])
+        columns |= told
+        self._add(Table.TIMELINE, columns, len(rows))
+
+    def refuse(self, piece: Slice, rows: Rows, reason: str, detail: str) -> None:
+        """Records that have no effect here."""
+        mine = piece.envelope.take(pa.array(rows))
+        columns = {
+            "partition": pa.repeat(self.partition, len(rows)),
+            "position": pa.array(piece.positions[rows]),
+            "index": pa.repeat(0, len(rows)),
+            "tenant": mine["tenant"],
+            "network": mine["network"],
+            "subject": mine["subject"],
+            "kind": _word(piece.kinds[rows].astype(np.int64), [kind.tag for kind in Kind]),
+            "reason": pa.repeat(reason, len(rows)),
+            "detail": pa.repeat(detail, len(rows)),
+            "at": mine["recordedtime"],
+        }
+        self._add(Table.DEAD_LETTERS, columns, len(rows))
+
+
+def _told(piece: Slice, rows: Rows) -> dict[str, pa.Array]:
+    """What the records of each kind say beyond what all have, brought together by row."""
+    parts: dict[str, list[Part]] = {}
+    for code in np.unique(piece.kinds[rows]).tolist():
+        kind = Kind(code)
+        if kind in _TELLS:
+            found, data = piece.of_kind(kind)
+            for name, column in _TELLS[kind](data).items():
+                parts.setdefault(name, []).append((found, column))
+    return {name: _together(of, rows, len(piece)) for name, of in parts.items()}
+
+
+def _together(parts: Sequence[Part], rows: Rows, n: int) -> pa.Array:
+    """Columns of some records each as one column for the rows; null where nobody says."""
+    columns = [column for _, column in parts]
+    everything = pa.concat_arrays([*columns, pa.nulls(1, columns[0].type)])
+    places = np.full(n, len(everything) - 1)
+    places[np.concatenate([found for found, _ in parts])] = np.arange(len(everything) - 1)
+    return everything.take(pa.array(places[rows]))
+
+
+def _of_milestones(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    place = data["place"]
+    return {
+        "milestone": pc.utf8_upper(data["milestone"]),
+        "classifier": data["classifier"],
+        "planned_at": data["at"],
+        "carrier": data["carrier"],
+        "reason": data["reason"],
+        "retracts": data["retracts"],
+        "latitude": pc.struct_field(place, "latitude"),
+        "longitude": pc.struct_field(place, "longitude"),
+        "place": pc.struct_field(place, "name"),
+    }
+
+
+def _of_decisions(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {"promise_at": data["latest_commit_at"], "first_promise_at": data["original_commit_at"]}
+
+
+def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {name: data[name] for name in ("customer", "channel", "tier")}
+
+
+def _of_answers(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {"reason": data["reason"]}
+
+
+def _of_feedback(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {"nps": data["nps"], "csat": data["csat"]}
+
+
+def _of_services(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {"fixed": data["fixed"], "reason": data["reason"]}
+
+
+_TELLS: Mapping[Kind, Callable[[pa.RecordBatch], dict[str, pa.Array]]] = {
+    **dict.fromkeys(DECISIONS, _of_decisions),
+    **dict.fromkeys(ORDERS, _of_orders),
+    **dict.fromkeys(WORK_STEPS, _of_answers),
+    Kind.SHIPMENT_MILESTONE: _of_milestones,
+    Kind.FEEDBACK_RECEIVED: _of_feedback,
+    Kind.SERVICE_INSTALLED: _of_services,
+    Kind.SERVICE_ACCEPTED: _of_services,
+    Kind.SERVICE_VISITED: _of_services,
+}
+
+
+def _word(codes: npt.NDArray[Any], words: Sequence[str | None]) -> pa.Array:
+    return pa.array(words, pa.string()).take(pa.array(codes.astype(np.int64)))
+
+
+def _names(state: TrackState, codes: npt.NDArray[Any]) -> pa.Array:
+    """Parcels or nodes; null for ``NOBODY``."""
+    known = np.flatnonzero(codes >= 0)
+    names = state.words.take(codes[known].astype(np.int32))
+    return _together([(known, names)], np.arange(len(codes)), len(codes))
+
+
+def _instant(at: Ints) -> pa.Array:
+    return pa.array(at, pa.int64(), mask=at == NO_TIME).cast(INSTANT)
+
+
+def _cast(column: pa.Array, wanted: pa.DataType) -> pa.Array:
+    return column if column.type == wanted else column.cast(wanted)

@@ -1,0 +1,208 @@
+"""The state of one partition of the tracking log, and how it grows, forgets and is kept."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from models.intake.clock import Clock
+from models.intake.columns import NO_TIME
+from models.ledger.names import Names
+from models.policy.document import Policy, Tracking
+from models.tracking.arrays import (
+    BLOCK,
+    CODES,
+    ENTRY,
+    MAX_ENTRIES,
+    NEVER,
+    NOBODY,
+    ORDER,
+    PARCEL,
+    WORK,
+    Cursor,
+    Ints,
+    Moved,
+    Raised,
+    Tables,
+)
+from models.tracking.judge import VERDICT
+
+HOUR_US = 3_600_000_000
+YEAR_US = 366 * 24 * HOUR_US
+"""An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
+OUTPUT_ROWS = 4 * CODES
+"""Room for exceptions and for moves, emptied when it is full."""
+
+_EMPTY_ORDER = np.zeros(1, ORDER)
+_EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
+_EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
+
+
+class TrackState:
+    """Orders that are on their way, in the order in which the log first names them.
+
+    Attributes:
+        partition: the log partition.
+        policy_override: counts in place of the log's own policies.
+        position: last record read; -1 before any.
+        clock: of the partition.
+        keys: ``tenant/network/order`` by row of ``orders``.
+        words: parcels and nodes.
+        networks: ``tenant/network`` by row of ``terms``.
+        orders: rows of ``ORDER``.
+        entries: their histories, rows of ``ENTRY``.
+        terms: (networks, len(Term)) deadlines in us.
+        records: read so far; forgetting goes by it.
+    """
+
+    def __init__(self, partition: int, policy_override: Policy | None = None, position: int = -1):
+        self.partition = partition
+        self.policy_override = policy_override
+        self.position = position
+        self.clock = Clock()
+        self.keys, self.words, self.networks = Names(), Names(), Names()
+        self.orders: npt.NDArray[Any] = np.repeat(_EMPTY_ORDER, 64)
+        self.entries: npt.NDArray[Any] = np.zeros(256, ENTRY)
+        self.blocks: Ints = np.full(1, NEVER)
+        self.terms: Ints = np.zeros((0, len(_terms(Tracking()))), np.int64)
+        self.cursor: Ints = np.zeros(len(Cursor), np.int64)
+        self.cursor[Cursor.FREE] = NOBODY
+        self.records = 0
+        self.scratch = (np.zeros(MAX_ENTRIES, PARCEL), np.zeros(MAX_ENTRIES, WORK))
+        self.evidence: Ints = np.full((CODES, 2), NOBODY, np.int64)
+        self.verdict = np.zeros(1, VERDICT)
+
+    def tables(self, records: npt.NDArray[Any]) -> Tables:
+        """What the walk works on, with room for these records."""
+        self._grow(len(records))
+        n = len(records)
+        return Tables(
+            self.orders,
+            self.entries,
+            self.blocks,
+            self.terms,
+            records,
+            np.zeros((n, 2), np.uint8),
+            np.zeros(n, np.uint8),
+            np.zeros((OUTPUT_ROWS, len(Raised)), np.int64),
+            np.zeros((OUTPUT_ROWS, len(Moved)), np.int64),
+            *self.scratch,
+            self.evidence,
+            self.cursor,
+        )
+
+    def set_policy(self, network: str, policy: Policy) -> None:
+        """From here on this policy counts for a network; its orders are looked at again."""
+        row = self.networks.intern_one(network)
+        self.know_networks()
+        self.terms[row] = _terms(policy.tracking)
+        known = self.orders["first"] != NOBODY  # not those that a record is only about to name
+        self.orders["due"][known & (self.orders["network"] == row)] = NO_TIME
+        self.blocks[:] = NO_TIME
+
+    def know_networks(self) -> None:
+        """Give new networks the terms of the policy in force."""
+        missing = len(self.networks) - len(self.terms)
+        if missing > 0:
+            policy = self.policy_override.tracking if self.policy_override else Tracking()
+            self.terms = np.concatenate([self.terms, np.tile(_terms(policy), (missing, 1))])
+
+    def _grow(self, records: int) -> None:
+        orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + 2 * records
+        if orders > len(self.orders):
+            more = np.repeat(_EMPTY_ORDER, max(orders, 2 * len(self.orders)) - len(self.orders))
+            self.orders = np.concatenate([self.orders, more])
+        blocks = -(-len(self.orders) // BLOCK)
+        if blocks > len(self.blocks):
+            more = np.full(blocks - len(self.blocks), NEVER)
+            self.blocks = np.concatenate([self.blocks, more])
+        if entries > len(self.entries):
+            more = np.zeros(max(entries, 2 * len(self.entries)) - len(self.entries), ENTRY)
+            self.entries = np.concatenate([self.entries, more])
+
+    def forget_closed(self, clock: int) -> None:
+        """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        held = self.orders[: len(self.keys)]
+        closed = held["closed_at"] != NO_TIME
+        kept_us = np.where(held["raised"] != 0, YEAR_US, self.terms[held["network"], -1])
+        until = np.where(closed, held["closed_at"], 0) + kept_us
+        gone = closed & (until <= clock)
+        if 4 * int(gone.sum()) < len(held):
+            return
+        kept = np.flatnonzero(~gone).astype(np.int32)
+        self.keys = self.keys.kept(kept)
+        self._keep(held[kept])
+
+    def _keep(self, orders: npt.NDArray[Any]) -> None:
+        """Let only these orders be there, each with its entries one after another."""
+        counts = orders["entries"].astype(np.int64)
+        chain, at = np.empty(int(counts.sum()), np.int64), orders["first"].astype(np.int64)
+        firsts = np.cumsum(counts) - counts
+        for step in range(int(counts.max(initial=0))):
+            longer = counts > step
+            chain[firsts[longer] + step] = at[longer]
+            at[longer] = self.entries["next"][at[longer]]
+        entries = self.entries[chain]
+        entries["next"] = np.arange(1, len(chain) + 1)
+        entries["next"][firsts[counts > 0] + counts[counts > 0] - 1] = NOBODY
+        self._keep_words(entries)
+        self.orders = np.repeat(_EMPTY_ORDER, max(64, len(orders)))
+        self.orders[: len(orders)] = orders
+        self.orders["first"][: len(orders)] = np.where(counts > 0, firsts, NOBODY)
+        self.entries = np.concatenate([entries, np.zeros(256, ENTRY)])
+        self.cursor[[Cursor.FREE, Cursor.USED]] = NOBODY, len(entries)
+        due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
+        due[: len(self.orders)] = self.orders["due"]
+        self.blocks = due.reshape(-1, BLOCK).min(axis=1)
+
+    def _keep_words(self, entries: npt.NDArray[Any]) -> None:
+        used = np.unique(np.concatenate([entries["package"], entries["node"]]))
+        used = used[used >= 0]
+        numbers = np.full(len(self.words) + 1, NOBODY, np.int32)  # the last one is that of NOBODY
+        numbers[used] = np.arange(len(used))
+        self.words = self.words.kept(used)
+        for name in ("package", "node"):
+            entries[name] = numbers[entries[name]]
+
+    def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
+        """What a checkpoint keeps: tables, and values that JSON can take."""
+        arrays = {
+            "orders": self.orders[: len(self.keys)],
+            "entries": self.entries[: int(self.cursor[Cursor.USED])],
+            "terms": self.terms,
+            "cursor": self.cursor,
+        }
+        for name in _NAMES:
+            names: Names = getattr(self, name)
+            arrays |= {f"{name}/{part}": kept for part, kept in names.to_arrays().items()}
+        return arrays, {"records": self.records}
+
+    def restore(self, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
+        """Take up what ``to_arrays`` gave."""
+        for name in _NAMES:
+            parts = {p: arrays[f"{name}/{p}"] for p in ("offsets", "arena")}
+            setattr(self, name, Names.from_arrays(parts))
+        self.orders, self.entries = arrays["orders"].copy(), arrays["entries"].copy()
+        self.terms, self.cursor = arrays["terms"].copy(), arrays["cursor"].copy()
+        self.records = values["records"]
+        self.blocks = np.full(-(-max(1, len(self.orders)) // BLOCK), NO_TIME)
+        self._grow(0)
+
+
+_NAMES = ("keys", "words", "networks")
+
+
+def _terms(policy: Tracking) -> Ints:
+    """As in ``Term``."""
+    hours = (
+        policy.sign_within_hours,
+        policy.install_within_hours,
+        policy.accept_within_hours,
+        policy.feedback_within_hours,
+        policy.silence_hours,
+        policy.expired_hours,
+        policy.hand_over_grace_hours,
+        policy.retention_hours,
+    )
+    return np.array([round(h * HOUR_US) for h in hours], np.int64)

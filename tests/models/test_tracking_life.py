@@ -1,0 +1,219 @@
+"""The life of an order as the tracking fold tells it: phases, lateness, corrections, deadlines."""
+
+from schemas.codes import Classifier, Trouble
+from schemas.shipments import ServiceAccepted, ServiceInstalled
+from schemas.tables import Table
+from schemas.work import WorkAccepted, WorkHandedOver, WorkPacked, WorkPicked
+from tests.support.tracks import (
+    answered,
+    decided,
+    feedback,
+    offered,
+    ordered,
+    served,
+    step,
+    tick,
+    track,
+)
+
+ROUTED = [ordered(0), decided(0, promise=48), offered(0, "A")]
+
+
+def test_an_order_is_followed_from_its_receipt_to_the_customers_satisfaction() -> None:
+    events = [
+        *ROUTED,
+        answered(WorkAccepted, 1, "A"),
+        answered(WorkPicked, 2, "A"),
+        answered(WorkPacked, 3, "A"),
+        answered(WorkHandedOver, 4, "A"),
+        step("scanned", 6, node="A"),
+        step("out_for_delivery", 8, node="A"),
+        step("delivered", 10, node="A"),
+        step("signed", 10.1, node="A"),
+        feedback(12, nps=9),
+    ]
+
+    phases = [row["phase"] for row in track(events).rows(Table.TIMELINE)]
+
+    assert phases == [
+        "RECEIVED", "ROUTED", "ROUTED", "RELEASED", "PICKED", "PACKED", "HANDED_OVER", "IN_TRANSIT",
+        "OUT_FOR_DELIVERY", "DELIVERED", "SIGNED", "CLOSED",
+    ]  # fmt: skip
+
+
+def test_a_late_report_is_kept_and_moves_nothing_back() -> None:
+    events = [step("handed_over", 1), step("delivered", 9), step("scanned", 5)]
+
+    late = track(events).rows(Table.TIMELINE)[-1]
+
+    assert (late["step"], late["phase"], late["is_late"]) == ("SCANNED", "DELIVERED", True)
+
+
+def test_a_scan_after_the_delivery_moves_nothing_back() -> None:
+    assert track([step("delivered", 9), step("arrived", 11)]).phase() == "DELIVERED"
+
+
+def test_an_order_is_as_far_as_the_parcel_that_is_furthest_behind() -> None:
+    events = [step("delivered", 9, package="a"), step("handed_over", 3, package="b")]
+
+    assert track(events).phase() == "HANDED_OVER"
+
+
+def test_a_node_that_has_not_shipped_holds_the_order_back() -> None:
+    events = [
+        ordered(0),
+        decided(0),
+        offered(0, "A", cause=1),
+        offered(0, "B", cause=2),
+        step("delivered", 9, node="A"),
+    ]
+
+    assert track(events).phase() == "ROUTED"
+
+
+def test_a_second_tracking_number_does_not_replace_the_first() -> None:
+    events = [
+        step("handed_over", 1, package="a"),
+        step("handed_over", 2, package="b"),
+        step("delivered", 5, package="b"),
+        step("delivered", 6, package="a"),
+    ]
+
+    tracked = track(events)
+
+    assert tracked.phase() == "DELIVERED"
+    assert {row["package"] for row in tracked.rows(Table.TIMELINE)} == {"a", "b"}
+
+
+def test_a_repeated_record_has_no_second_row() -> None:
+    event = step("handed_over", 1)
+
+    assert len(track([event, event, event]).rows(Table.TIMELINE)) == 1
+
+
+def test_a_correction_takes_the_wrong_statement_back() -> None:
+    wrong = step("delivered", 5, event_id="e1")
+    right = step("attempt_failed", 5, retracts="e1", event_id="e2")
+
+    assert track([step("out_for_delivery", 4), wrong, right]).phase() == "ATTEMPT_FAILED"
+
+
+def test_what_did_not_happen_is_taken_back_though_the_news_of_it_came_first() -> None:
+    wrong = step("delivered", 5, event_id="e1")
+    taken_back = step("delivered", 6, classifier=Classifier.RETRACTED, retracts="e1", event_id="e2")
+
+    tracked = track([step("out_for_delivery", 4), taken_back, wrong, wrong])
+
+    assert tracked.phase() == "OUT_FOR_DELIVERY"
+    assert [row["event_id"] for row in tracked.rows(Table.TIMELINE)][1:] == ["e2", "e1"]
+
+
+def test_a_planned_milestone_is_no_actual_one() -> None:
+    events = [step("handed_over", 1), step("delivered", 1, planned=30)]
+
+    assert track(events).phase() == "HANDED_OVER"
+
+
+def test_an_order_that_is_withdrawn_from_one_node_waits_for_the_other() -> None:
+    events = [
+        *ROUTED,
+        answered(WorkPicked, 1, "A"),
+        offered(2, "A", cause=5, withdrawn=True),
+        offered(2, "B", cause=6),
+    ]
+
+    assert track(events).phase() == "ROUTED"
+
+
+def test_two_decisions_of_one_instant_count_in_the_order_of_their_causes() -> None:
+    routed, cancelled = decided(1, cause=5), decided(1, outcome="CANCELLED", cause=9)
+
+    assert track([routed, cancelled]).phase() == "CANCELLED"
+    assert track([cancelled, routed]).phase() == "CANCELLED"
+
+
+def test_a_parcel_that_comes_back_ends_the_order_as_returned() -> None:
+    events = [
+        step("handed_over", 1),
+        step("attempt_failed", 5, reason=Trouble.CUSTOMER_REFUSED),
+        step("returning", 6),
+        step("returned", 9),
+    ]
+
+    tracked = track(events)
+
+    assert tracked.phase() == "RETURNED"
+    assert tracked.exceptions() == [
+        ("CUSTOMER_REFUSED", "raised"),
+        ("ATTEMPT_FAILED", "raised"),
+        ("CUSTOMER_REFUSED", "resolved"),
+        ("RETURNING", "raised"),
+        ("ATTEMPT_FAILED", "resolved"),
+        ("RETURNING", "resolved"),
+    ]
+
+
+def test_the_third_failed_attempt_is_escalated() -> None:
+    events = [step("out_for_delivery", 1)]
+    events += [step("attempt_failed", 2 + day) for day in range(4)]
+
+    assert track(events).exceptions() == [
+        ("ATTEMPT_FAILED", "raised"),
+        ("ATTEMPT_FAILED", "escalated"),
+    ]
+
+
+def test_a_promise_that_passes_is_one_exception_until_the_delivery() -> None:
+    events = [*ROUTED, step("handed_over", 5, node="A"), tick(47), tick(49), tick(50)]
+
+    assert track(events).exceptions() == [("DELAY_BREACHED", "raised")]
+    assert track([*events, step("delivered", 51, node="A")]).exceptions() == [
+        ("DELAY_BREACHED", "raised"),
+        ("DELAY_BREACHED", "resolved"),
+    ]
+
+
+def test_a_carrier_that_is_silent_is_noticed_on_the_clock_of_the_log() -> None:
+    events = [step("handed_over", 5), tick(5 + 71), tick(5 + 72)]
+
+    tracked = track(events)
+
+    (row,) = tracked.rows(Table.EXCEPTIONS)
+    assert (row["code"], row["position"], row["evidence"]) == ("SILENCE", 2, None)
+
+
+def test_a_node_that_does_not_hand_over_in_time_is_noticed() -> None:
+    events = [ordered(0), decided(0), offered(0, "A", ship_date="2026-01-05"), tick(20), tick(22)]
+
+    assert track(events).exceptions() == [("MILESTONE_MISSED_HANDOVER", "raised")]
+
+
+def test_a_delivery_that_nobody_signs_for_counts_as_signed_and_is_closed() -> None:
+    events = [step("delivered", 0), tick(71), tick(72), tick(72 + 14 * 24)]
+
+    rows = track(events).rows(Table.TIMELINE)
+
+    assert [(row["step"], row["phase"]) for row in rows] == [
+        ("DELIVERED", "DELIVERED"),
+        ("DEADLINE", "SIGNED"),
+        ("DEADLINE", "CLOSED"),
+    ]
+
+
+def test_installation_and_acceptance_are_waited_for_where_they_are_wanted() -> None:
+    begun = [ordered(0, installation=True, acceptance=True), step("signed", 1), tick(1 + 14 * 24)]
+    rest = [served(ServiceInstalled, 400), served(ServiceAccepted, 401), feedback(402, csat=5)]
+
+    tracked = track([*begun, *rest])
+
+    phases = [row["phase"] for row in tracked.rows(Table.TIMELINE)]
+    assert phases == ["RECEIVED", "SIGNED", "INSTALLED", "ACCEPTED", "CLOSED"]
+    assert tracked.exceptions() == [("INSTALL_OVERDUE", "raised"), ("INSTALL_OVERDUE", "resolved")]
+
+
+def test_a_dissatisfied_customer_is_a_case_for_a_person() -> None:
+    tracked = track([step("signed", 1), feedback(2, nps=3)])
+
+    (row,) = tracked.rows(Table.EXCEPTIONS)
+    assert (row["code"], row["severity"], row["evidence"]) == ("FEEDBACK_NEGATIVE", "high", 1)
+    assert tracked.phase() == "SIGNED"

@@ -1,0 +1,353 @@
+"""Random tracking records of every kind: plausible and not, late, repeated, corrected; and what they come to.
+
+``standing`` is the naive reference: one order at a time, all its records sorted, by the rules as they are
+written down, without the tables of the fold.
+"""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from models.lifecycle.transitions import TABLE
+from schemas import control, decisions, orders, shipments, work
+from schemas.codes import Classifier, Milestone, Phase, Trouble
+from schemas.envelope import Event
+from tests.support import tracks
+from tests.support.tracks import renamed
+
+NODES = ("A", "B", "C")
+OUTCOMES = ("FULLY_ROUTED", "FULLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED")
+WORK = (work.WorkAccepted, work.WorkRejected, work.WorkPicked, work.WorkPacked, work.WorkHandedOver)
+SERVICES = (shipments.ServiceInstalled, shipments.ServiceAccepted, shipments.ServiceVisited)
+BEHIND = (
+    Phase.RECEIVED, Phase.HELD, Phase.BACKORDERED, Phase.ROUTED, Phase.RELEASED, Phase.PICKED,
+    Phase.PACKED, Phase.HANDED_OVER, Phase.IN_TRANSIT, Phase.CUSTOMS, Phase.OUT_FOR_DELIVERY,
+    Phase.AVAILABLE_FOR_PICKUP, Phase.ATTEMPT_FAILED, Phase.DELIVERED, Phase.SIGNED,
+)  # fmt: skip
+GONE = (Phase.RETURNING, Phase.LOST, Phase.DAMAGED, Phase.RETURNED)
+
+
+def records(seed: int, count: int = 12, hours: int = 120) -> list[Event]:
+    """What is said of so many orders, in the order in which it happened."""
+    chance = random.Random(seed)
+    events = [_record(chance, f"o{chance.randrange(count)}", n, hours) for n in range(count * 12)]
+    named = [renamed(e, e.id if "/" in e.id else f"{e.id}#{n}") for n, e in enumerate(events)]
+    for n in range(0, len(named), 9):
+        wrong = named[chance.randrange(len(named))]
+        if wrong.source == "carrier":
+            kind = chance.choice([Classifier.RETRACTED, Classifier.ACTUAL])
+            named.append(
+                tracks.step(
+                    chance.choice(list(Milestone)), chance.randrange(hours), wrong.subject,
+                    package=chance.choice("12"), classifier=kind, retracts=wrong.id,
+                    event_id=f"correction-{n}",
+                )
+            )  # fmt: skip
+    return sorted(named, key=lambda e: e.time)
+
+
+def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
+    at, node = float(chance.randrange(hours)), chance.choice(NODES)
+    match chance.randrange(16):
+        case 0:
+            wants = chance.random() < 0.3, chance.random() < 0.3
+            return tracks.ordered(
+                at, order, revision=n + 1, installation=wants[0], acceptance=wants[1]
+            )
+        case 1:
+            promise = at + chance.randrange(60) if chance.random() < 0.8 else None
+            outcome = chance.choice(OUTCOMES)
+            return tracks.decided(at, order, outcome=outcome, promise=promise, cause=n)
+        case 2 | 3:
+            withdrawn = chance.random() < 0.3
+            day = f"2026-01-0{chance.randrange(5, 9)}" if chance.random() < 0.5 else None
+            return tracks.offered(at, node, order, ship_date=day, cause=n, withdrawn=withdrawn)
+        case 4 | 5:
+            return tracks.answered(chance.choice(WORK), at, node, order)
+        case 6:
+            return tracks.served(chance.choice(SERVICES), at, order)
+        case 7:
+            return tracks.feedback(at, order, nps=chance.randrange(11))
+    planned = at + 5 if chance.random() < 0.15 else None
+    return tracks.step(
+        chance.choice(list(Milestone)),
+        at,
+        order,
+        package=chance.choice(["1", "2", node]),
+        node=chance.choice(["", node]),
+        planned=planned,
+        reason=chance.choice([Trouble.NONE] * 5 + list(Trouble)),
+    )
+
+
+def disturbed(events: Sequence[Event], seed: int) -> list[Event]:
+    """The same, shuffled, with repeats."""
+    chance = random.Random(seed)
+    more = [*events, *chance.choices(events, k=len(events) // 4)]
+    chance.shuffle(more)
+    return more
+
+
+def with_policies(events: Sequence[Event], seed: int) -> list[Event]:
+    """Other deadlines now and then, one of them in a document that is none."""
+    chance, rows = random.Random(seed), list(events)
+    for n in range(4):
+        silence = chance.choice([12, 48, 200])
+        document = (
+            f"version: p-{n}\ntracking:\n  silence_hours: {silence}\n  sign_within_hours: 5\n"
+        )
+        wrong = "tracking: [" if n == 2 else document
+        rows.insert(chance.randrange(len(rows)), tracks.policy(wrong, f"p-{n}"))
+    return rows
+
+
+def with_ticks(events: Iterable[Event], hours: Iterable[float]) -> list[Event]:
+    """Ticks put between the records, evenly, in order."""
+    rows, ticks = list(events), [tracks.tick(h) for h in hours]
+    gap = max(1, len(rows) // len(ticks))
+    for n, tick in enumerate(ticks):
+        rows.insert(min(len(rows), (n + 1) * gap + n), tick)
+    return rows
+
+
+# The reference ------------------------------------------------------------------------------------
+
+
+def standing(events: Iterable[Event], now: datetime) -> dict[str, tuple[str, frozenset[str]]]:
+    """Phase and exceptions that hold, by order."""
+    mine: dict[str, dict[tuple[str, str], Event]] = defaultdict(dict)
+    for event in events:
+        if not isinstance(event, control.ClockTicked):
+            mine[event.subject][event.source, event.id] = event
+    return {order: _Order(list(said.values())).stand(now) for order, said in mine.items()}
+
+
+class _Parcel:
+    def __init__(self) -> None:
+        self.node = ""
+        self.phase: Phase | None = None
+        self.step = Milestone.PACKED
+        self.reason = Trouble.NONE
+        self.at = datetime.min.replace(tzinfo=UTC)
+
+    def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
+        to = TABLE[self.phase].get(milestone, self.phase)
+        again = (Milestone.ATTEMPT_FAILED, Milestone.CUSTOMS_HELD)
+        if to != self.phase or milestone in again:
+            self.phase, self.step, self.reason, self.at = to, milestone, reason, at
+
+
+class _Work:
+    def __init__(self) -> None:
+        self.units = 0
+        self.offer: tuple[int, datetime, str | None] | None = None
+        self.answers: dict[Phase, datetime] = {}
+
+    @property
+    def ship_by(self) -> datetime | None:
+        return _after(self.offer[2]) if self.offer else None
+
+    @property
+    def phase(self) -> Phase:
+        for phase in (Phase.PICKED, Phase.RELEASED):
+            if phase in self.answers and (not self.offer or self.answers[phase] >= self.offer[1]):
+                return phase
+        return Phase.ROUTED
+
+
+class _Order:
+    def __init__(self, events: list[Event]) -> None:
+        steps = [e for e in events if isinstance(e, shipments.ShipmentMilestone)]
+        gone = {(e.source, e.data.retracts) for e in steps if e.data.retracts}
+        left = [e for e in events if (e.source, e.id) not in gone and not _is_taken_back(e)]
+        self.events = sorted(left, key=_place)
+        self.parcels: dict[str, _Parcel] = defaultdict(_Parcel)
+        self.works: dict[str, _Work] = defaultdict(_Work)
+        self.decided = Phase.RECEIVED
+        self.cause = -1
+        self.promise: datetime | None = None
+        self.wants = (0, False, False)
+        self.done: dict[str, datetime] = {}
+        self.is_bad = False
+        for event in self.events:
+            self._take(event)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case orders.OrderReceived(data=data):
+                self.wants = max(self.wants, (data.revision, data.installation, data.acceptance))
+            case decisions.DecisionRouted(data=data):
+                named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
+                named["CANCELLED"] = Phase.CANCELLED
+                if _cause(event) >= self.cause:
+                    self.decided, self.cause = named.get(data.outcome, Phase.HELD), _cause(event)
+                    self.promise = data.latest_commit_at
+            case decisions.WorkOffered(data=data):
+                mine = self.works[data.node]
+                mine.units += sum(line.qty for line in data.lines)
+                offer = (_cause(event), event.time, data.ship_date)
+                mine.offer = max(mine.offer, offer, key=lambda o: o[0]) if mine.offer else offer
+            case decisions.WorkWithdrawn(data=data):
+                self.works[data.node].units -= sum(line.qty for line in data.lines)
+            case work.WorkAccepted(data=data):
+                self.works[data.node].answers[Phase.RELEASED] = event.time
+            case work.WorkRejected(data=data):
+                self.works[data.node].units += 0
+            case work.WorkPicked(data=data):
+                self.works[data.node].answers[Phase.PICKED] = event.time
+            case work.WorkPacked(data=data):
+                self._step(data.node, data.node, Milestone.PACKED, event)
+            case work.WorkHandedOver(data=data):
+                self._step(data.node, data.node, Milestone.HANDED_OVER, event)
+            case shipments.ShipmentMilestone(data=data):
+                if data.classifier is Classifier.ACTUAL:
+                    self._step(data.package, data.node, data.milestone, event, data.reason)
+                elif data.node:
+                    self.parcels[data.package].node = data.node
+            case shipments.ServiceInstalled():
+                self.done["installed"] = event.time
+            case shipments.ServiceAccepted():
+                self.done["accepted"] = event.time
+            case shipments.FeedbackReceived(data=data):
+                self.done["answered"] = event.time
+                self.is_bad = data.nps is not None and data.nps <= 6
+
+    def _step(
+        self, name: str, node: str, milestone: Milestone, event: Event,
+        reason: Trouble = Trouble.NONE,
+    ) -> None:  # fmt: skip
+        parcel = self.parcels[name]
+        parcel.node = node or parcel.node
+        parcel.take(milestone, reason, event.time)
+
+    def stand(self, now: datetime) -> tuple[str, frozenset[str]]:
+        there = [p for name, p in self.parcels.items() if self._is_one(name, p)]
+        phase = self._goods(there)
+        found = {"FEEDBACK_NEGATIVE"} if self.is_bad else set()
+        phase, found = self._after_delivery(phase, found, now)
+        for parcel in there:
+            named = {
+                Phase.ATTEMPT_FAILED: "ATTEMPT_FAILED",
+                Phase.RETURNING: "RETURNING",
+                Phase.LOST: "LOST",
+                Phase.DAMAGED: "DAMAGED",
+            }
+            found |= {named[parcel.phase]} if parcel.phase in named else set()
+            if (parcel.phase, parcel.step) == (Phase.CUSTOMS, Milestone.CUSTOMS_HELD):
+                found.add("CUSTOMS_HOLD")
+            found |= {parcel.reason.value} - {""}
+        if phase in BEHIND[: BEHIND.index(Phase.DELIVERED)]:
+            found |= self._overdue(phase, now)
+        return phase.value, frozenset(found)
+
+    def _is_one(self, name: str, parcel: _Parcel) -> bool:
+        others = [
+            other
+            for label, other in self.parcels.items()
+            if other.node == name and label != other.node and other.phase
+        ]
+        return parcel.phase is not None and not (name == parcel.node and others)
+
+    def _goods(self, there: Sequence[_Parcel]) -> Phase:
+        shipped = {p.node for p in self.parcels.values() if p.phase}
+        waits = [w.phase for node, w in self.works.items() if w.units > 0 and node not in shipped]
+        phases = [p.phase for p in there if p.phase is not None]
+        least = [*(phase for phase in phases if phase not in GONE), *waits]
+        if self.decided is Phase.CANCELLED and all(
+            BEHIND.index(p) <= BEHIND.index(Phase.PACKED)
+            for p in sorted(least, key=BEHIND.index)[:1]
+        ):
+            return Phase.CANCELLED
+        if least:
+            return min(least, key=BEHIND.index)
+        return min(phases, key=GONE.index) if phases else self.decided
+
+    def _after_delivery(
+        self, phase: Phase, found: set[str], now: datetime
+    ) -> tuple[Phase, set[str]]:
+        if phase not in (Phase.DELIVERED, Phase.SIGNED):
+            return phase, found
+        at = max(p.at for p in self.parcels.values() if p.phase and p.phase not in GONE)
+        if phase is Phase.DELIVERED and not self.done:
+            at += timedelta(hours=72)
+            if now < at:
+                return phase, found
+        phase = Phase.SIGNED
+        _, installation, acceptance = self.wants
+        for is_wanted, name, to, code, days in (
+            (installation, "installed", Phase.INSTALLED, "INSTALL_OVERDUE", 14),
+            (acceptance, "accepted", Phase.ACCEPTED, "ACCEPTANCE_OVERDUE", 7),
+        ):
+            if is_wanted and name not in self.done:
+                overdue = {code} if now >= at + timedelta(days=days) else set()
+                return phase, found | overdue
+            if is_wanted:
+                at, phase = max(at, self.done[name]), to
+        is_glad = "answered" in self.done and not self.is_bad
+        is_over = now >= at + timedelta(days=14)
+        return (Phase.CLOSED if is_glad or is_over else phase), found
+
+    def _overdue(self, phase: Phase, now: datetime) -> set[str]:
+        found = set()
+        if self.promise is not None and now > self.promise:
+            found.add("DELAY_BREACHED")
+        left = {
+            p.node
+            for p in self.parcels.values()
+            if p.phase in GONE or (p.phase and BEHIND.index(p.phase) >= 7)
+        }
+        for node, offer in self.works.items():
+            if offer.units <= 0 or offer.ship_by is None or node in left:
+                continue
+            if now >= offer.ship_by + timedelta(hours=6):
+                found.add("MILESTONE_MISSED_HANDOVER")
+        last = max(e.time for e in self.events if not _is_planned(e))
+        if BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
+            found |= {"SILENCE"} if now >= last + timedelta(hours=72) else set()
+            found |= {"EXPIRED"} if now >= last + timedelta(days=30) else set()
+        return found
+
+
+def _after(day: str | None) -> datetime | None:
+    return None if day is None else datetime.fromisoformat(f"{day}T00:00Z") + timedelta(days=1)
+
+
+def _is_step(event: Event) -> bool:
+    return isinstance(event, shipments.ShipmentMilestone)
+
+
+def _is_taken_back(event: Event) -> bool:
+    return _is_step(event) and event.data.classifier is Classifier.RETRACTED  # type: ignore[attr-defined]
+
+
+def _is_planned(event: Event) -> bool:
+    return _is_step(event) and event.data.classifier is not Classifier.ACTUAL  # type: ignore[attr-defined]
+
+
+def _cause(event: Event) -> int:
+    """Where in the journal the cause of what the router says is."""
+    _, position, effect = event.id.split("/")
+    return (int(position) << 20) + int(effect)
+
+
+def _place(event: Event) -> tuple[datetime, int, int]:
+    """What comes first, as ``models/lifecycle/steps.py`` lists it; the router's last."""
+    parts = event.id.split("/")
+    if len(parts) == 3:
+        return event.time, _cause(event), 0
+    return event.time, -1, _STEPS.index(_word(event))
+
+
+def _word(event: Event) -> str:
+    if isinstance(event, shipments.ShipmentMilestone):
+        return event.data.milestone.value
+    if isinstance(event, work.WorkPacked | work.WorkHandedOver):
+        return "packed" if isinstance(event, work.WorkPacked) else "handed_over"
+    return type(event).__name__
+
+
+_STEPS = [
+    *(m.value for m in Milestone), "OrderReceived", "WorkAccepted", "WorkRejected", "WorkPicked",
+    "ServiceInstalled", "ServiceVisited", "ServiceAccepted", "FeedbackReceived",
+]  # fmt: skip
