@@ -14,6 +14,7 @@ from flows.commands.output import console, print_json, table
 from flows.ingest import ingest_group
 from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
 from flows.kafka.topics import describe
+from flows.lake.layout import Flow
 from flows.lake.ownership import positions_of
 from flows.lake.query import connect_reader
 from flows.settings import load_settings
@@ -25,7 +26,9 @@ _FACTS = {
     "last commit": "SELECT max(committed_at) FROM measurements",
     "decision p50, ms": "SELECT p50_ms FROM decision_latency WHERE partition IS NULL",
     "decision p99, ms": "SELECT p99_ms FROM decision_latency WHERE partition IS NULL",
-    "records the router refused": "SELECT count(*) FROM dead_letters",
+    "records the folds refused": "SELECT count(*) FROM dead_letters",
+    "records tracked": "SELECT count(*) FROM timeline WHERE event_id IS NOT NULL",
+    "exceptions open": "SELECT count(*) FROM exceptions_open",
     "policy versions of the last day": """
         SELECT string_agg(DISTINCT policy_version, ', ') FROM decisions
         WHERE decided_at > (SELECT max(decided_at) FROM decisions) - INTERVAL 1 DAY""",
@@ -77,7 +80,7 @@ def _state_mb(lake: Path) -> float:
 
 
 def _lag(kafka: KafkaSettings, done: dict[int, int]) -> list[dict[str, Any]]:
-    """Messages that wait: on the raw topics for ingest, on the journal for the lake."""
+    """Messages that wait: on the raw topics for ingest, on the two logs for the lake."""
     client = consumer(kafka, ingest_group(kafka))
     rows = []
     for topic in kafka.raw:
@@ -85,8 +88,10 @@ def _lag(kafka: KafkaSettings, done: dict[int, int]) -> list[dict[str, Any]]:
         question = partial(client.committed, places, timeout=SECONDS)
         committed: list[TopicPartition] = asked(kafka, "positions", question)
         rows += [_row(kafka, client, topic, at.partition, max(0, at.offset)) for at in committed]
-    for partition in range(describe(kafka, kafka.journal).partitions):
-        rows.append(_row(kafka, client, kafka.journal, partition, done.get(partition, -1) + 1))
+    for flow, topic in ((Flow.ROUTE, kafka.journal), (Flow.TRACK, kafka.tracking)):
+        for partition in range(describe(kafka, topic).partitions):
+            at = done.get(flow.first_partition + partition, -1) + 1
+            rows.append(_row(kafka, client, topic, partition, at))
     client.close()
     return rows
 
