@@ -7,10 +7,11 @@ between two writes neither loses nor repeats a record. What is no record goes to
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pyarrow.parquet as pq
 from confluent_kafka import Message
 
@@ -28,6 +29,7 @@ from schemas.errors import InputError, LogError
 from schemas.ids import network_key
 from schemas.kinds import Kind
 from schemas.slices import Slice
+from schemas.topics import EVERYWHERE, LogOf
 
 FLUSH_SECONDS = 1.0
 _POLL_RECORDS, _POLL_SECONDS = 4_096, 0.1
@@ -114,11 +116,11 @@ def _read_to(recording: ParquetLog, partition: int) -> int:
 def send(
     log: ParquetLog, journal: KafkaJournal, speed: float | None, progress: Progress = lambda _: None
 ) -> int:
-    """Write a recorded log to a journal topic, keeping its record times; returns how many records.
+    """Write a recorded log to its topic, keeping its record times; returns how many records.
 
     Args:
         log: recorded.
-        journal: its networks are partitioned by the topic's own number of partitions.
+        journal: its topic; networks or orders are partitioned by its own number of partitions.
         speed: event time over wall time; as fast as may be without.
         progress: told how many records were sent.
 
@@ -133,8 +135,9 @@ def send(
     sent, due = 0, _Due(speed)
     for partition in range(log.partitions):
         for piece in log.read(partition):
-            homes = _homes(piece, journal.partitions)
-            ticks = (piece.kinds == Kind.CLOCK_TICKED).tolist()
+            homes = _homes(piece, log.of, journal.partitions)
+            of_all = EVERYWHERE if log.of is LogOf.TRACKING else {Kind.CLOCK_TICKED}
+            ticks = np.isin(piece.kinds, [int(kind) for kind in of_all]).tolist()
             times = event_times(piece).tolist()
             for line, home, tick, at_us in zip(to_lines(piece), homes, ticks, times, strict=True):
                 due.wait(at_us)
@@ -167,6 +170,11 @@ class _Due:
         time.sleep(max(0.0, self._pace.seconds_until(at_us)))
 
 
-def _homes(piece: Slice, partitions: int) -> list[Home]:
-    tenants, networks = (piece.envelope[name].to_pylist() for name in ("tenant", "network"))
-    return [home_of(network_key(t, n), partitions) for t, n in zip(tenants, networks, strict=True)]
+def _homes(piece: Slice, of: LogOf, partitions: int) -> list[Home]:
+    tenants, networks, subjects = (
+        piece.envelope[name].to_pylist() for name in ("tenant", "network", "subject")
+    )
+    keys: Iterable[str] = map(network_key, tenants, networks)
+    if of is LogOf.TRACKING:
+        keys = (f"{key}/{subject}" for key, subject in zip(keys, subjects, strict=True))
+    return [home_of(key, partitions) for key in keys]

@@ -60,7 +60,7 @@ def replay(
         bool, typer.Option("--json", help="The summary as one JSON object.")
     ] = False,
     to: Annotated[
-        Target | None, typer.Option(help="Send the records to the journal topic; route nothing.")
+        Target | None, typer.Option(help="Send the records to their topic; nothing is folded.")
     ] = None,
     decision: Annotated[
         str | None,
@@ -167,9 +167,9 @@ def _run(job: FoldJob[Any], source: LogSource) -> None:
 
 
 def _send(log: ParquetLog, config: Path | None, speed: float | None) -> None:
-    """Write the log to the journal topic."""
+    """Write the log to its topic."""
     settings = load_settings(config)
-    journal = KafkaJournal(kafka_of(settings))
+    journal = KafkaJournal(kafka_of(settings), of=log.of)
     with counting("sending", len(log)) as advance:
         sent = send(log, journal, speed, advance)
-    error_console().print(f"{sent:,} records sent to the journal", markup=False)
+    error_console().print(f"{sent:,} records sent to the {log.of}", markup=False)

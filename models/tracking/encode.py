@@ -26,6 +26,7 @@ Rows = npt.NDArray[np.intp]
 DAY_US = 86_400_000_000
 EFFECT_BITS = 20
 """Of a cause: the rest is the position of the journal's record."""
+_CAUSE = r"^\d{1,9}/(?P<position>\d{1,12})/(?P<effect>\d{1,6})$"
 
 DECISIONS = (
     Kind.DECISION_ROUTED,
@@ -143,17 +144,13 @@ def _sums(lines: pa.ListArray, of: str) -> Ints:
 
 
 def _causes(piece: Slice, rows: Rows) -> Ints:
-    """Where in the journal the cause of the router's records is, from their ids."""
-    parts = pc.split_pattern(piece.envelope["id"].take(pa.array(rows)), "/")
-    counts = pc.list_value_length(parts).to_numpy(zero_copy_only=False)
-    if not (counts == 3).all():
-        return np.zeros(len(rows), np.int64)
-    flat = parts.flatten().to_numpy(zero_copy_only=False).reshape(-1, 3)
-    try:
-        position, effect = flat[:, 1].astype(np.int64), flat[:, 2].astype(np.int64)
-    except ValueError:
-        return np.zeros(len(rows), np.int64)
-    causes: Ints = (position << EFFECT_BITS) + effect
+    """Where in the journal the cause of the router's records is, from their ids; ``NOBODY`` of others."""
+    parts = pc.extract_regex(piece.envelope["id"].take(pa.array(rows)), _CAUSE)
+    position, effect = (
+        pc.struct_field(parts, name).cast(pa.int64()).fill_null(NOBODY).to_numpy()
+        for name in ("position", "effect")
+    )
+    causes: Ints = np.where(position < 0, NOBODY, (position << EFFECT_BITS) + effect)
     return causes
 
 

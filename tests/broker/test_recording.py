@@ -9,11 +9,13 @@ from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.lake.digest import digest
 from flows.logs.kafka import KafkaLog
-from flows.logs.parquet import ParquetLog, read_dead_letters
+from flows.logs.parquet import ParquetLog, read_dead_letters, write_log
 from flows.recording import record, send
 from schemas.codec import to_lines
 from schemas.errors import LogError
+from schemas.topics import LogOf
 from tests.support.broker import write
+from tests.support.journeys import records, with_policies
 from tests.support.runs import recorded_world, route
 
 PARTITIONS = 2
@@ -75,3 +77,20 @@ def test_a_recording_of_another_topic_is_refused(
 
     with pytest.raises(LogError, match="is no recording of topic"):
         archive(other, tmp_path / "archive")
+
+
+def test_a_tracking_log_goes_to_its_topic_and_comes_back(
+    cluster: KafkaSettings, tmp_path: Path
+) -> None:
+    events = with_policies(records(3), 3)
+    log = write_log(tmp_path / "log", events, of=LogOf.TRACKING, partitions=PARTITIONS)
+
+    send(log, KafkaJournal(cluster, of=LogOf.TRACKING), None)
+    topic = KafkaLog(cluster, cluster.tracking, LogOf.TRACKING)
+    record(topic, tmp_path / "archive", guard=Guard(), to_end=True)
+
+    again = ParquetLog(tmp_path / "archive")
+    assert again.of is LogOf.TRACKING
+    assert [lines(again, p) for p in range(PARTITIONS)] == [
+        lines(log, p) for p in range(PARTITIONS)
+    ]

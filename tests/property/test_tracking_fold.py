@@ -121,7 +121,7 @@ def rows(effects: list[Effects]) -> dict[Table, list[dict[str, Any]]]:
     return {table: found.to_pylist() for table, found in to_tables(effects).items()}
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])  # worlds of which a quarter is over by then
 def test_forgetting_what_is_closed_changes_nothing_about_the_others(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,7 +58,8 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         case 1:
             promise = at + chance.randrange(60) if chance.random() < 0.8 else None
             outcome = chance.choice(OUTCOMES)
-            return tracks.decided(at, order, outcome=outcome, promise=promise, cause=n)
+            routed = tracks.decided(at, order, outcome=outcome, promise=promise, cause=n)
+            return routed if chance.random() < 0.8 else renamed(routed, f"elsewhere-{n}")
         case 2 | 3:
             withdrawn = chance.random() < 0.3
             day = f"2026-01-0{chance.randrange(5, 9)}" if chance.random() < 0.5 else None
@@ -327,6 +328,8 @@ def _is_planned(event: Event) -> bool:
 
 def _cause(event: Event) -> int:
     """Where in the journal the cause of what the router says is."""
+    if "/" not in event.id:
+        return -1
     _, position, effect = event.id.split("/")
     return (int(position) << 20) + int(effect)
 
@@ -344,10 +347,13 @@ def _word(event: Event) -> str:
         return event.data.milestone.value
     if isinstance(event, work.WorkPacked | work.WorkHandedOver):
         return "packed" if isinstance(event, work.WorkPacked) else "handed_over"
+    if isinstance(event, decisions.DecisionRouted):
+        return event.data.outcome
     return type(event).__name__
 
 
 _STEPS = [
-    *(m.value for m in Milestone), "OrderReceived", "WorkAccepted", "WorkRejected", "WorkPicked",
+    *(m.value for m in Milestone), "OrderReceived", "HELD_FOR_REVIEW", "FULLY_ROUTED", "BACKORDERED",
+    "CANCELLED", "WorkAccepted", "WorkRejected", "WorkPicked",
     "ServiceInstalled", "ServiceVisited", "ServiceAccepted", "FeedbackReceived",
 ]  # fmt: skip
