@@ -1,4 +1,4 @@
-"""``make bench``: the figures of the route flow, each with its baseline from the same call."""
+"""``make bench``: the figures of the flows, each with its baseline from the same call."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import kafka, loops, recovery, scale
+from bench import kafka, loops, recovery, scale, track
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
@@ -59,6 +59,7 @@ def measure(scratch: Path) -> list[Figure]:
         Figure("decision_ms_p99", p99, "ms"),
         Figure("peak_rss_mb", peak_mb, "MiB"),
         *scale.measure(shared, scratch),
+        *track.measure(OUT, scratch),
     ]
 
 
@@ -85,7 +86,8 @@ def main() -> int:
     with (OUT / "results.jsonl").open("w") as file:
         file.writelines(json.dumps(asdict(figure)) + "\n" for figure in figures)
     table = RichTable(
-        title=f"Route flow, {ORDERS:,} orders, 20 candidates each", title_justify="left"
+        title=f"{ORDERS:,} orders, 20 candidates each, and what became of others",
+        title_justify="left",
     )
     for name in ("name", "value", "unit", "baseline", "ratio"):
         table.add_column(name, justify="left" if name in ("name", "unit") else "right")
