@@ -16,9 +16,10 @@ from bench import kafka, loops, recovery, scale, track
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
+from flows.folding import run
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.warmup import warm_up
 
 OUT = Path(__file__).parent / "out"

@@ -23,6 +23,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.figures import Figure
+from flows.folding import run
 from flows.guard import Guard
 from flows.ingest import IngestJob
 from flows.ingest import run as run_ingest
@@ -34,7 +35,7 @@ from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
 from flows.recording import send
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.settings import Settings
 from schemas.codec import to_lines
 from schemas.kinds import Kind

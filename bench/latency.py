@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from flows.folding import run
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 
 
 def decision_ms(log: ParquetLog, lake: Path) -> tuple[float, float]:

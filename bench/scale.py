@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.figures import Figure
+from flows.folding import run
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.warmup import warm_up
 
 ORDERS = 100_000

@@ -15,10 +15,11 @@ import duckdb
 import pyarrow as pa
 
 from bench.figures import Figure
+from flows.folding import run
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.ticks import with_ticks
-from flows.track import TrackJob, run
+from flows.track import TrackJob
 from models.lifecycle.transitions import TABLE
 from schemas.codes import Milestone, Phase
 from schemas.envelope import Event

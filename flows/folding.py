@@ -11,12 +11,13 @@ The state of a partition lives in the job, since Bytewax's own recovery is off; 
 """
 
 import hashlib
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import bytewax.operators as op
 import pyarrow as pa
@@ -26,23 +27,35 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.checkpoint_store import store_of
 from flows.checkpoints import Checkpoint, Checkpoints, FoldState, Form, Origin
-from flows.guard import Guard, GuardedSink
+from flows.guard import Guard, GuardedSink, run_guarded
 from flows.lake.layout import Flow, Identity
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
+from flows.logs.parquet import ParquetLog
+from flows.logs.source import LogSource
 from flows.metrics import Metrics
 from flows.settings import Settings
 from models.inference import runtime_fingerprint
 from models.policy.document import Policy, parse_policy
-from schemas.errors import InputError, LogError
+from schemas.errors import CrossdockError, InputError, LogError
 from schemas.slices import Slice
 from schemas.tables import SCHEMAS, Effects, Measured, Table
+from schemas.topics import LogOf
 
 Progress = Callable[[int], None]
 """Told how many records were taken each time some were."""
 
 Read = tuple[str, ReadSlice]
 S = TypeVar("S", bound=FoldState)
+
+
+class Steps(NamedTuple):
+    """Names of the steps; they are permanent, and differ where two folds are in one flow."""
+
+    read: str = "read_log"
+    advance: str = "advance_partition"
+    drop: str = "drop_key"
+    write: str = "write_lake"
 
 
 class Opened(NamedTuple):
@@ -78,7 +91,9 @@ class FoldJob(ABC, Generic[S]):
     """
 
     flow: ClassVar[Flow]
+    reads: ClassVar[LogOf]
     form: ClassVar[Form[Any]]
+    steps: ClassVar[Steps]
     gauges: ClassVar[str] = ""  # before the names of its gauges
 
     def __init__(self, opened: Opened) -> None:
@@ -94,6 +109,44 @@ class FoldJob(ABC, Generic[S]):
         self._is_own = opened.is_own
 
     @classmethod
+    def open(
+        cls,
+        log: Log,
+        lake_path: Path,
+        *,
+        policy_file: Path | None = None,
+        partitions: Iterable[int] | None = None,
+        settings: Settings | None = None,
+        guard: Guard | None = None,
+        writer: LakeWriter | None = None,
+    ) -> Self:
+        """Open log and lake and take up where the lake left off.
+
+        Args:
+            log: recorded or live.
+            lake_path: a lake of this log, or a place for a new one.
+            policy_file: counts in place of the log's own policies.
+            partitions: of the log; all without.
+            settings: of the surroundings; read from the environment without.
+            guard: of the flow.
+            writer: of the lake, if others write it too; a new one without.
+
+        Raises:
+            CrossdockError: log, lake or policy cannot be used; the message says why.
+        """
+        return cls(
+            cls._open(
+                log,
+                lake_path,
+                policy_file=policy_file,
+                partitions=partitions,
+                settings=settings,
+                guard=guard,
+                writer=writer,
+            )
+        )
+
+    @classmethod
     def _open(
         cls,
         log: Log,
@@ -105,7 +158,9 @@ class FoldJob(ABC, Generic[S]):
         guard: Guard | None,
         writer: LakeWriter | None,
     ) -> Opened:
-        """Open log and lake and take up where the lake left off."""
+        """What ``open`` opens."""
+        if log.of is not cls.reads:
+            raise LogError(f"{log.name} is a log of the kind {log.of}, not {cls.reads}")
         chosen = settings or Settings()
         override, override_sha256 = read_override(policy_file)
         mine = partitions_of(log, partitions)
@@ -130,6 +185,15 @@ class FoldJob(ABC, Generic[S]):
     @abstractmethod
     def fold(self, state: S, piece: Slice) -> Effects:
         """Take a slice; the state is changed in place."""
+
+    def add_steps(self, flow: Dataflow, source: Source[Read]) -> Stream[Effects]:
+        """Add the steps in order, in a flow of their own or beside others; returns the effects."""
+        slices = op.input(self.steps.read, flow, source)
+        effects = op.stateful_batch(self.steps.advance, slices, lambda _resumed: _Fold(self))
+        rows = op.key_rm(self.steps.drop, effects)
+        sink = GuardedSink(self.guard, self.writer.put, self.close_lake)
+        op.output(self.steps.write, rows, sink)
+        return rows
 
     def remaining(self) -> int:
         """Records that are still to be read."""
@@ -208,24 +272,28 @@ class FoldJob(ABC, Generic[S]):
         self.writer.abort()
 
 
-class Steps(NamedTuple):
-    """Names of the steps; they are permanent, and differ where two folds are in one flow."""
-
-    read: str = "read_log"
-    advance: str = "advance_partition"
-    drop: str = "drop_key"
-    write: str = "write_lake"
+def build(source: Source[Read], job: FoldJob[Any]) -> Dataflow:
+    """The flow of one fold; source and job differ between replay and live."""
+    flow = Dataflow(job.flow.value)
+    job.add_steps(flow, source)
+    return flow
 
 
-def add_fold(
-    flow: Dataflow, source: Source[Read], job: FoldJob[Any], steps: Steps
-) -> Stream[Effects]:
-    """The steps in order; returns the effects, for whoever else is to have them."""
-    slices = op.input(steps.read, flow, source)
-    effects = op.stateful_batch(steps.advance, slices, lambda _resumed: _Fold(job))
-    rows = op.key_rm(steps.drop, effects)
-    op.output(steps.write, rows, GuardedSink(job.guard, job.writer.put, job.close_lake))
-    return rows
+def run(source: Source[Read], job: FoldJob[Any]) -> None:
+    """Run the flow on one worker until its source ends; raises what kept a step from going on."""
+    run_guarded(build(source, job), job.guard)
+    job.finish()
+
+
+def build_replay(kind: type[FoldJob[Any]], log: str, lake: str, policy: str) -> Dataflow:
+    """The flow over a recorded log at full speed, for ``python -m bytewax.run``."""
+    try:
+        recorded = ParquetLog(Path(log))
+        job = kind.open(recorded, Path(lake), policy_file=Path(policy) if policy else None)
+    except CrossdockError as error:
+        sys.stderr.write(f"flows.{kind.flow}: {error}\n")
+        raise SystemExit(2) from error
+    return build(LogSource(recorded, job.starts), job)
 
 
 class _Fold(StatefulBatchLogic[ReadSlice, Effects, None]):

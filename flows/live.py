@@ -18,7 +18,7 @@ from typing import Any
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import Source
 
-from flows import ingest, route, track
+from flows import ingest
 from flows.folding import FoldJob, Read
 from flows.guard import Guard, run_guarded
 from flows.ingest import IngestJob
@@ -69,12 +69,9 @@ class LiveJob:
         flow = Dataflow("live")
         if self.ingest is not None:
             ingest.add_steps(flow, self.ingest)
-        if self.route is not None:
-            routing, journal = self.route
-            route.add_steps(flow, journal, routing)
-        if self.track is not None:
-            tracking, log = self.track
-            track.add_steps(flow, log, tracking)
+        for part in (self.route, self.track):
+            if part is not None:
+                part[0].add_steps(flow, part[1])
         try:
             run_guarded(flow, self.guard)
             if self.writer is not None:

@@ -4,36 +4,30 @@ Its steps are those of folding.py. Run it by ``crossdock replay``, or as any Byt
 ``python -m bytewax.run "flows.route:replay('LOG', 'LAKE')"``.
 """
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import bytewax.operators as op
-from bytewax.dataflow import Dataflow
+from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
 
 from flows.checkpoints import ROUTE_FORM, Checkpoint
-from flows.folding import FoldJob, Opened, Read, Steps, add_fold
-from flows.guard import Guard, GuardedSink, run_guarded
+from flows.folding import FoldJob, Opened, Read, Steps, build_replay
+from flows.guard import Guard, GuardedSink
 from flows.kafka.client import KafkaSettings
 from flows.lake.layout import Flow
 from flows.lake.writer import LakeWriter
 from flows.logs.log import Log
-from flows.logs.parquet import ParquetLog
-from flows.logs.source import LogSource
 from flows.metrics import Metrics
 from flows.settings import Settings
 from flows.tracking import TrackingTopic
 from models.inference import ARTIFACTS, Model, load_model
 from models.routing.fold import RouteState, advance
-from schemas.errors import CrossdockError, LogError
 from schemas.slices import Slice
 from schemas.tables import Effects
 from schemas.topics import LogOf
-
-STEPS = Steps()
 
 
 class Publisher(Protocol):
@@ -55,44 +49,20 @@ class Publisher(Protocol):
         """Leave."""
 
 
-def build(source: Source[Read], job: "RouteJob") -> Dataflow:
-    """The flow; source and job differ between replay and live."""
-    flow = Dataflow("route")
-    add_steps(flow, source, job)
-    return flow
-
-
-def add_steps(flow: Dataflow, source: Source[Read], job: "RouteJob") -> None:
-    """The steps in order, in a flow of their own or beside others."""
-    rows = add_fold(flow, source, job, STEPS)
-    if job.publisher is not None:
-        op.output("write_tracking", rows, GuardedSink(job.guard, job.publisher.put))
-
-
 def replay(log: str, lake: str, policy: str = "") -> Dataflow:
-    """The flow over a recorded log at full speed, for ``python -m bytewax.run``."""
-    try:
-        recorded = ParquetLog(Path(log))
-        job = RouteJob.open(recorded, Path(lake), policy_file=Path(policy) if policy else None)
-    except CrossdockError as error:
-        sys.stderr.write(f"flows.route: {error}\n")
-        raise SystemExit(2) from error
-    return build(LogSource(recorded, job.starts), job)
-
-
-def run(source: Source[Read], job: "RouteJob") -> None:
-    """Run the flow on one worker until its source ends; raises what kept a step from going on."""
-    run_guarded(build(source, job), job.guard)
-    job.finish()
+    """The flow over a recorded journal at full speed, for ``python -m bytewax.run``."""
+    return build_replay(RouteJob, log, lake, policy)
 
 
 class RouteJob(FoldJob[RouteState]):
     """One run over one journal into one lake."""
 
     flow = Flow.ROUTE
+    reads = LogOf.JOURNAL
     form = ROUTE_FORM
+    steps = Steps()
 
-    def __init__(self, opened: Opened, publisher: Publisher | None) -> None:
+    def __init__(self, opened: Opened, publisher: Publisher | None = None) -> None:
         super().__init__(opened)
         model_dirs = [*opened.settings.model_dirs, ARTIFACTS]
         self.scorer_of = cache(lambda sha256: _load(model_dirs, sha256))
@@ -128,8 +98,6 @@ class RouteJob(FoldJob[RouteState]):
         Raises:
             CrossdockError: log, lake, policy or model cannot be used; the message says why.
         """
-        if log.of is not LogOf.JOURNAL:
-            raise LogError(f"{log.name} is a {log.of} log, not a journal")
         opened = cls._open(
             log,
             lake_path,
@@ -148,6 +116,13 @@ class RouteJob(FoldJob[RouteState]):
                 opened.writer.abort()
             raise
         return cls(opened, publisher)
+
+    def add_steps(self, flow: Dataflow, source: Source[Read]) -> Stream[Effects]:
+        """See ``FoldJob``; decisions go to the tracking log as well."""
+        rows = super().add_steps(flow, source)
+        if self.publisher is not None:
+            op.output("write_tracking", rows, GuardedSink(self.guard, self.publisher.put))
+        return rows
 
     def fold(self, state: RouteState, piece: Slice) -> Effects:
         """See ``FoldJob``."""

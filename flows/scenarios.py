@@ -17,11 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from flows.audit import DOUBLED, OVERSOLD, UNCONSERVED, Audit, audit
+from flows.folding import run
 from flows.guard import ending_in_order
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from models.inference import ARTIFACTS, load_model, shipped_model_sha256
 from models.simulation.scenarios.catalogue import MAKERS
 from models.simulation.scene import Setting

@@ -7,13 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from flows import route, track
 from flows.commands.config import Config, kafka_of
 from flows.commands.output import counting, error_console
 from flows.commands.rerun import rerun_decision, rerun_sample
 from flows.commands.summary import print_summary, summarise
 from flows.commands.tracked import print_tracked
-from flows.folding import FoldJob
+from flows.folding import FoldJob, run
 from flows.guard import ending_in_order
 from flows.journals import KafkaJournal
 from flows.lake.connection import has_many_writers
@@ -99,10 +98,8 @@ def replay(
     if fresh:
         _remove(lake)
     recorded = ParquetLog(log)
-    if recorded.of is LogOf.TRACKING:
-        job: FoldJob[Any] = TrackJob.open(recorded, lake, policy_file=policy, partitions=partition)
-    else:
-        job = RouteJob.open(recorded, lake, policy_file=policy, partitions=partition)
+    kind: type[FoldJob[Any]] = TrackJob if recorded.of is LogOf.TRACKING else RouteJob
+    job = kind.open(recorded, lake, policy_file=policy, partitions=partition)
     if not job.remaining():
         error_console().print(f"{lake} is up to date: {log} holds nothing new.", markup=False)
     try:
@@ -160,10 +157,7 @@ def _run(job: FoldJob[Any], source: LogSource) -> None:
     what = "tracking" if job.flow is Flow.TRACK else "routing"
     with counting(what, job.remaining()) as advance:
         job.progress = advance
-        if isinstance(job, TrackJob):
-            track.run(source, job)
-        elif isinstance(job, RouteJob):
-            route.run(source, job)
+        run(source, job)
 
 
 def _send(log: ParquetLog, config: Path | None, speed: float | None) -> None:

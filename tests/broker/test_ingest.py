@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from confluent_kafka import Producer
 
+from flows.folding import run as run_route
 from flows.ingest import IngestJob, run
 from flows.ingest_clock import IngestClock, source_of
 from flows.ingest_clock import tick as tell
@@ -19,7 +20,6 @@ from flows.kafka.client import KafkaSettings
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.route import RouteJob
-from flows.route import run as run_route
 from flows.settings import Settings
 from models.intake.clock import Clock
 from schemas.codec import Refusal, decode_line, encode_event, to_slice

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from flows.folding import run
 from flows.kafka.client import KafkaSettings
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from schemas.codec import to_lines
 from schemas.errors import BrokerError, LogError
 from schemas.tables import Table

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from flows.folding import run as run_route
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.newest_state import newest_network
 from flows.route import RouteJob
-from flows.route import run as run_route
 from flows.settings import Settings
 from models.routing.arrays import Count
 from models.simulation.fulfilment import draw_world, records_of

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from flows.folding import run
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.log import ReadSlice
 from flows.logs.parquet import ParquetLog
 from flows.public_records import public_records
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.settings import Settings
 from models.inference import load_model
 from models.routing.fold import RouteState, advance

@@ -8,10 +8,11 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from flows.checkpoint_store import Objects
+from flows.folding import run
 from flows.lake.digest import digest
 from flows.logs.parquet import ParquetLog
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.settings import Settings
 from schemas.errors import CheckpointError, InputError
 from tests.support.runs import recorded_world, route

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from flows.folding import run
 from flows.guard import Guard
 from flows.lake.query import connect_reader
 from flows.logs.source import LogSource
 from flows.metrics import HANGS_SECONDS, Metrics, serve
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from schemas.errors import InputError
 from tests.support.runs import recorded_world
 

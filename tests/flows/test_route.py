@@ -11,11 +11,12 @@ import pytest
 
 from flows.checkpoint_store import Directory
 from flows.checkpoints import ROUTE_FORM, Checkpoint, Checkpoints, Origin
+from flows.folding import run
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from models.inference import load_model, runtime_fingerprint
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import ScorerOf

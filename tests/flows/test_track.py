@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.folding import run
 from flows.lake.digest import digest
 from flows.lake.query import connect_reader
 from flows.logs.log import ReadSlice
@@ -13,7 +14,7 @@ from flows.logs.parquet import LogWriter, ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.route import RouteJob
 from flows.settings import Settings
-from flows.track import TrackJob, run
+from flows.track import TrackJob
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.codec import encode_event
@@ -127,9 +128,9 @@ def test_a_journal_is_not_tracked_and_a_tracking_log_not_routed(tmp_path: Path) 
     journal = write_log(tmp_path / "journal", builders.named(builders.node("A")))
     tracking = write_log(tmp_path / "log", [step("delivered", 1)], of=LogOf.TRACKING)
 
-    with pytest.raises(LogError, match="is a journal, not a tracking log"):
+    with pytest.raises(LogError, match="of the kind journal, not tracking"):
         TrackJob.open(journal, tmp_path / "a")
-    with pytest.raises(LogError, match="is a tracking log, not a journal"):
+    with pytest.raises(LogError, match="of the kind tracking, not journal"):
         RouteJob.open(tracking, tmp_path / "b")
 
 

@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from flows.folding import run
 from flows.lake.connection import open_lake
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
-from flows.route import RouteJob, run
+from flows.route import RouteJob
 from flows.settings import Settings
 from flows.track import TrackJob
-from flows.track import run as follow
 from models.inference import shipped_model_sha256
 from schemas.envelope import Event
 from tests.support.builders import at, model
@@ -52,7 +52,7 @@ def route(
 def track(log: ParquetLog, lake: Path) -> None:
     """Track a log in this process."""
     job = TrackJob.open(log, lake, settings=Settings(checkpoint_seconds=3600.0))
-    follow(LogSource(log, job.starts, guard=job.guard), job)
+    run(LogSource(log, job.starts, guard=job.guard), job)
 
 
 def spoil(lake: Path, table: str, statement: str) -> None:
