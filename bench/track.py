@@ -1,10 +1,12 @@
 """Tracking at full speed: a recorded tracking log into a lake, against an object per event.
 
 The world: every order is one parcel with nine milestones, an hour apart, all orders taking turns, and a
-tick a minute. Both sides work out each order's phase and write a row for every milestone.
+tick a minute. Both sides work out each order's phase and write a row for every milestone. Then loggers that
+go with parcels, each reading temperature every five minutes, a record for each reading.
 """
 
 import itertools
+import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,13 +23,15 @@ from flows.logs.source import LogSource
 from flows.ticks import with_ticks
 from flows.track import TrackJob
 from models.lifecycle.transitions import TABLE
-from schemas.codes import Milestone, Phase
+from schemas.codes import Milestone, Phase, TempClass, UnitOfMeasure
 from schemas.envelope import Event
 from schemas.kinds import Kind
 from schemas.shipments import ShipmentMilestone, ShipmentStep
+from schemas.telemetry import Binding, DeviceBound, SensorElement, SensorReport, TelemetrySensor
 from schemas.topics import LogOf
 
 ORDERS, PLAIN_MILESTONES, RUNS = 50_000, 50_000, 3
+DEVICES, READINGS = 20_000, 25
 BEGIN = datetime(2026, 1, 5, 8, tzinfo=UTC)
 STEPS = tuple(
     map(
@@ -44,12 +48,15 @@ def measure(folder: Path, scratch: Path) -> list[Figure]:
     """Log to lake through the flow, and a plain loop; the best of some runs each."""
     log = _log(folder / f"tracking-{ORDERS}")
     milestones = ORDERS * len(STEPS)
+    readings = _readings_log(folder / f"readings-{DEVICES}")
     flow = min(_flow(log, scratch / f"tracked-{n}") for n in range(RUNS))
+    sensors = min(_flow(readings, scratch / f"sensed-{n}") for n in range(RUNS))
     plain = min(_plain(log, scratch / f"plain-{n}.duckdb") for n in range(RUNS))
     rate, baseline = milestones / flow, PLAIN_MILESTONES / plain
     return [
         Figure("milestones_per_s", rate, "milestones/s"),
         Figure("track_vs_plain_loop", rate, "milestones/s", baseline, rate / baseline),
+        Figure("telemetry_readings_per_s", DEVICES * READINGS / sensors, "readings/s"),
     ]
 
 
@@ -58,6 +65,31 @@ def _log(path: Path) -> ParquetLog:
     if (path / "log.json").exists():
         return ParquetLog(path)
     return write_log(path, with_ticks(_events(), "bench", "bench", "one"), of=LogOf.TRACKING)
+
+
+def _readings_log(path: Path) -> ParquetLog:
+    if (path / "log.json").exists():
+        return ParquetLog(path)
+    return write_log(path, with_ticks(_readings(), "bench", "bench", "one"), of=LogOf.TRACKING)
+
+
+def _readings() -> Iterator[Event]:
+    scope: dict[str, Any] = {"tenant": "bench", "network": "one"}
+    for device in range(DEVICES):
+        subject, name = f"O{device:08d}", f"D{device:08d}"
+        data = Binding(device=name, temp_class=TempClass.REFRIGERATED)
+        yield DeviceBound(id=name, source="wms", subject=subject, time=BEGIN, data=data, **scope)
+    for number, (turn, device) in enumerate(itertools.product(range(READINGS), range(DEVICES))):
+        celsius = 5 + 2 * math.sin(turn + device)
+        report = SensorReport(type="Temperature", value=celsius, uom=UnitOfMeasure.CELSIUS)
+        yield TelemetrySensor(
+            id=f"r{number:09d}",
+            source="iot",
+            subject=f"O{device:08d}",
+            time=BEGIN + timedelta(minutes=5 * turn, seconds=device * 300 / DEVICES),
+            data=SensorElement(device=f"D{device:08d}", reports=[report]),
+            **scope,
+        )
 
 
 def _events() -> Iterator[Event]:

@@ -192,8 +192,9 @@ def _column(kind: pa.DataType, values: list[Any]) -> pa.Array:
         return pa.ListArray.from_arrays(pa.array(offsets), items, type=kind)
     if pa.types.is_timestamp(kind):
         return _instants(values)
-    if pa.types.is_string(kind) and values and isinstance(values[0], Enum):
-        values = [v._value_ for v in values]  # the property costs as much as all the rest
+    if pa.types.is_string(kind) and isinstance(next(filter(None, values), None), Enum):
+        # ``value``, the property, costs as much as all the rest
+        values = [v and v._value_ for v in values]
     return pa.array(values, kind)
 
 

@@ -159,6 +159,39 @@ class Trouble(StrEnum):
     CARRIER_REJECTED = "CARRIER_REJECTED"
 
 
+class UnitOfMeasure(StrEnum):
+    """Units of sensor reports (UN/ECE recommendation 20)."""
+
+    CELSIUS = "CEL"
+    FAHRENHEIT = "FAH"
+    KELVIN = "KEL"
+    PERCENT = "P1"
+    GRAVITY = "K40"  # standard acceleration of free fall
+    METRE_PER_SECOND_SQUARED = "MSK"
+    LUX = "LUX"
+    HECTOPASCAL = "A97"
+    VOLT = "VLT"
+    PARTS_PER_MILLION = "59"
+
+
+class SensorException(StrEnum):
+    """What a device says of its own reading (EPCIS CBV 2.0, 8.6.4)."""
+
+    ALARM = "ALARM_CONDITION"
+    ERROR = "ERROR_CONDITION"
+
+
+class ReadingState(IntEnum):
+    """What the tracker made of a sensor report."""
+
+    UNJUDGED = 0  # nothing to judge it by
+    IN_BAND = 1
+    LOW = 2
+    HIGH = 3
+    FAILED = 4  # the device's error, or no value
+    WRONG_UNIT = 5  # not one of its type
+
+
 class Outcome(IntEnum):
     """What a decision came to (domain.md D.7), seen over the whole order."""
 
@@ -355,6 +388,7 @@ class ExceptionCode(IntEnum):
     FEEDBACK_NEGATIVE = 43
     BACKLOG_RISK = 44
     PLAN_VOID = 45  # ours: a proposed plan no longer holds, or is not better
+    SHOCK = 46  # ours: the parcel was thrown or dropped
 
 
 class DeadLetterReason(IntEnum):

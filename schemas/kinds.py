@@ -43,6 +43,7 @@ from schemas.shipments import (
     ServiceVisited,
     ShipmentMilestone,
 )
+from schemas.telemetry import DeviceBound, TelemetryPosition, TelemetrySensor
 from schemas.work import (
     WorkAccepted,
     WorkHandedOver,
@@ -98,6 +99,9 @@ class Kind(IntEnum):
     SERVICE_ACCEPTED = 38
     SERVICE_VISITED = 39
     FEEDBACK_RECEIVED = 40
+    DEVICE_BOUND = 41
+    TELEMETRY_SENSOR = 42
+    TELEMETRY_POSITION = 43
 
     @property
     def tag(self) -> str:
@@ -147,6 +151,9 @@ EVENT_CLASSES: dict[Kind, type[Event]] = {
     Kind.SERVICE_ACCEPTED: ServiceAccepted,
     Kind.SERVICE_VISITED: ServiceVisited,
     Kind.FEEDBACK_RECEIVED: FeedbackReceived,
+    Kind.DEVICE_BOUND: DeviceBound,
+    Kind.TELEMETRY_SENSOR: TelemetrySensor,
+    Kind.TELEMETRY_POSITION: TelemetryPosition,
 }
 KIND_OF: dict[type[Event], Kind] = {cls: kind for kind, cls in EVENT_CLASSES.items()}
 _TAGS: dict[Kind, str] = {k: str(c.__struct_config__.tag) for k, c in EVENT_CLASSES.items()}

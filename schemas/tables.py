@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 3
+VERSION = 4
 """Version of the tables below; a lake of another version is refused."""
 
 
@@ -27,6 +27,8 @@ class Table(StrEnum):
     ALLOCATIONS = "allocations"
     EXCEPTIONS = "exceptions"
     TIMELINE = "timeline"
+    READINGS = "readings"
+    LOCATIONS = "locations"
     STOCK = "stock"
     NODES = "nodes"
     LANES = "lanes"
@@ -146,6 +148,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("planned_at", INSTANT),  # when it is to happen, of PLN and EST
             ("package", pa.string()),  # named like its node: all that the node ships
             ("node", pa.string()),
+            ("device", pa.string()),  # of its binding and release
             ("carrier", pa.string()),
             ("reason", pa.string()),
             ("latitude", pa.float64()),
@@ -166,6 +169,47 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("phase", pa.string()),  # of the order, after this
             ("package_phase", pa.string()),  # of the parcel, after this
             ("is_late", pa.bool_()),  # something that happened later was known already
+        ]
+    ),
+    Table.READINGS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("package", pa.string()),  # null: its device was not bound to one yet
+            ("device", pa.string()),
+            ("type", pa.string()),  # EPCIS measurement type
+            ("value", pa.float64()),
+            ("min_value", pa.float64()),
+            ("max_value", pa.float64()),
+            ("uom", pa.string()),
+            ("exception", pa.string()),  # the device's own word
+            ("at", INSTANT),
+            ("recorded_at", INSTANT),
+            ("source", pa.string()),
+            ("state", pa.string()),  # ReadingState
+            ("band_low", pa.float64()),  # what it was judged by: degrees Celsius, %, g, lux
+            ("band_high", pa.float64()),
+        ]
+    ),
+    Table.LOCATIONS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("package", pa.string()),
+            ("device", pa.string()),
+            ("latitude", pa.float64()),
+            ("longitude", pa.float64()),
+            ("accuracy_m", pa.float64()),
+            ("speed_kmh", pa.float64()),
+            ("heading", pa.float64()),
+            ("at", INSTANT),
+            ("recorded_at", INSTANT),
+            ("source", pa.string()),
+            ("progress", pa.float64()),  # share of the planned way, 0 to 1; null: none is planned
+            ("remaining_km", pa.float64()),  # to its end
+            ("off_route_km", pa.float64()),  # beside it
         ]
     ),
     Table.STOCK: pa.schema(

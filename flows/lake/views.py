@@ -30,6 +30,9 @@ VIEWS = (
     "order_states",
     "shipments",
     "exceptions_open",
+    "cold_chain",
+    "stays",
+    "locations_now",
 )
 """In order of dependency."""
 

@@ -28,14 +28,20 @@ def numbers(column: pa.Array) -> Ints:
     return values.astype(np.int64, copy=False)
 
 
+def pair_keys(left: pa.StringArray, right: pa.StringArray) -> npt.NDArray[np.uint64]:
+    """(n, 2) 128 bits of each pair of two columns."""
+    keys = np.empty((len(left), 2), np.uint64)
+    hash_pairs(*string_buffers(left), *string_buffers(right), keys)
+    return keys
+
+
 def string_keys(
     left: pa.StringArray, right: pa.StringArray
 ) -> tuple[list[tuple[str, str]], npt.NDArray[np.int64]]:
     """Distinct pairs of two columns in order of appearance, and each row's index among them."""
     if not len(left):
         return [], np.empty(0, np.int64)
-    keys = np.empty((len(left), 2), np.uint64)
-    hash_pairs(*string_buffers(left), *string_buffers(right), keys)
+    keys = pair_keys(left, right)
     if (keys == keys[0]).all():  # as in most slices
         return [(left[0].as_py(), right[0].as_py())], np.zeros(len(left), np.int64)
     a, b = left.dictionary_encode(), right.dictionary_encode()

@@ -9,22 +9,16 @@ from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from models.policy.section import Hours, Money, Section, Weight
+from models.policy.tracking import ColdChain, Road, Tracking
 from schemas.errors import PolicyError
 
-Weight = Annotated[float, Field(ge=0, le=1000, allow_inf_nan=False)]
-Money = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Hours = Annotated[float, Field(ge=0, le=24 * 366, allow_inf_nan=False)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Weights(_Section):
+class Weights(Section):
     """How much each cost component counts; 1 takes it at face value, 0 leaves it out."""
 
     freight: Weight = 1.0
@@ -36,7 +30,7 @@ class Weights(_Section):
     split: Weight = 1.0
 
 
-class Costs(_Section):
+class Costs(Section):
     """What the quantities that the model predicts are worth."""
 
     late_delivery_minor: Money = 800
@@ -45,7 +39,7 @@ class Costs(_Section):
     extra_package_minor: Money = 150
 
 
-class Limits(_Section):
+class Limits(Section):
     """Hard rules. They are never traded against cost."""
 
     max_packages: Annotated[int, Field(ge=1, le=4)] = 3
@@ -57,7 +51,7 @@ class Limits(_Section):
     )
 
 
-class Promise(_Section):
+class Promise(Section):
     """What customers are told, and what those without a requested date are held to."""
 
     standard_hours: Hours = 120
@@ -70,33 +64,35 @@ class Promise(_Section):
 Points = Annotated[int, Field(ge=-1_000_000, le=1_000_000)]
 
 
-class Priority(_Section):
+class Priority(Section):
     """What makes a node release one order before another: points that add up to a score."""
 
     level: Points = 100  # for each level of the order's own priority, 0 to 9
-    tiers: dict[str, Points] = {}
-    channels: dict[str, Points] = {}
+    tiers: dict[str, Points] = Field(default_factory=dict)
+    channels: dict[str, Points] = Field(default_factory=dict)
     urgency: Points = 300  # in full where no slack is left, none where the standard hours are
     value: Points = 0  # for each 10,000 minor units of goods
     value_max: Points = 300
 
 
-class Protection(_Section):
+class Protection(Section):
     """Units that every node keeps for some customers and channels; others see that much less stock."""
 
     units: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    skus: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]] = {}  # in place of ``units``
-    tiers: list[str] = []
-    channels: list[str] = []
+    skus: dict[str, Annotated[int, Field(ge=0, le=1_000_000)]] = Field(
+        default_factory=dict
+    )  # in place of ``units``
+    tiers: list[str] = Field(default_factory=list)
+    channels: list[str] = Field(default_factory=list)
 
 
-class Reevaluation(_Section):
+class Reevaluation(Section):
     """When a proposed plan may replace a decision that no node has begun to work on."""
 
     minimum_saving_minor: Money = 50
 
 
-class Windows(_Section):
+class Windows(Section):
     """How long things are remembered, in log time."""
 
     dedupe_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24
@@ -107,20 +103,7 @@ class Windows(_Section):
     assume_handed_over_after_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
 
 
-class Tracking(_Section):
-    """What is waited for after a decision, and how long. Exceptions follow from it, and the end of an order."""
-
-    hand_over_grace_hours: Hours = 6  # after the end of the day on which a node was to ship
-    silence_hours: Hours = 72  # without a word from the carrier
-    expired_hours: Hours = 24 * 30  # without one, after which nobody waits any more
-    sign_within_hours: Hours = 72  # of the delivery; then it counts as signed for
-    install_within_hours: Hours = 24 * 14
-    accept_within_hours: Hours = 24 * 7
-    feedback_within_hours: Hours = 24 * 14  # then the order is closed without an answer
-    retention_hours: Hours = 24 * 30  # of closed orders in the state; the lake keeps everything
-
-
-class CarbonFactors(_Section):
+class CarbonFactors(Section):
     """Grams of CO2e per tonne-kilometre, well to wheel, per transport mode.
 
     Source: UK government conversion factors 2025 (DESNZ): average HGV, rail freight, long-haul air
@@ -134,7 +117,7 @@ class CarbonFactors(_Section):
     sea: Money = 19.8
 
 
-class Policy(_Section):
+class Policy(Section):
     """A whole policy. The defaults are a sensible parcel network."""
 
     version: Annotated[str, Field(min_length=1, max_length=64)]
@@ -150,6 +133,8 @@ class Policy(_Section):
     reevaluation: Reevaluation = Reevaluation()
     windows: Windows = Windows()
     tracking: Tracking = Tracking()
+    cold_chain: ColdChain = ColdChain()
+    road: Road = Road()
     carbon_g_per_tkm: CarbonFactors = CarbonFactors()
 
 

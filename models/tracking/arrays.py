@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from schemas.codes import ExceptionCode
+from schemas.codes import ExceptionCode, TempClass
 
 Ints = npt.NDArray[np.int64]
 Records = Any
@@ -30,8 +30,12 @@ ENTRY = np.dtype(
         ("key", np.uint64),  # of (source, id)
         ("said", np.int64),  # planned or estimated time, date told, units or revision
         ("also", np.int64),  # of a decision the first date told; of an offer when it has to leave;
-        # of an order its ``Wants``
-        ("cause", np.int64),  # of what the router says: where in the journal its cause is; else -1
+        # of an order its ``Wants``; of a plan, and of a stay, the place
+        (
+            "cause",
+            np.int64,
+        ),  # of what the router says: where in the journal its cause is; of a plan
+        # the radius of its place, m; else -1
         ("position", np.int64),  # in the log
         ("package", np.int32),
         ("node", np.int32),
@@ -42,6 +46,11 @@ ENTRY = np.dtype(
     ],
     align=True,
 )
+"""What devices tell is kept in entries as well, which come first and have no ``at``, in no order. Of a device
+(``BOUND``): ``said`` when it last measured, ``position`` when it last knew where it was, ``also`` the limits of
+its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of its release: ``said`` the
+time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the first that was beyond all
+measure, ``classifier`` which of ``Sort``."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
@@ -91,11 +100,99 @@ RECORD = np.dtype(
         ("clock", np.int64),
         ("order", np.int32),
         ("network", np.int32),
-        ("retracts", np.uint64),  # key of what was wrong; 0: nothing
+        (
+            "retracts",
+            np.uint64,
+        ),  # key of what was wrong; 0: nothing; of telemetry the rest of its key
+        ("detail", np.int32),  # of telemetry: its first report, or its fix
+        ("count", np.int32),  # reports
         ("entry", ENTRY),
     ],
     align=True,
 )
+REPORT = np.dtype(
+    [
+        ("at", np.int64),
+        ("low", np.float64),  # the least that it says: degrees Celsius, %, g or lux
+        ("high", np.float64),  # the greatest
+        ("band_low", np.float64),  # what it was judged by; NaN: by nothing
+        ("band_high", np.float64),
+        ("quantity", np.uint8),
+        ("state", np.uint8),  # ``ReadingState``
+    ],
+    align=True,
+)
+FIX = np.dtype(
+    [
+        ("latitude", np.float64),
+        ("longitude", np.float64),
+        ("progress", np.float64),  # share of the planned way; NaN: none is known
+        ("remaining_km", np.float64),
+        ("off_route_km", np.float64),
+    ],
+    align=True,
+)
+STOP = np.dtype(
+    [
+        ("latitude", np.float64),
+        ("longitude", np.float64),
+        ("radius_m", np.float64),
+        ("place", np.int64),  # both as one number
+        ("planned_at", np.int64),
+        ("told_at", np.int64),
+        ("km", np.float64),  # along the way
+        ("package", np.int32),
+        ("is_arrival", np.bool_),  # a parcel gets there; else it leaves from there
+    ],
+    align=True,
+)
+MAX_STOPS = 32
+MOST_ENTERED = 1_000 + 4 * MAX_STOPS
+"""Entries that one record can need: a report each, or the ends of stays."""
+CLASSES: list[TempClass | None] = [None, *TempClass]
+"""Rows of the bands of a network."""
+
+
+class Quantity(IntEnum):
+    """What is measured, as far as there is a rule for it."""
+
+    NONE = 0
+    TEMPERATURE = 1
+    HUMIDITY = 2
+    SHOCK = 3
+    LIGHT = 4
+
+
+class Sort(IntEnum):
+    """What a deviation is."""
+
+    COLD = 0
+    WARM = 1
+    WET = 2
+    SHOCK = 3
+    LIGHT = 4
+    OFF_ROUTE = 5
+
+
+class Bound(IntEnum):
+    """Columns of the bands, by network and class."""
+
+    LOW = 0  # degrees Celsius; infinite: none
+    HIGH = 1
+    LEAST = 2
+    MOST = 3
+    MINOR_US = 4
+    MAJOR_US = 5
+
+
+class Limit(IntEnum):
+    """Columns of other limits, by network."""
+
+    HUMIDITY = 0
+    SHOCK = 1
+    LIGHT = 2
+    CORRIDOR_KM = 3
+    CORRIDOR_SHARE = 4
 
 
 class Wants(IntEnum):
@@ -116,6 +213,16 @@ class Term(IntEnum):
     EXPIRED = 5
     HAND_OVER = 6
     RETENTION = 7
+    JOINED = 8
+    GAP = 9
+    HUMIDITY = 10
+    STALE = 11
+    OFF_ROUTE = 12
+    DWELL = 13
+    LEFT = 14
+    STAY = 15
+    DEDUPE = 16
+    DEDUPE_RECORDS = 17  # a number
 
 
 class Flag(IntEnum):
@@ -150,13 +257,18 @@ class Raised(IntEnum):
 
 
 class Moved(IntEnum):
-    """Columns of a row for an order that time alone has moved."""
+    """Columns of a row for what nobody reported: time alone, or a position, has moved something."""
 
     RECORD = 0
     INDEX = 1
     ORDER = 2
     PHASE = 3
     AT = 4
+    STEP = 5  # NOBODY: a deadline
+    PACKAGE = 6
+    PLACE = 7
+    HOLDS = 8  # 0: it did not happen after all
+    PACKAGE_PHASE = 9
 
 
 class Cursor(IntEnum):
@@ -178,12 +290,19 @@ class Tables(NamedTuple):
     entries: Records
     blocks: Ints  # earliest deadline of so many orders
     terms: Ints  # (networks, len(Term))
+    bands: npt.NDArray[np.float64]  # (networks, len(CLASSES), len(Bound))
+    limits: npt.NDArray[np.float64]  # (networks, len(Limit))
     records: Records
+    reports: Records
+    fixes: Records
+    packages: npt.NDArray[np.int32]  # of each telemetry record
     phases: npt.NDArray[np.uint8]  # (records, 2) of order and parcel after each record
     flags: npt.NDArray[np.uint8]
     raised: Ints
     moved: Ints
     parcels: Records
     works: Records
+    stops: Records
+    seen: int  # heap of the window in which telemetry is told from its repeats
     evidence: Ints  # (CODES, 2) position and package of what shows an exception
     cursor: Ints

@@ -10,12 +10,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.intake.columns import NO_TIME, instants, numbers
-from models.ledger.names import string_buffers
-from models.ledger.window import hash_pairs
+from models.intake.columns import NO_TIME, instants, numbers, pair_keys
 from models.lifecycle.steps import STEP_OF, Step
 from models.tracking.arrays import NOBODY, RECORD, Ints, Records, Wants
 from models.tracking.judge import BAD_SCORE, BAD_STARS
+from models.tracking.places import packed_places
 from models.tracking.state import TrackState
 from schemas.codes import Classifier, ExceptionCode, Milestone, PaymentState, Trouble
 from schemas.kinds import Kind
@@ -65,6 +64,9 @@ ORDER_KINDS = frozenset(
         Kind.EXCEPTION_RAISED,
         Kind.SHIPMENT_MILESTONE,
         Kind.FEEDBACK_RECEIVED,
+        Kind.DEVICE_BOUND,
+        Kind.TELEMETRY_SENSOR,
+        Kind.TELEMETRY_POSITION,
     )
 )
 """Kinds of records that are about one order."""
@@ -80,6 +82,7 @@ _REASONS = {t.value: int(ExceptionCode[t.name]) if t.value else 0 for t in Troub
 _CLASSIFIERS = {c.value: number for number, c in enumerate(Classifier)}
 _MILESTONES = {m.value: int(STEP_OF[m]) for m in Milestone}
 _RETRACTED = _CLASSIFIERS[Classifier.RETRACTED.value]
+_PLANNED = _CLASSIFIERS[Classifier.PLANNED.value]
 
 
 def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
@@ -113,9 +116,7 @@ def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
 
 def _keys(source: pa.StringArray, identity: pa.StringArray) -> npt.NDArray[np.uint64]:
     """64 bits of (source, id): enough within one order. Never 0."""
-    keys = np.empty((len(source), 2), np.uint64)
-    hash_pairs(*string_buffers(source), *string_buffers(identity), keys)
-    mine: npt.NDArray[np.uint64] = np.maximum(keys[:, 0], np.uint64(1))
+    mine: npt.NDArray[np.uint64] = np.maximum(pair_keys(source, identity)[:, 0], np.uint64(1))
     return mine
 
 
@@ -228,6 +229,12 @@ def _milestones(
     entries["package"][rows] = _named(state, data["package"])
     entries["node"][rows] = _named(state, data["node"])
     entries["reason"][rows] = _words(data["reason"], _REASONS)
+    is_placed = (classifiers == _PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
+    if is_placed.any():
+        place, placed = data["place"].filter(pa.array(is_placed)), rows[is_placed]
+        point = (place.field(name).to_numpy() for name in ("latitude", "longitude"))
+        entries["also"][placed] = packed_places(*point)
+        entries["cause"][placed] = np.ceil(place.field("radius_m").to_numpy())
     takes_back = pc.utf8_length(data["retracts"]).to_numpy() > 0
     if takes_back.any():
         sources = piece.envelope["source"].take(pa.array(rows))

@@ -13,6 +13,7 @@ from models.tracking.encode import ORDER_KINDS, encode
 from models.tracking.kernel import walk
 from models.tracking.rows import Collected
 from models.tracking.state import TrackState
+from models.tracking.telemetry import encode_telemetry
 from schemas.codes import DeadLetterReason
 from schemas.errors import PolicyError
 from schemas.ids import network_key
@@ -85,10 +86,13 @@ def _set_policy(state: TrackState, piece: Slice, collected: Collected) -> None:
 
 def _walk(state: TrackState, piece: Slice, passed: Passed, collected: Collected) -> None:
     records = encode(state, piece, passed.at(piece.positions))
-    tables = state.tables(records)
+    reports, fixes = encode_telemetry(state, piece, records)
+    tables = state.tables(records, reports, fixes)
     state.cursor[0] = 0
     done = False
     while not done:
         done = bool(walk(tables, len(records), len(state.keys), state.verdict))
         collected.drain(state, piece, tables)
+        tables = state.roomy(tables)
     collected.add_timeline(state, piece, tables)
+    collected.add_telemetry(state, piece, tables)

@@ -37,7 +37,7 @@ def _find(tables: Tables, order: int, key: np.uint64) -> int:
 
 
 @numba.njit(cache=True)
-def _enter(tables: Tables, order: int, wanted: Records) -> int:
+def enter(tables: Tables, order: int, wanted: Records) -> int:
     """Copy an entry to a free place, not in the list yet; returns the place."""
     entries, cursor = tables.entries, tables.cursor
     new = cursor[FREE]
@@ -52,7 +52,7 @@ def _enter(tables: Tables, order: int, wanted: Records) -> int:
 
 
 @numba.njit(cache=True)
-def _link(tables: Tables, order: int, new: int) -> bool:
+def link(tables: Tables, order: int, new: int) -> bool:
     """Put a new entry in its place in the list; returns whether nothing later is known."""
     entries = tables.entries
     before, after = NOBODY, tables.orders[order].first
@@ -69,20 +69,47 @@ def _link(tables: Tables, order: int, new: int) -> bool:
 
 
 @numba.njit(cache=True)
+def unlink(tables: Tables, order: int, gone: int) -> None:
+    """Take an entry out of the list; its place stays its own."""
+    entries, at = tables.entries, tables.orders[order].first
+    if at == gone:
+        tables.orders[order].first = entries[gone].next
+        return
+    while entries[at].next != gone:
+        at = entries[at].next
+    entries[at].next = entries[gone].next
+
+
+@numba.njit(cache=True)
+def drop(tables: Tables, order: int, gone: int) -> None:
+    """Take an entry out of the list, for good."""
+    unlink(tables, order, gone)
+    tables.entries[gone].next = tables.cursor[FREE]
+    tables.cursor[FREE] = gone
+    tables.orders[order].entries -= 1
+
+
+@numba.njit(cache=True)
+def is_full(tables: Tables, order: int) -> bool:
+    """Whether an order's history takes no more."""
+    return tables.orders[order].entries + 2 > MAX_ENTRIES
+
+
+@numba.njit(cache=True)
 def take(tables: Tables, record: Records) -> int:
     """Enter a record into its order's history; says what it was, see ``Flag``."""
     order, entries = record.order, tables.entries
     known = _find(tables, order, record.entry.key)
     if known != NOBODY and not (entries[known].step == RETRACTED and entries[known].classifier):
         return REPEATED
-    if tables.orders[order].entries + 2 > MAX_ENTRIES:
+    if is_full(tables, order):
         return BEYOND
     if known != NOBODY:  # what takes it back came first
         entries[known].classifier = 0
         if record.retracts != 0:
             _retract(tables, record)
         return LATE
-    is_last = _link(tables, order, _enter(tables, order, record.entry))
+    is_last = link(tables, order, enter(tables, order, record.entry))
     if record.retracts != 0:
         _retract(tables, record)
     return TAKEN if is_last else LATE
@@ -97,9 +124,9 @@ def _retract(tables: Tables, record: Records) -> None:
         if entries[found].step != RETRACTED:
             entries[found].step, entries[found].classifier = RETRACTED, 0
         return
-    mark = _enter(tables, order, record.entry)
+    mark = enter(tables, order, record.entry)
     entries[mark].key, entries[mark].step, entries[mark].classifier = record.retracts, RETRACTED, 1
-    _link(tables, order, mark)
+    link(tables, order, mark)
 
 
 @numba.njit(cache=True)

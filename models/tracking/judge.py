@@ -15,6 +15,8 @@ from models.intake.columns import NO_TIME
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
 from models.tracking.arrays import NEVER, NOBODY, Records, Tables, Term, Wants
+from models.tracking.verdict import expect, show
+from models.tracking.watch import look_at_devices
 from schemas.codes import ExceptionCode, Phase
 
 (
@@ -22,7 +24,7 @@ from schemas.codes import ExceptionCode, Phase
     OUT_FOR_DELIVERY, AVAILABLE_FOR_PICKUP, ATTEMPT_FAILED, DELIVERED, SIGNED, RETURNING, RETURNED,
     LOST, DAMAGED, ORDERED, HELD, ROUTED, BACKORDERED, UNROUTABLE, CANCELLED, OFFERED, WITHDRAWN,
     WORK_ACCEPTED, WORK_REFUSED, PICKED, SHORT_PICKED, INSTALLED, VISITED, ACCEPTED, FEEDBACK,
-    REPORTED, RETRACTED, PAID,
+    REPORTED, RETRACTED, PAID, BOUND, RELEASED, DEVIATED, STAYED, SENSED, LOCATED,
 ) = (int(s) for s in Step)  # fmt: skip
 P_RECEIVED, P_HELD, P_ROUTED = (number(p) for p in (Phase.RECEIVED, Phase.HELD, Phase.ROUTED))
 P_VALIDATED = number(Phase.VALIDATED)
@@ -36,8 +38,8 @@ P_ACCEPTED, P_CLOSED, P_CANCELLED = (
 )
 P_RETURNING, P_RETURNED = number(Phase.RETURNING), number(Phase.RETURNED)
 P_LOST, P_DAMAGED = number(Phase.LOST), number(Phase.DAMAGED)
-T_SIGN, T_INSTALL, T_ACCEPT, T_FEEDBACK, T_SILENCE, T_EXPIRED, T_HAND_OVER, _ = (
-    int(t) for t in Term
+T_SIGN, T_INSTALL, T_ACCEPT, T_FEEDBACK, T_SILENCE, T_EXPIRED, T_HAND_OVER = (
+    int(t) for t in list(Term)[:7]
 )
 E_DELAY_BREACHED, E_SILENCE = int(ExceptionCode.DELAY_BREACHED), int(ExceptionCode.SILENCE)
 E_EXPIRED, E_CUSTOMS_HOLD = int(ExceptionCode.EXPIRED), int(ExceptionCode.CUSTOMS_HOLD)
@@ -54,37 +56,6 @@ BAD_SCORE, BAD_STARS = 6, 2
 """NPS of detractors; CSAT of the dissatisfied (domain.md D.6)."""
 ATTEMPTS = 3
 """Failed attempts after which a person is to look (domain.md D.6)."""
-
-VERDICT = np.dtype(
-    [
-        ("active", np.uint64),  # exceptions that hold, bit by code
-        ("loud", np.uint64),  # those of them that need a person
-        ("due", np.int64),  # when to look again
-        ("promise", np.int64),  # the date that stands
-        ("closed_at", np.int64),
-        ("phase", np.uint8),
-        ("package_phase", np.uint8),  # of the parcel asked for
-    ],
-    align=True,
-)
-
-
-@numba.njit(cache=True)
-def _show(tables: Tables, verdict: Records, code: int, position: int, package: int) -> None:
-    """An exception holds, and this shows it."""
-    verdict.active |= np.uint64(1) << np.uint64(code)
-    tables.evidence[code, 0], tables.evidence[code, 1] = position, package
-
-
-@numba.njit(cache=True)
-def _expect(verdict: Records, at: int, clock: int) -> bool:
-    """Whether a time has come; if not, look again then."""
-    if at == NO_TIME:
-        return False
-    if clock >= at:
-        return True
-    verdict.due = min(verdict.due, at)
-    return False
 
 
 @numba.njit(cache=True)
@@ -198,13 +169,12 @@ def _furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> 
 
 
 @numba.njit(cache=True)
-def judge(tables: Tables, order: int, package: int, clock: int, verdict: Records) -> None:
+def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     """Work out where an order stands.
 
     Args:
         tables: the order's history is read, the scratch is used.
         order: its row.
-        package: parcel whose phase is asked for.
         clock: log time, us; ``NO_TIME`` before the first tick: then nothing is overdue.
         verdict: where the answer goes.
     """
@@ -249,19 +219,17 @@ def judge(tables: Tables, order: int, package: int, clock: int, verdict: Records
     if is_paid and decided == P_RECEIVED:
         decided = P_VALIDATED
     verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER
-    verdict.promise, verdict.closed_at, verdict.package_phase = promise, NO_TIME, NONE
-    for k in range(parcels):
-        if tables.parcels[k].package == package:
-            verdict.package_phase = tables.parcels[k].phase
+    verdict.promise, verdict.closed_at, verdict.parcels = promise, NO_TIME, parcels
     phase = _furthest_behind(tables, parcels, works, decided)
     verdict.phase = phase
     if bad != NOBODY:
-        _show(tables, verdict, E_FEEDBACK, bad, NOBODY)
+        show(tables, verdict, E_FEEDBACK, bad, NOBODY)
     if phase in (P_CANCELLED, P_RETURNED):
         verdict.closed_at = last
     services = (wants, installed, accepted, answered)
     _after_delivery(tables, order, parcels, clock, services, verdict)
     _look_at_parcels(tables, parcels, verdict)
+    look_at_devices(tables, order, parcels, clock, verdict)
     _look_at_times(tables, order, parcels, works, clock, promise, last, verdict)
 
 
@@ -297,24 +265,24 @@ def _after_delivery(
             there = max(there, tables.parcels[k].at)
     if verdict.phase == P_DELIVERED:
         done = max(installed, max(accepted, answered))
-        if done == NO_TIME and not _expect(verdict, there + terms[T_SIGN], clock):
+        if done == NO_TIME and not expect(verdict, there + terms[T_SIGN], clock):
             return
         there = there if done != NO_TIME else there + terms[T_SIGN]
         verdict.phase = P_SIGNED
     if wants & WANTS_INSTALLATION:
         if installed == NO_TIME:
-            if _expect(verdict, there + terms[T_INSTALL], clock):
-                _show(tables, verdict, E_INSTALL, NOBODY, NOBODY)
+            if expect(verdict, there + terms[T_INSTALL], clock):
+                show(tables, verdict, E_INSTALL, NOBODY, NOBODY)
             return
         there, verdict.phase = max(there, installed), P_INSTALLED
     if wants & WANTS_ACCEPTANCE:
         if accepted == NO_TIME:
-            if _expect(verdict, there + terms[T_ACCEPT], clock):
-                _show(tables, verdict, E_ACCEPT, NOBODY, NOBODY)
+            if expect(verdict, there + terms[T_ACCEPT], clock):
+                show(tables, verdict, E_ACCEPT, NOBODY, NOBODY)
             return
         there, verdict.phase = max(there, accepted), P_ACCEPTED
     satisfied = answered != NO_TIME and not verdict.active >> np.uint64(E_FEEDBACK) & np.uint64(1)
-    if satisfied or _expect(verdict, there + terms[T_FEEDBACK], clock):
+    if satisfied or expect(verdict, there + terms[T_FEEDBACK], clock):
         verdict.phase = P_CLOSED
         verdict.closed_at = max(there, answered) if satisfied else there + terms[T_FEEDBACK]
 
@@ -339,7 +307,7 @@ def _look_at_parcels(tables: Tables, parcels: int, verdict: Records) -> None:
             code = E_DAMAGED
         for shown in (code, np.int64(parcel.reason)):
             if shown > 0:
-                _show(tables, verdict, shown, parcel.position, parcel.package)
+                show(tables, verdict, shown, parcel.position, parcel.package)
         if parcel.phase == P_ATTEMPT_FAILED and parcel.attempts >= ATTEMPTS:
             verdict.loud |= np.uint64(1) << np.uint64(E_ATTEMPT_FAILED)
 
@@ -360,8 +328,8 @@ def _look_at_times(
     phase = verdict.phase
     if PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
         return
-    if promise != NO_TIME and _expect(verdict, promise + 1, clock):
-        _show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
+    if promise != NO_TIME and expect(verdict, promise + 1, clock):
+        show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
     for w in range(works):
         work = tables.works[w]
         if work.units <= 0 or work.ship_by == NO_TIME:
@@ -370,11 +338,11 @@ def _look_at_times(
         for k in range(parcels):
             parcel = tables.parcels[k]
             left |= parcel.node == work.node and PROGRESS[parcel.phase] >= PROGRESS[P_HANDED_OVER]
-        if not left and _expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
-            _show(tables, verdict, E_MISSED_HAND_OVER, work.position, NOBODY)
+        if not left and expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
+            show(tables, verdict, E_MISSED_HAND_OVER, work.position, NOBODY)
     if PROGRESS[phase] >= PROGRESS[P_HANDED_OVER]:
-        if _expect(verdict, last + terms[T_SILENCE], clock):
-            _show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
-        if _expect(verdict, last + terms[T_EXPIRED], clock):
-            _show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
+        if expect(verdict, last + terms[T_SILENCE], clock):
+            show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
+        if expect(verdict, last + terms[T_EXPIRED], clock):
+            show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
             verdict.closed_at = last + terms[T_EXPIRED]

@@ -6,10 +6,13 @@ After each, the order is judged anew; what is said of it is the difference to wh
 import numba
 import numpy as np
 
+from models.ledger.window import is_repeated
+from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE
 from models.tracking.arrays import (
     BLOCK,
     CODES,
+    MOST_ENTERED,
     NEVER,
     NOBODY,
     Change,
@@ -19,19 +22,33 @@ from models.tracking.arrays import (
     Raised,
     Records,
     Tables,
+    Term,
 )
+from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
 from models.tracking.judge import judge
+from models.tracking.road import MOST_SAID, locate
+from models.tracking.sensing import sense
 
-RECORD, RAISED, MOVED, SWEPT, INDEX = (
-    int(c) for c in (Cursor.RECORD, Cursor.RAISED, Cursor.MOVED, Cursor.SWEPT, Cursor.INDEX)
-)
-REPEATED, BEYOND = int(Flag.REPEATED), int(Flag.BEYOND)
+RECORD, RAISED, MOVED, SWEPT, INDEX, USED = (
+    int(c)
+    for c in (
+        Cursor.RECORD, Cursor.RAISED, Cursor.MOVED, Cursor.SWEPT, Cursor.INDEX, Cursor.USED,
+    )
+)  # fmt: skip
+TAKEN, REPEATED, BEYOND = int(Flag.TAKEN), int(Flag.REPEATED), int(Flag.BEYOND)
 IS_RAISED, IS_ESCALATED, IS_RESOLVED = (int(c) for c in Change)
+IS_BOUND = int(Step.BOUND)
+IS_SENSED, IS_LOCATED = int(Step.SENSED), int(Step.LOCATED)
+T_DEDUPE, T_DEDUPE_RECORDS = int(Term.DEDUPE), int(Term.DEDUPE_RECORDS)
 R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, R_LOUD, R_PACKAGE, R_EVIDENCE, R_AT = (
     int(r) for r in Raised
 )
-M_RECORD, M_INDEX, M_ORDER, M_PHASE, M_AT = (int(m) for m in Moved)
+(
+    M_RECORD, M_INDEX, M_ORDER, M_PHASE, M_AT, M_STEP, M_PACKAGE, M_PLACE, M_HOLDS, M_PACKAGE_PHASE,
+) = (int(m) for m in Moved)  # fmt: skip
+UNSEEN = np.iinfo(np.uint8).max
+"""Phase of an order that was never judged."""
 
 
 @numba.njit(cache=True)
@@ -94,11 +111,13 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
                 cursor[SWEPT] = order
                 return False
             before = tables.orders[order].phase
-            judge(tables, order, NOBODY, clock, verdict)
+            judge(tables, order, clock, verdict)
             if verdict.phase != before:
                 row = tables.moved[cursor[MOVED]]
                 row[M_RECORD], row[M_INDEX] = cursor[RECORD], cursor[INDEX]
                 row[M_ORDER], row[M_PHASE], row[M_AT] = order, verdict.phase, clock
+                row[M_STEP], row[M_PACKAGE], row[M_PLACE] = NOBODY, NOBODY, NOBODY
+                row[M_HOLDS], row[M_PACKAGE_PHASE] = 1, NONE
                 cursor[MOVED] += 1
                 cursor[INDEX] += 1
             _settle(tables, order, verdict, clock)
@@ -110,17 +129,58 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
 
 
 @numba.njit(cache=True)
+def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
+    """Of a parcel of the order that was judged last."""
+    for k in range(verdict.parcels):
+        if tables.parcels[k].package == package:
+            return tables.parcels[k].phase
+    return NONE
+
+
+@numba.njit(cache=True)
+def _hear(tables: Tables, i: int, verdict: Records) -> int:
+    """Take what a device says, or what is said of one; says what it was, see ``Flag``."""
+    cursor, record = tables.cursor, tables.records[i]
+    entry, terms = record.entry, tables.terms[record.network]
+    span, most = terms[T_DEDUPE], terms[T_DEDUPE_RECORDS]
+    if is_repeated(tables.seen, entry.key, record.retracts, record.clock, span, most):
+        return REPEATED
+    cursor[INDEX] = max(1, record.count)
+    said = cursor[MOVED]
+    if entry.step == IS_SENSED:
+        is_new = sense(tables, record)
+    elif entry.step == IS_LOCATED:
+        is_new = locate(tables, record)
+    else:
+        bind(tables, record)
+        is_new = True
+    device = entry_of(tables, record.order, IS_BOUND, entry.node)
+    if device != NOBODY:
+        tables.packages[i] = tables.entries[device].package
+    if is_new or tables.orders[record.order].phase == UNSEEN:
+        judge(tables, record.order, record.clock, verdict)
+        _settle(tables, record.order, verdict, record.clock)
+        tables.phases[i, 1] = _package_phase(tables, verdict, entry.package)
+        for n in range(said, cursor[MOVED]):
+            row = tables.moved[n]
+            row[M_PHASE] = verdict.phase
+            row[M_PACKAGE_PHASE] = _package_phase(tables, verdict, row[M_PACKAGE])
+    tables.phases[i, 0] = tables.orders[record.order].phase
+    return TAKEN
+
+
+@numba.njit(cache=True)
 def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
     """Take records up to ``stop``.
 
     Args:
-        tables: the state, the records and the outputs; there is an entry to spare for each record.
+        tables: the state, the records and the outputs.
         stop: record to stop before.
         orders: how many orders there are.
         verdicts: (1,) scratch.
 
     Returns:
-        Whether it got there; if not, the outputs are to be emptied first.
+        Whether it got there; if not, the outputs are to be emptied and the entries to grow first.
     """
     cursor, verdict = tables.cursor, verdicts[0]
     while cursor[RECORD] < stop:
@@ -128,20 +188,28 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
         record = tables.records[i]
         if cursor[RAISED] + CODES > len(tables.raised):
             return False
+        if cursor[MOVED] + MOST_SAID > len(tables.moved):
+            return False
+        if cursor[USED] + MOST_ENTERED > len(tables.entries):
+            return False
         if record.order < NOBODY:  # not for the walk
             pass
         elif record.order == NOBODY:  # a tick, which may have begun before the outputs were full
             if not _tick(tables, orders, record.clock, verdict):
                 return False
+        elif record.entry.step >= IS_BOUND:
+            tables.orders[record.order].network = record.network
+            tables.flags[i] = _hear(tables, i, verdict)
         else:
             tables.orders[record.order].network = record.network
             cursor[INDEX] = 1  # the first effect is the row of the record itself
             flag = take(tables, record)
             tables.flags[i] = flag
             if flag != REPEATED and flag != BEYOND:
-                judge(tables, record.order, record.entry.package, record.clock, verdict)
+                judge(tables, record.order, record.clock, verdict)
                 _settle(tables, record.order, verdict, record.clock)
-                tables.phases[i, 0], tables.phases[i, 1] = verdict.phase, verdict.package_phase
+                tables.phases[i, 0] = verdict.phase
+                tables.phases[i, 1] = _package_phase(tables, verdict, record.entry.package)
             else:
                 tables.phases[i, 0], tables.phases[i, 1] = tables.orders[record.order].phase, NONE
         cursor[RECORD] += 1

@@ -13,8 +13,9 @@ from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, phase_name
 from models.tracking.arrays import NOBODY, Change, Cursor, Flag, Ints, Moved, Raised, Tables
 from models.tracking.encode import DECISIONS, ORDERS, WORK_STEPS
+from models.tracking.places import unpacked
 from models.tracking.state import TrackState
-from schemas.codes import ExceptionCode, Severity
+from schemas.codes import Classifier, ExceptionCode, ReadingState, Severity
 from schemas.kinds import INSTANT, Kind
 from schemas.slices import Slice
 from schemas.tables import SCHEMAS, Table
@@ -24,6 +25,8 @@ Part = tuple[Rows, pa.Array]
 
 _PHASES = [phase_name(code) or None for code in range(NONE + 1)]
 _STEPS = [step.name for step in Step]
+_STATES = [state.name for state in ReadingState]
+_REPORTED = ("type", "value", "min_value", "max_value", "uom", "exception")
 _CHANGES = [change.name.lower() for change in Change]
 _CODES = [
     ExceptionCode(code).name if code in list(ExceptionCode) else None
@@ -35,8 +38,12 @@ _LOUD = (
     ExceptionCode.DAMAGED,
     ExceptionCode.EXPIRED,
     ExceptionCode.FEEDBACK_NEGATIVE,
+    ExceptionCode.TEMP_EXCURSION_MAJOR,
+    ExceptionCode.DOOR_OPEN,
 )
 """Exceptions that ask for a person from the start (domain.md D.6)."""
+GEOFENCE = "crossdock/geofence"
+"""Who says so where a position showed an arrival or a departure; RET: there was none after all."""
 DEADLINE = "DEADLINE"
 """What a row of the timeline says where time alone has moved an order."""
 
@@ -92,12 +99,23 @@ class Collected:
     def _add_moves(self, state: TrackState, piece: Slice, rows: Ints) -> None:
         columns = self._about(state, piece, rows[:, Moved.RECORD], rows[:, Moved.ORDER])
         at = _instant(rows[:, Moved.AT])
+        is_deadline = rows[:, Moved.STEP] == NOBODY
+        latitude, longitude = unpacked(rows[:, Moved.PLACE])
+        holds = _word(rows[:, Moved.HOLDS], [Classifier.RETRACTED.value, Classifier.ACTUAL.value])
         columns |= {
             "index": pa.array(rows[:, Moved.INDEX]),
-            "step": pa.repeat(DEADLINE, len(rows)),
+            "step": _word(
+                np.where(is_deadline, len(_STEPS), rows[:, Moved.STEP]), [*_STEPS, DEADLINE]
+            ),
+            "classifier": pc.if_else(pa.array(is_deadline), None, holds),
             "at": at,
-            "recorded_at": at,
+            "recorded_at": piece.envelope["recordedtime"].take(pa.array(rows[:, Moved.RECORD])),
+            "package": _names(state, rows[:, Moved.PACKAGE]),
+            "latitude": pa.array(latitude, mask=is_deadline),
+            "longitude": pa.array(longitude, mask=is_deadline),
+            "source": pa.array([None, GEOFENCE]).take(pa.array((~is_deadline).astype(np.int64))),
             "phase": _word(rows[:, Moved.PHASE], _PHASES),
+            "package_phase": _word(rows[:, Moved.PACKAGE_PHASE], _PHASES),
             "is_late": pa.repeat(False, len(rows)),
         }
         self._add(Table.TIMELINE, columns, len(rows))
@@ -118,7 +136,8 @@ class Collected:
     def add_timeline(self, state: TrackState, piece: Slice, tables: Tables) -> None:
         """A row for every record about an order that was not a repeat."""
         records = tables.records
-        rows = np.flatnonzero((records["order"] >= 0) & (tables.flags != Flag.REPEATED))
+        is_row = (records["order"] >= 0) & (records["entry"]["step"] < Step.SENSED)
+        rows = np.flatnonzero(is_row & (tables.flags != Flag.REPEATED))
         if not len(rows):
             return
         mine, entries = piece.envelope.take(pa.array(rows)), records["entry"][rows]
@@ -135,7 +154,7 @@ class Collected:
             "source": mine["source"],
             "event_id": mine["id"],
             "package": _names(state, entries["package"]),
-            "node": _names(state, entries["node"]),
+            "node": _names(state, np.where(entries["step"] < Step.BOUND, entries["node"], NOBODY)),
             "phase": _word(tables.phases[rows, 0], _PHASES),
             "package_phase": _word(tables.phases[rows, 1], _PHASES),
             "is_late": pa.array(tables.flags[rows] == Flag.LATE),
@@ -145,6 +164,59 @@ class Collected:
             columns["step"] = pc.coalesce(told.pop("milestone"), columns["step"])
         columns |= told
         self._add(Table.TIMELINE, columns, len(rows))
+
+    def add_telemetry(self, state: TrackState, piece: Slice, tables: Tables) -> None:
+        """A row for every report and every position that was not a repeat."""
+        fresh = tables.flags != Flag.REPEATED
+        for table, kind in (
+            (Table.READINGS, Kind.TELEMETRY_SENSOR),
+            (Table.LOCATIONS, Kind.TELEMETRY_POSITION),
+        ):
+            rows, data = piece.of_kind(kind)
+            keep = fresh[rows]
+            if keep.any():
+                rows, data = rows[keep], data.filter(pa.array(keep))
+                add = self._add_readings if table is Table.READINGS else self._add_locations
+                add(_heard(state, piece, tables, rows), tables, rows, data)
+
+    def _add_readings(
+        self, heard: pa.RecordBatch, tables: Tables, rows: Rows, data: pa.RecordBatch
+    ) -> None:
+        counts = tables.records["count"][rows].astype(np.int64)
+        which = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        reports = tables.reports[np.repeat(tables.records["detail"][rows], counts) + which]
+        told = data["reports"].flatten()
+        each = heard.append_column("device", data["device"])
+        each = each.take(pa.array(np.repeat(np.arange(len(rows)), counts)))
+        low, high = reports["band_low"], reports["band_high"]
+        columns = {name: each[name] for name in each.schema.names}
+        columns |= {name: told.field(name) for name in _REPORTED}
+        columns |= {
+            "partition": pa.repeat(self.partition, len(each)),
+            "index": pa.array(which),
+            "at": _instant(reports["at"]),
+            "state": _word(reports["state"], _STATES),
+            "band_low": pa.array(low, mask=np.isnan(low)),
+            "band_high": pa.array(high, mask=np.isnan(high)),
+        }
+        self._add(Table.READINGS, columns, len(each))
+
+    def _add_locations(
+        self, heard: pa.RecordBatch, tables: Tables, rows: Rows, data: pa.RecordBatch
+    ) -> None:
+        fixes = tables.fixes[tables.records["detail"][rows]]
+        columns = {name: heard[name] for name in heard.schema.names}
+        columns |= {name: data[name] for name in data.schema.names}
+        columns |= {
+            name: pa.array(fixes[name], mask=np.isnan(fixes[name]))
+            for name in ("progress", "remaining_km", "off_route_km")
+        }
+        columns |= {
+            "partition": pa.repeat(self.partition, len(rows)),
+            "index": pa.repeat(0, len(rows)),
+            "at": _instant(tables.records["entry"]["at"][rows]),
+        }
+        self._add(Table.LOCATIONS, columns, len(rows))
 
     def refuse(self, piece: Slice, rows: Rows, reason: str, detail: str) -> None:
         """Records that have no effect here."""
@@ -162,6 +234,21 @@ class Collected:
             "at": mine["recordedtime"],
         }
         self._add(Table.DEAD_LETTERS, columns, len(rows))
+
+
+def _heard(state: TrackState, piece: Slice, tables: Tables, rows: Rows) -> pa.RecordBatch:
+    """What all rows of telemetry share."""
+    mine = piece.envelope.take(pa.array(rows))
+    columns = {
+        "position": pa.array(piece.positions[rows]),
+        "tenant": mine["tenant"],
+        "network": mine["network"],
+        "order_id": mine["subject"],
+        "package": _names(state, tables.packages[rows]),
+        "recorded_at": mine["recordedtime"],
+        "source": mine["source"],
+    }
+    return pa.RecordBatch.from_pydict(columns)
 
 
 def _told(piece: Slice, rows: Rows) -> dict[str, pa.Array]:
@@ -220,6 +307,10 @@ def _of_services(data: pa.RecordBatch) -> dict[str, pa.Array]:
     return {"fixed": data["fixed"], "reason": data["reason"]}
 
 
+def _of_bindings(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    return {"device": data["device"]}
+
+
 _TELLS: Mapping[Kind, Callable[[pa.RecordBatch], dict[str, pa.Array]]] = {
     **dict.fromkeys(DECISIONS, _of_decisions),
     **dict.fromkeys(ORDERS, _of_orders),
@@ -229,6 +320,7 @@ _TELLS: Mapping[Kind, Callable[[pa.RecordBatch], dict[str, pa.Array]]] = {
     Kind.SERVICE_INSTALLED: _of_services,
     Kind.SERVICE_ACCEPTED: _of_services,
     Kind.SERVICE_VISITED: _of_services,
+    Kind.DEVICE_BOUND: _of_bindings,
 }
 
 

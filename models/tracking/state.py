@@ -6,27 +6,40 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from models.heap import Heap, Slot
 from models.intake.clock import Clock
 from models.intake.columns import NO_TIME
+from models.ledger import window
 from models.ledger.names import Names
-from models.policy.document import Policy, Tracking
+from models.lifecycle.steps import Step
+from models.policy.document import Policy, default_policy
+from models.policy.tracking import Band
 from models.tracking.arrays import (
     BLOCK,
+    CLASSES,
     CODES,
     ENTRY,
+    FIX,
     MAX_ENTRIES,
+    MAX_STOPS,
+    MOST_ENTERED,
     NEVER,
     NOBODY,
     ORDER,
     PARCEL,
+    REPORT,
+    STOP,
     WORK,
+    Bound,
     Cursor,
     Ints,
+    Limit,
     Moved,
     Raised,
     Tables,
+    Term,
 )
-from models.tracking.judge import VERDICT
+from models.tracking.verdict import VERDICT
 
 HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
@@ -34,6 +47,9 @@ YEAR_US = 366 * 24 * HOUR_US
 OUTPUT_ROWS = 4 * CODES
 """Room for exceptions and for moves, emptied when it is full."""
 
+Floats = npt.NDArray[np.float64]
+
+_NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
 _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
@@ -65,29 +81,51 @@ class TrackState:
         self.orders: npt.NDArray[Any] = np.repeat(_EMPTY_ORDER, 64)
         self.entries: npt.NDArray[Any] = np.zeros(256, ENTRY)
         self.blocks: Ints = np.full(1, NEVER)
-        self.terms: Ints = np.zeros((0, len(_terms(Tracking()))), np.int64)
+        self.terms: Ints = np.zeros((0, len(Term)), np.int64)
+        self.bands: Floats = np.zeros((0, len(CLASSES), len(Bound)))
+        self.limits: Floats = np.zeros((0, len(Limit)))
+        self.seen = Heap(len(Slot))
+        window.new_window(self.seen)
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
         self.cursor[Cursor.FREE] = NOBODY
         self.records = 0
-        self.scratch = (np.zeros(MAX_ENTRIES, PARCEL), np.zeros(MAX_ENTRIES, WORK))
+        self.scratch = (
+            np.zeros(MAX_ENTRIES, PARCEL),
+            np.zeros(MAX_ENTRIES, WORK),
+            np.zeros(MAX_STOPS, STOP),
+        )
         self.evidence: Ints = np.full((CODES, 2), NOBODY, np.int64)
         self.verdict = np.zeros(1, VERDICT)
 
-    def tables(self, records: npt.NDArray[Any]) -> Tables:
+    def tables(
+        self,
+        records: npt.NDArray[Any],
+        reports: npt.NDArray[Any] = _NO_REPORTS,
+        fixes: npt.NDArray[Any] = _NO_FIXES,
+    ) -> Tables:
         """What the walk works on, with room for these records."""
-        self._grow(len(records))
         n = len(records)
+        self._grow()
+        heard = int((records["entry"]["step"] >= Step.BOUND).sum())
+        if heard:
+            window.make_room(self.seen, heard)
         return Tables(
             self.orders,
             self.entries,
             self.blocks,
             self.terms,
+            self.bands,
+            self.limits,
             records,
+            reports,
+            fixes,
+            np.full(n, NOBODY, np.int32),
             np.zeros((n, 2), np.uint8),
             np.zeros(n, np.uint8),
             np.zeros((OUTPUT_ROWS, len(Raised)), np.int64),
             np.zeros((OUTPUT_ROWS, len(Moved)), np.int64),
             *self.scratch,
+            self.seen.addresses,
             self.evidence,
             self.cursor,
         )
@@ -96,7 +134,8 @@ class TrackState:
         """From here on this policy counts for a network; its orders are looked at again."""
         row = self.networks.intern_one(network)
         self.know_networks()
-        self.terms[row] = _terms(policy.tracking)
+        self.terms[row] = _terms(policy)
+        self.bands[row], self.limits[row] = _bands(policy), _limits(policy)
         known = self.orders["first"] != NOBODY  # not those that a record is only about to name
         self.orders["due"][known & (self.orders["network"] == row)] = NO_TIME
         self.blocks[:] = NO_TIME
@@ -105,11 +144,18 @@ class TrackState:
         """Give new networks the terms of the policy in force."""
         missing = len(self.networks) - len(self.terms)
         if missing > 0:
-            policy = self.policy_override.tracking if self.policy_override else Tracking()
-            self.terms = np.concatenate([self.terms, np.tile(_terms(policy), (missing, 1))])
+            policy = self.policy_override or default_policy()
+            self.terms = np.concatenate([self.terms, *[_terms(policy)[None]] * missing])
+            self.bands = np.concatenate([self.bands, *[_bands(policy)[None]] * missing])
+            self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
 
-    def _grow(self, records: int) -> None:
-        orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + 2 * records
+    def roomy(self, tables: Tables) -> Tables:
+        """The same with room for the next record."""
+        self._grow()
+        return tables._replace(entries=self.entries)
+
+    def _grow(self) -> None:
+        orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
         if orders > len(self.orders):
             more = np.repeat(_EMPTY_ORDER, max(orders, 2 * len(self.orders)) - len(self.orders))
             self.orders = np.concatenate([self.orders, more])
@@ -125,7 +171,9 @@ class TrackState:
         """Drop the orders that were closed long ago, and every word that nothing refers to."""
         held = self.orders[: len(self.keys)]
         closed = held["closed_at"] != NO_TIME
-        kept_us = np.where(held["raised"] != 0, YEAR_US, self.terms[held["network"], -1])
+        kept_us = np.where(
+            held["raised"] != 0, YEAR_US, self.terms[held["network"], Term.RETENTION]
+        )
         until = np.where(closed, held["closed_at"], 0) + kept_us
         gone = closed & (until <= clock)
         if 4 * int(gone.sum()) < len(held):
@@ -171,7 +219,11 @@ class TrackState:
             "orders": self.orders[: len(self.keys)],
             "entries": self.entries[: int(self.cursor[Cursor.USED])],
             "terms": self.terms,
+            "bands": self.bands,
+            "limits": self.limits,
             "cursor": self.cursor,
+            "seen": window.held_keys(self.seen),
+            "seen_state": self.seen[Slot.SEEN_STATE],
         }
         for name in _NAMES:
             names: Names = getattr(self, name)
@@ -185,24 +237,73 @@ class TrackState:
             setattr(self, name, Names.from_arrays(parts))
         self.orders, self.entries = arrays["orders"].copy(), arrays["entries"].copy()
         self.terms, self.cursor = arrays["terms"].copy(), arrays["cursor"].copy()
+        self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
+        self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
+        window.restore(self.seen, arrays["seen"])
         self.records = values["records"]
         self.blocks = np.full(-(-max(1, len(self.orders)) // BLOCK), NO_TIME)
-        self._grow(0)
+        self._grow()
 
 
 _NAMES = ("keys", "words", "networks")
 
 
-def _terms(policy: Tracking) -> Ints:
+def _terms(policy: Policy) -> Ints:
     """As in ``Term``."""
-    hours = (
-        policy.sign_within_hours,
-        policy.install_within_hours,
-        policy.accept_within_hours,
-        policy.feedback_within_hours,
-        policy.silence_hours,
-        policy.expired_hours,
-        policy.hand_over_grace_hours,
-        policy.retention_hours,
+    tracking, cold, road, windows = (
+        policy.tracking,
+        policy.cold_chain,
+        policy.road,
+        policy.windows,
     )
-    return np.array([round(h * HOUR_US) for h in hours], np.int64)
+    hours = (
+        tracking.sign_within_hours,
+        tracking.install_within_hours,
+        tracking.accept_within_hours,
+        tracking.feedback_within_hours,
+        tracking.silence_hours,
+        tracking.expired_hours,
+        tracking.hand_over_grace_hours,
+        tracking.retention_hours,
+        cold.joined_within_minutes / 60,
+        cold.gap_minutes / 60,
+        cold.humidity_minutes / 60,
+        road.stale_minutes / 60,
+        road.off_route_minutes / 60,
+        road.dwell_hours,
+        road.left_after_minutes / 60,
+        road.stay_minutes / 60,
+        windows.dedupe_hours,
+    )
+    return np.array([*(round(h * HOUR_US) for h in hours), windows.dedupe_max_records], np.int64)
+
+
+def _bands(policy: Policy) -> Floats:
+    """(len(CLASSES), len(Bound)): as in ``Bound``."""
+    cold = policy.cold_chain
+    bands = [cold.unclassed if c is None else cold.band(c) for c in CLASSES]
+    return np.array([_bounds(band) for band in bands])
+
+
+def _bounds(band: Band) -> list[float]:
+    low, high = _known(band.low_c, -np.inf), _known(band.high_c, np.inf)
+    minor, major = (m * HOUR_US / 60 for m in (band.minor_minutes, band.major_minutes))
+    return [low, high, _known(band.least_c, -np.inf), _known(band.most_c, np.inf), minor, major]
+
+
+def _known(bound: float | None, otherwise: float) -> float:
+    return otherwise if bound is None else bound
+
+
+def _limits(policy: Policy) -> Floats:
+    """As in ``Limit``."""
+    cold, road = policy.cold_chain, policy.road
+    return np.array(
+        [
+            cold.humidity_high_pct,
+            cold.shock_g,
+            cold.light_lux,
+            road.corridor_km,
+            road.corridor_share,
+        ]
+    )

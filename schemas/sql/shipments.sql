@@ -8,10 +8,11 @@ SELECT
     network,
     order_id,
     package,
-    last(package_phase ORDER BY position, "index") AS phase,
+    last(package_phase ORDER BY position, "index") FILTER (package_phase IS NOT NULL) AS phase,
     last(node ORDER BY "at", position) FILTER (node IS NOT NULL) AS node,
     last(carrier ORDER BY "at", position) FILTER (carrier <> '') AS carrier,
     max("at") FILTER (step = 'HANDED_OVER' AND coalesce(classifier, 'ACT') = 'ACT') AS handed_over_at,
+    last(device ORDER BY "at", position) FILTER (device IS NOT NULL) AS device,
     last(planned_at ORDER BY "at", position)
         FILTER (step = 'DELIVERED' AND classifier = 'PLN') AS planned_delivery_at,
     last(planned_at ORDER BY "at", position)

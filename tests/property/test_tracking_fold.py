@@ -1,7 +1,7 @@
 """What must hold of the tracking fold whatever the log says, and however it is cut or shuffled."""
 
 import random
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -12,9 +12,12 @@ import models.tracking.fold as fold
 from models.lifecycle.transitions import phase_name
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
-from schemas.codes import ExceptionCode
+from schemas.codes import Classifier, ExceptionCode, Milestone
 from schemas.envelope import Event
+from schemas.shipments import ShipmentMilestone
 from schemas.tables import Effects, Table, to_tables
+from schemas.telemetry import DeviceBound, TelemetrySensor
+from tests.support.devices import journey
 from tests.support.journeys import disturbed, records, standing, with_policies, with_ticks
 from tests.support.tracks import Tracked, moment, tick, track, tracking_log
 
@@ -97,7 +100,12 @@ def test_an_exception_is_raised_once_until_it_is_resolved(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_kept_state_goes_on_as_if_nothing_had_been(seed: int) -> None:
-    piece = tracking_log(with_ticks(disturbed(records(seed), seed), range(0, 260, 20)))
+    check_kept(with_ticks(disturbed(records(seed), seed), range(0, 260, 20)))
+
+
+def check_kept(events: list[Event]) -> None:
+    """Half of it, a checkpoint, and the rest are the whole."""
+    piece = tracking_log(events)
     whole, first = TrackState(0), TrackState(0)
     everything = [advance(whole, piece)]
     half = len(piece) // 2
@@ -110,6 +118,109 @@ def test_a_kept_state_goes_on_as_if_nothing_had_been(seed: int) -> None:
     rest = advance(second, piece.cut(half, len(piece)))
 
     assert rows([begun, rest]) == rows(everything)
+
+
+# Devices -------------------------------------------------------------------------------------------
+
+
+def shown(tracked: Tracked) -> dict[tuple[str, str], set[tuple[Any, ...]]]:
+    """Arrivals and departures that positions showed and that still hold, by order and step."""
+    found: dict[tuple[str, str], set[tuple[Any, ...]]] = {}
+    for row in tracked.rows(Table.TIMELINE):
+        if row["source"] == "crossdock/geofence":
+            mine = found.setdefault((row["order_id"], row["step"]), set())
+            one = (row["package"], row["latitude"], row["longitude"], row["at"])
+            (mine.add if row["classifier"] == "ACT" else mine.remove)(one)
+    return found
+
+
+def measured(tracked: Tracked) -> set[tuple[Any, ...]]:
+    """Every reading and every position, with what was made of it."""
+    readings = [
+        (row["order_id"], row["device"], row["at"], row["value"], row["state"])
+        for row in tracked.rows(Table.READINGS)
+    ]
+    positions = [
+        (row["order_id"], row["device"], row["at"], row["progress"], row["off_route_km"])
+        for row in tracked.rows(Table.LOCATIONS)
+    ]
+    assert len(readings) + len(positions) == len({*readings, *positions})
+    return {*readings, *positions}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cutting_changes_nothing_about_devices(seed: int) -> None:
+    known, happened = journey(seed)
+    events = [*known, *with_ticks(disturbed(happened, seed), range(12))]
+    whole = track(events)
+
+    cuts = sorted(random.Random(seed).sample(range(1, len(events)), 12))
+
+    assert said(track(events, cuts)) == said(whole)
+    assert said(track(events, range(1, len(events), 7))) == said(whole)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_shuffled_repeated_and_late_telemetry_comes_to_the_same(seed: int) -> None:
+    known, happened = journey(seed)
+    in_order = track([*known, *with_ticks(happened, range(10)), tick(12)])
+    assert any(shown(in_order).values())
+
+    for other in range(3):
+        mixed = with_ticks(disturbed(happened, 100 * seed + other), range(0, 10, 3))
+        shuffled = track([*known, *mixed, tick(12)])
+        assert final(shuffled) == final(in_order)
+        assert shown(shuffled) == shown(in_order)
+        assert measured(shuffled) == measured(in_order)
+
+
+def excursion(events: list[Event], order: str) -> set[str]:
+    """The naive reference: bad readings of a logger, sorted, cut where they are far apart."""
+    mine = {event.id: event for event in events if event.subject == order}.values()
+    ends = [e.time for e in mine if isinstance(e, DeviceBound) and e.data.released]
+    ends += [e.time for e in mine if _is_delivery(e)]
+    reports = [(e.time, r) for e in mine if isinstance(e, TelemetrySensor) for r in e.data.reports]
+    good = [(at, r.value or 0.0) for at, r in reports if r.exception is None]
+    codes: set[str] = set()
+    for cold in (True, False):
+        stretches: list[list[tuple[datetime, float]]] = []
+        bad = [(at, value) for at, value in good if (value < 2 if cold else value > 8)]
+        for at, value in sorted(bad):
+            if not stretches or at - stretches[-1][-1][0] > timedelta(minutes=15):
+                stretches.append([])
+            stretches[-1].append((at, value))
+        for stretch in stretches:
+            lasted = min(stretch[-1][0], min(ends)) - stretch[0][0]
+            is_beyond = any(v < -0.5 or v > 15 for at, v in stretch if at < min(ends))
+            if is_beyond or lasted >= timedelta(hours=2):
+                codes.add("TEMP_EXCURSION_MAJOR")
+            elif lasted >= timedelta(minutes=30):
+                codes.add("TEMP_EXCURSION_MINOR")
+    return codes if "TEMP_EXCURSION_MAJOR" not in codes else {"TEMP_EXCURSION_MAJOR"}
+
+
+def _is_delivery(event: Event) -> bool:
+    return isinstance(event, ShipmentMilestone) and (
+        event.data.milestone is Milestone.DELIVERED and event.data.classifier is Classifier.ACTUAL
+    )
+
+
+def test_excursions_are_those_of_the_reference() -> None:
+    seen: set[str] = set()
+    for seed in SEEDS:
+        known, happened = journey(seed)
+        found = final(track([*known, *disturbed(happened, seed), tick(9)]))
+        for order, (_, codes) in found.items():
+            expected = excursion([*known, *happened], order)
+            assert {code for code in codes if code.startswith("TEMP")} == expected
+            seen |= codes
+    assert {"TEMP_EXCURSION_MINOR", "TEMP_EXCURSION_MAJOR", "GPS_STALE"} <= seen
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_kept_state_goes_on_with_its_devices(seed: int) -> None:
+    known, happened = journey(seed)
+    check_kept([*known, *with_ticks(disturbed(happened, seed), range(12))])
 
 
 def _later(event: Event, time: timedelta) -> Event:

@@ -1,0 +1,38 @@
+"""What is said of an order: its phase, the exceptions that hold, and when to look again."""
+
+import numba
+import numpy as np
+
+from models.intake.columns import NO_TIME
+from models.tracking.arrays import Records, Tables
+
+VERDICT = np.dtype(
+    [
+        ("active", np.uint64),  # exceptions that hold, bit by code
+        ("loud", np.uint64),  # those of them that need a person
+        ("due", np.int64),  # when to look again
+        ("promise", np.int64),  # the date that stands
+        ("closed_at", np.int64),
+        ("phase", np.uint8),
+        ("parcels", np.int32),  # how many were gathered in the scratch
+    ],
+    align=True,
+)
+
+
+@numba.njit(cache=True)
+def show(tables: Tables, verdict: Records, code: int, position: int, package: int) -> None:
+    """An exception holds, and this shows it."""
+    verdict.active |= np.uint64(1) << np.uint64(code)
+    tables.evidence[code, 0], tables.evidence[code, 1] = position, package
+
+
+@numba.njit(cache=True)
+def expect(verdict: Records, at: int, clock: int) -> bool:
+    """Whether a time has come; if not, look again then."""
+    if at == NO_TIME:
+        return False
+    if clock >= at:
+        return True
+    verdict.due = min(verdict.due, at)
+    return False
