@@ -391,6 +391,47 @@ class ExceptionCode(IntEnum):
     SHOCK = 46  # ours: the parcel was thrown or dropped
 
 
+class Action(StrEnum):
+    """What answers an exception (domain.md D.6)."""
+
+    REROUTE = "REROUTE"  # what is not picked yet is to be decided again
+    REVIEW = "REVIEW"  # a person is to look
+    COMPENSATE = "COMPENSATE"  # a proposal, with its amount
+
+
+class Audience(StrEnum):
+    """Whom a notification is for."""
+
+    CUSTOMER = "customer"
+    OPERATOR = "operator"
+    PARTNER = "partner"
+
+
+class Template(StrEnum):
+    """What a notification says."""
+
+    CONFIRMED = "CONFIRMED"  # a date is told
+    RESCHEDULED = "RESCHEDULED"  # another one
+    SHIPPED = "SHIPPED"
+    CUSTOMS = "CUSTOMS"
+    OUT_FOR_DELIVERY = "OUT_FOR_DELIVERY"
+    PICKUP_READY = "PICKUP_READY"
+    DELIVERED = "DELIVERED"
+    ATTEMPT_FAILED = "ATTEMPT_FAILED"
+    DELAYED = "DELAYED"
+    EXCURSION = "EXCURSION"
+    RETURNING = "RETURNING"
+    LOST = "LOST"
+    DAMAGED = "DAMAGED"
+    CANCELLED = "CANCELLED"
+    INSTALLATION_DUE = "INSTALLATION_DUE"
+    ACCEPTANCE_DUE = "ACCEPTANCE_DUE"
+    FEEDBACK_REQUESTED = "FEEDBACK_REQUESTED"
+    COMPENSATED = "COMPENSATED"  # what is offered for the trouble
+    ALERT = "ALERT"  # an exception, for those who work on it
+    RESOLVED = "RESOLVED"
+
+
 class DeadLetterReason(IntEnum):
     """Why a record of the journal could not take effect."""
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 4
+VERSION = 5
 """Version of the tables below; a lake of another version is refused."""
 
 
@@ -29,6 +29,9 @@ class Table(StrEnum):
     TIMELINE = "timeline"
     READINGS = "readings"
     LOCATIONS = "locations"
+    ESTIMATES = "estimates"
+    ACTIONS = "actions"
+    OUTBOX = "outbox"
     STOCK = "stock"
     NODES = "nodes"
     LANES = "lanes"
@@ -210,6 +213,56 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("progress", pa.float64()),  # share of the planned way, 0 to 1; null: none is planned
             ("remaining_km", pa.float64()),  # to its end
             ("off_route_km", pa.float64()),  # beside it
+        ]
+    ),
+    Table.ESTIMATES: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("package", pa.string()),  # null: the order as a whole, before a parcel is known
+            ("lane", pa.string()),  # by whose history it was made
+            ("step", pa.string()),  # the last that was known; models.lifecycle.steps.Step
+            ("at", INSTANT),  # log time at which it was made
+            ("p50_at", INSTANT),  # delivered by then with a probability of one half
+            ("p90_at", INSTANT),  # of nine in ten
+            ("promise_at", INSTANT),  # what the customer was told last
+            ("is_delay_predicted", pa.bool_()),
+            ("model_sha256", pa.string()),  # empty: by the history of the lane alone
+        ]
+    ),  # a row whenever what is told of an arrival changes
+    Table.ACTIONS: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("package", pa.string()),
+            ("code", pa.string()),  # ExceptionCode that it answers
+            ("action", pa.string()),  # Action
+            ("node", pa.string()),  # whose work is to go elsewhere
+            ("amount_minor", pa.int64()),  # of a compensation
+            ("currency", pa.string()),
+            ("policy_version", pa.string()),
+            ("record_id", pa.string()),  # of the record that asks for it; null: none does
+            ("at", INSTANT),
+        ]
+    ),
+    Table.OUTBOX: pa.schema(
+        [
+            *_CAUSE,
+            *_SCOPE,
+            ("order_id", pa.string()),
+            ("package", pa.string()),
+            ("audience", pa.string()),  # Audience
+            ("template", pa.string()),  # Template
+            ("customer", pa.string()),  # a token
+            ("tier", pa.string()),
+            ("channel", pa.string()),  # that the order came by
+            ("language", pa.string()),  # such as zh or en
+            ("code", pa.string()),  # ExceptionCode that it is about; null: none
+            ("link", pa.string()),  # path of the order's page, without the host
+            ("details", pa.string()),  # JSON object of what the text may say, by name
+            ("at", INSTANT),
         ]
     ),
     Table.STOCK: pa.schema(

@@ -57,6 +57,13 @@ ORDER = np.dtype(
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
+        ("value", np.int64),  # of its goods, minor units
+        ("revision", np.int32),  # that says the following; 0: none is known
+        ("customer", np.int32),  # words; ``NOBODY``: not known
+        ("tier", np.int32),
+        ("channel", np.int32),
+        ("region", np.int32),
+        ("currency", np.int32),
         ("first", np.int32),  # entry
         ("entries", np.int32),
         ("network", np.int32),

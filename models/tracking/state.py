@@ -52,6 +52,8 @@ Floats = npt.NDArray[np.float64]
 _NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
 _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
+for _word in ("customer", "tier", "channel", "region", "currency"):
+    _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
 
 

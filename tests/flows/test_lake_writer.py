@@ -20,7 +20,7 @@ from flows.lake.queue import QueueSettings
 from flows.lake.writer import LakeWriter, WriterSettings, create_or_open_writer
 from schemas.errors import LakeError
 from schemas.ids import LogId
-from schemas.tables import Effects, Table
+from schemas.tables import VERSION, Effects, Table
 from tests.support.effects import LINES, decision, effects, to_table
 
 LOG = Identity(LogId("log-1"))
@@ -186,7 +186,7 @@ def test_a_lake_of_another_version_is_refused_by_writer_and_reader(lake: Path) -
     connection.execute("UPDATE identity SET version = 99")
     connection.close()
 
-    with pytest.raises(LakeError, match="version 99, this program writes version 3"):
+    with pytest.raises(LakeError, match=f"version 99, this program writes version {VERSION}"):
         create_or_open_writer(lake, LOG, range(6))
     with pytest.raises(LakeError, match="version 99"):
         connect_reader(lake)
