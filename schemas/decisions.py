@@ -10,7 +10,11 @@ from schemas.envelope import Event, Instant
 
 
 class Decision(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """A decision without its runners-up; words are those of ``codes.py``."""
+    """A decision without its runners-up; words are those of ``codes.py``.
+
+    From ``region`` to ``acceptance`` it says what the order says at ``revision``, so that whoever follows the
+    order need not read the journal. A decision from before that has no currency.
+    """
 
     outcome: str
     kind: str = ""
@@ -22,6 +26,12 @@ class Decision(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     model_sha256: str = ""
     region: str | None = None
     channel: str | None = None
+    customer: str = ""
+    tier: str = ""
+    currency: str = ""
+    value_minor: int = 0
+    installation: bool = False
+    acceptance: bool = False
     units_ordered: int = 0
     units_served: int = 0
     units_backordered: int = 0

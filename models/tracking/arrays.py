@@ -28,9 +28,9 @@ ENTRY = np.dtype(
     [
         ("at", np.int64),  # when it happened, or was said: us
         ("key", np.uint64),  # of (source, id)
-        ("said", np.int64),  # planned or estimated time, date told, units or revision
+        ("said", np.int64),  # planned or estimated time, date told or units
         ("also", np.int64),  # of a decision the first date told; of an offer when it has to leave;
-        # of an order its ``Wants``; of a plan, and of a stay, the place
+        # of a plan, and of a stay, the place
         (
             "cause",
             np.int64,
@@ -57,20 +57,38 @@ ORDER = np.dtype(
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
-        ("value", np.int64),  # of its goods, minor units
-        ("revision", np.int32),  # that says the following; 0: none is known
-        ("customer", np.int32),  # words; ``NOBODY``: not known
+        ("value", np.int64),  # see ``FACT``, from here
+        ("teller", np.int64),
+        ("revision", np.int32),  # 0: nothing of it is known
+        ("customer", np.int32),
         ("tier", np.int32),
         ("channel", np.int32),
         ("region", np.int32),
-        ("currency", np.int32),
+        ("currency", np.int32),  # to here
         ("first", np.int32),  # entry
         ("entries", np.int32),
         ("network", np.int32),
         ("phase", np.uint8),
+        ("wants", np.uint8),  # this as well
     ],
     align=True,
 )
+FACT = np.dtype(
+    [
+        ("value", np.int64),  # of its goods, minor units
+        ("teller", np.int64),  # who says so; of those of one revision the greatest counts
+        ("revision", np.int32),
+        ("customer", np.int32),  # words; ``NOBODY``: it has none
+        ("tier", np.int32),
+        ("channel", np.int32),
+        ("region", np.int32),
+        ("currency", np.int32),
+        ("wants", np.uint8),  # ``Wants``
+    ],
+    align=True,
+)
+"""What a record says of the order itself."""
+FACT_WORDS = ("customer", "tier", "channel", "region", "currency")
 PARCEL = np.dtype(
     [
         ("package", np.int32),
@@ -111,7 +129,7 @@ RECORD = np.dtype(
             "retracts",
             np.uint64,
         ),  # key of what was wrong; 0: nothing; of telemetry the rest of its key
-        ("detail", np.int32),  # of telemetry: its first report, or its fix
+        ("detail", np.int32),  # of telemetry: its first report, or its fix; of others: their fact
         ("count", np.int32),  # reports
         ("entry", ENTRY),
     ],
@@ -302,6 +320,7 @@ class Tables(NamedTuple):
     records: Records
     reports: Records
     fixes: Records
+    facts: Records
     packages: npt.NDArray[np.int32]  # of each telemetry record
     phases: npt.NDArray[np.uint8]  # (records, 2) of order and parcel after each record
     flags: npt.NDArray[np.uint8]

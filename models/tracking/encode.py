@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from models.intake.columns import NO_TIME, instants, numbers, pair_keys
 from models.lifecycle.steps import STEP_OF, Step
-from models.tracking.arrays import NOBODY, RECORD, Ints, Records, Wants
+from models.tracking.arrays import NOBODY, RECORD, Ints, Records
 from models.tracking.judge import BAD_SCORE, BAD_STARS
 from models.tracking.places import packed_places
 from models.tracking.state import TrackState
@@ -89,7 +89,7 @@ def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
     """The records; ``clock`` is log time at each. Ticks have no order."""
     records = np.zeros(len(piece), RECORD)
     records["position"], records["clock"] = piece.positions, clock
-    records["order"] = records["network"] = NOBODY
+    records["order"] = records["network"] = records["detail"] = NOBODY
     entries = records["entry"]
     entries["package"] = entries["node"] = entries["next"] = entries["cause"] = NOBODY
     entries["said"] = entries["also"] = NO_TIME
@@ -128,20 +128,19 @@ def _words(column: pa.StringArray, numbers_of: dict[str, int]) -> Ints:
     return found
 
 
-def _named(state: TrackState, column: pa.StringArray) -> npt.NDArray[np.int32]:
-    """Codes of parcels or nodes; ``NOBODY`` where the name is empty."""
+def named(state: TrackState, column: pa.StringArray) -> npt.NDArray[np.int32]:
+    """Codes of words; ``NOBODY`` where one is empty."""
     codes = state.words.intern(column.fill_null(""))
     is_named = pc.utf8_length(column).fill_null(0).to_numpy() > 0
     return np.where(is_named, codes, np.int32(NOBODY))
 
 
-def _sums(lines: pa.ListArray, of: str) -> Ints:
-    """Sum of a field over the lines of each record."""
-    values = numbers(lines.flatten().field(of))
+def sums(lines: pa.ListArray, values: Ints) -> Ints:
+    """Sum of a value of each line over the lines of each record."""
     ends = np.cumsum(np.diff(lines.offsets.to_numpy()))
     totals = np.concatenate([[0], np.cumsum(values)])
-    sums: Ints = np.diff(totals[np.concatenate([[0], ends])])
-    return sums
+    found: Ints = np.diff(totals[np.concatenate([[0], ends])])
+    return found
 
 
 def _causes(piece: Slice, rows: Rows) -> Ints:
@@ -156,15 +155,9 @@ def _causes(piece: Slice, rows: Rows) -> Ints:
 
 
 def _orders(
-    _: TrackState, _k: Kind, _p: Slice, rows: Rows, data: pa.RecordBatch, records: Records
+    _: TrackState, _k: Kind, _p: Slice, rows: Rows, _d: pa.RecordBatch, records: Records
 ) -> None:
-    entries = records["entry"]
-    entries["step"][rows] = Step.ORDERED
-    entries["said"][rows] = numbers(data["revision"])
-    entries["also"][rows] = (
-        numbers(data["installation"]) * Wants.INSTALLATION
-        + numbers(data["acceptance"]) * Wants.ACCEPTANCE
-    )
+    records["entry"]["step"][rows] = Step.ORDERED
 
 
 def _cancellations(
@@ -199,8 +192,8 @@ def _offers(
 ) -> None:  # fmt: skip
     entries = records["entry"]
     entries["step"][rows] = Step.OFFERED if kind is Kind.WORK_OFFERED else Step.WITHDRAWN
-    entries["node"][rows] = _named(state, data["node"])
-    entries["said"][rows] = _sums(data["lines"], "qty")
+    entries["node"][rows] = named(state, data["node"])
+    entries["said"][rows] = sums(data["lines"], numbers(data["lines"].flatten().field("qty")))
     entries["cause"][rows] = _causes(piece, rows)
     days = pc.strptime(data["ship_date"], "%Y-%m-%d", "us", error_is_null=True)
     began = instants(days)
@@ -213,7 +206,7 @@ def _answers(
     """What a node answers; a package that only the node tells of is named like the node."""
     entries = records["entry"]
     entries["step"][rows] = WORK_STEPS[kind]
-    entries["node"][rows] = entries["package"][rows] = _named(state, data["node"])
+    entries["node"][rows] = entries["package"][rows] = named(state, data["node"])
 
 
 def _milestones(
@@ -226,8 +219,8 @@ def _milestones(
     entries["step"][rows] = np.where(classifiers == _RETRACTED, Step.RETRACTED, steps)
     entries["classifier"][rows] = np.where(classifiers == _RETRACTED, 0, classifiers)
     entries["said"][rows] = instants(data["at"])
-    entries["package"][rows] = _named(state, data["package"])
-    entries["node"][rows] = _named(state, data["node"])
+    entries["package"][rows] = named(state, data["package"])
+    entries["node"][rows] = named(state, data["node"])
     entries["reason"][rows] = _words(data["reason"], _REASONS)
     is_placed = (classifiers == _PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
     if is_placed.any():

@@ -10,6 +10,7 @@ import numpy as np
 from models.intake.clock import Passed
 from models.policy.document import parse_policy
 from models.tracking.encode import ORDER_KINDS, encode
+from models.tracking.facts import encode_facts
 from models.tracking.kernel import walk
 from models.tracking.rows import Collected
 from models.tracking.state import TrackState
@@ -87,7 +88,7 @@ def _set_policy(state: TrackState, piece: Slice, collected: Collected) -> None:
 def _walk(state: TrackState, piece: Slice, passed: Passed, collected: Collected) -> None:
     records = encode(state, piece, passed.at(piece.positions))
     reports, fixes = encode_telemetry(state, piece, records)
-    tables = state.tables(records, reports, fixes)
+    tables = state.tables(records, encode_facts(state, piece, records), reports, fixes)
     state.cursor[0] = 0
     done = False
     while not done:

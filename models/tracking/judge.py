@@ -181,7 +181,6 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     parcels, works, decided, cause, is_paid = 0, 0, P_RECEIVED, NOBODY, False
     promise, last = NO_TIME, NO_TIME
     installed, accepted, answered, bad = NO_TIME, NO_TIME, NO_TIME, NOBODY
-    revision, wants = 0, 0
     at = tables.orders[order].first
     while at != NOBODY:
         entry = tables.entries[at]
@@ -195,9 +194,6 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
             if entry.classifier != ACTUAL:
                 continue
             _move_parcel(tables.parcels[k], entry)
-        elif step == ORDERED:
-            if entry.said >= revision:
-                revision, wants = entry.said, entry.also
         elif step == PAID:
             is_paid = True
         elif HELD <= step <= CANCELLED:
@@ -226,7 +222,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         show(tables, verdict, E_FEEDBACK, bad, NOBODY)
     if phase in (P_CANCELLED, P_RETURNED):
         verdict.closed_at = last
-    services = (wants, installed, accepted, answered)
+    services = (np.int64(tables.orders[order].wants), installed, accepted, answered)
     _after_delivery(tables, order, parcels, clock, services, verdict)
     _look_at_parcels(tables, parcels, verdict)
     look_at_devices(tables, order, parcels, clock, verdict)

@@ -170,6 +170,19 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
 
 
 @numba.njit(cache=True)
+def _learn(tables: Tables, record: Records) -> None:
+    """Let the order be what the record says, if none has said more."""
+    order, fact = tables.orders[record.order], tables.facts[record.detail]
+    if fact.revision < order.revision:
+        return
+    if fact.revision == order.revision and fact.teller <= order.teller:
+        return
+    order.revision, order.teller, order.value = fact.revision, fact.teller, fact.value
+    order.customer, order.tier, order.channel = fact.customer, fact.tier, fact.channel
+    order.region, order.currency, order.wants = fact.region, fact.currency, fact.wants
+
+
+@numba.njit(cache=True)
 def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
     """Take records up to ``stop``.
 
@@ -205,6 +218,8 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             cursor[INDEX] = 1  # the first effect is the row of the record itself
             flag = take(tables, record)
             tables.flags[i] = flag
+            if record.detail != NOBODY and flag != REPEATED:
+                _learn(tables, record)
             if flag != REPEATED and flag != BEYOND:
                 judge(tables, record.order, record.clock, verdict)
                 _settle(tables, record.order, verdict, record.clock)

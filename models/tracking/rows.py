@@ -288,11 +288,13 @@ def _of_milestones(data: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _of_decisions(data: pa.RecordBatch) -> dict[str, pa.Array]:
-    return {"promise_at": data["latest_commit_at"], "first_promise_at": data["original_commit_at"]}
+    told = {"promise_at": data["latest_commit_at"], "first_promise_at": data["original_commit_at"]}
+    return told | _of_orders(data)
 
 
 def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
-    return {name: data[name] for name in ("customer", "channel", "tier")}
+    said = {name: data[name] for name in ("customer", "channel", "tier")}
+    return {name: pc.if_else(pc.equal(word, ""), None, word) for name, word in said.items()}
 
 
 def _of_answers(data: pa.RecordBatch) -> dict[str, pa.Array]:

@@ -19,6 +19,7 @@ from models.tracking.arrays import (
     CLASSES,
     CODES,
     ENTRY,
+    FACT_WORDS,
     FIX,
     MAX_ENTRIES,
     MAX_STOPS,
@@ -52,7 +53,7 @@ Floats = npt.NDArray[np.float64]
 _NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
 _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
-for _word in ("customer", "tier", "channel", "region", "currency"):
+for _word in FACT_WORDS:
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
 
@@ -66,7 +67,7 @@ class TrackState:
         position: last record read; -1 before any.
         clock: of the partition.
         keys: ``tenant/network/order`` by row of ``orders``.
-        words: parcels and nodes.
+        words: parcels, nodes, devices, and what the facts of orders name.
         networks: ``tenant/network`` by row of ``terms``.
         orders: rows of ``ORDER``.
         entries: their histories, rows of ``ENTRY``.
@@ -102,6 +103,7 @@ class TrackState:
     def tables(
         self,
         records: npt.NDArray[Any],
+        facts: npt.NDArray[Any],
         reports: npt.NDArray[Any] = _NO_REPORTS,
         fixes: npt.NDArray[Any] = _NO_FIXES,
     ) -> Tables:
@@ -121,6 +123,7 @@ class TrackState:
             records,
             reports,
             fixes,
+            facts,
             np.full(n, NOBODY, np.int32),
             np.zeros((n, 2), np.uint8),
             np.zeros(n, np.uint8),
@@ -196,7 +199,7 @@ class TrackState:
         entries = self.entries[chain]
         entries["next"] = np.arange(1, len(chain) + 1)
         entries["next"][firsts[counts > 0] + counts[counts > 0] - 1] = NOBODY
-        self._keep_words(entries)
+        self._keep_words(entries, orders)
         self.orders = np.repeat(_EMPTY_ORDER, max(64, len(orders)))
         self.orders[: len(orders)] = orders
         self.orders["first"][: len(orders)] = np.where(counts > 0, firsts, NOBODY)
@@ -206,14 +209,15 @@ class TrackState:
         due[: len(self.orders)] = self.orders["due"]
         self.blocks = due.reshape(-1, BLOCK).min(axis=1)
 
-    def _keep_words(self, entries: npt.NDArray[Any]) -> None:
-        used = np.unique(np.concatenate([entries["package"], entries["node"]]))
+    def _keep_words(self, entries: npt.NDArray[Any], orders: npt.NDArray[Any]) -> None:
+        named = [(entries, "package"), (entries, "node"), *((orders, name) for name in FACT_WORDS)]
+        used = np.unique(np.concatenate([rows[name] for rows, name in named]))
         used = used[used >= 0]
         numbers = np.full(len(self.words) + 1, NOBODY, np.int32)  # the last one is that of NOBODY
         numbers[used] = np.arange(len(used))
         self.words = self.words.kept(used)
-        for name in ("package", "node"):
-            entries[name] = numbers[entries[name]]
+        for rows, name in named:
+            rows[name] = numbers[rows[name]]
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """What a checkpoint keeps: tables, and values that JSON can take."""

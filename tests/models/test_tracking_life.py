@@ -217,3 +217,25 @@ def test_a_dissatisfied_customer_is_a_case_for_a_person() -> None:
     (row,) = tracked.rows(Table.EXCEPTIONS)
     assert (row["code"], row["severity"], row["evidence"]) == ("FEEDBACK_NEGATIVE", "high", 1)
     assert tracked.phase() == "SIGNED"
+
+
+def test_installation_is_waited_for_where_only_the_decision_says_so() -> None:
+    said = decided(0, revision=2, currency="EUR", installation=True)
+    events = [ordered(0), said, step("signed", 1), tick(2)]
+
+    assert track(events).phase() == "SIGNED"
+    assert track([*events, served(ServiceInstalled, 3)]).phase() == "INSTALLED"
+
+
+def test_a_row_of_a_decision_says_whose_order_it_is() -> None:
+    event = decided(0, customer="c-7", tier="vip", channel="app", currency="EUR")
+
+    (row,) = track([event]).rows(Table.TIMELINE)
+
+    assert (row["customer"], row["tier"], row["channel"]) == ("c-7", "vip", "app")
+
+
+def test_a_decision_from_before_it_said_whose_order_it_is_says_nothing_of_it() -> None:
+    (row,) = track([ordered(0, customer="c-1"), decided(1, revision=2)]).state.orders[:1]
+
+    assert row["revision"] == 1

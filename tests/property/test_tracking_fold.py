@@ -10,6 +10,7 @@ import pytest
 
 import models.tracking.fold as fold
 from models.lifecycle.transitions import phase_name
+from models.tracking.arrays import FACT_WORDS
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.codes import Classifier, ExceptionCode, Milestone
@@ -18,7 +19,14 @@ from schemas.shipments import ShipmentMilestone
 from schemas.tables import Effects, Table, to_tables
 from schemas.telemetry import DeviceBound, TelemetrySensor
 from tests.support.devices import journey
-from tests.support.journeys import disturbed, records, standing, with_policies, with_ticks
+from tests.support.journeys import (
+    contents,
+    disturbed,
+    records,
+    standing,
+    with_policies,
+    with_ticks,
+)
 from tests.support.tracks import Tracked, moment, tick, track, tracking_log
 
 SEEDS = range(20)
@@ -83,6 +91,24 @@ def test_every_order_stands_where_the_reference_says(seed: int, hours: float) ->
     expected = standing(events, moment(hours))
     found = final(tracked)
     assert {name: found[name] for name in expected} == expected
+
+
+def known(tracked: Tracked) -> dict[str, tuple[Any, ...]]:
+    """What the state holds of the orders themselves; nothing of those of which it knows nothing."""
+    words, found = list(tracked.state.words), {}
+    for key, row in zip(tracked.state.keys, tracked.state.orders, strict=False):
+        if row["revision"]:
+            named = (words[row[name]] if row[name] >= 0 else None for name in FACT_WORDS)
+            found[key.split("/")[2]] = int(row["revision"]), int(row["value"]), *named
+    return found
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_what_an_order_is_the_highest_revision_says_whatever_comes_first(seed: int) -> None:
+    events = records(seed)
+
+    for other in range(3):
+        assert known(track(disturbed(events, 100 * seed + other))) == contents(events)
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -247,6 +273,7 @@ def test_forgetting_what_is_closed_changes_nothing_about_the_others(
     assert len(forgetful.state.keys) < len(kept.state.keys)
     still = final(forgetful)
     assert still == {name: held for name, held in final(kept).items() if name in still}
+    assert known(forgetful) == {n: said for n, said in known(kept).items() if n in still}
     for other in (1, 7):
         cuts = range(other, len(events), other)
         assert said(track(events, cuts)) == said(forgetful)

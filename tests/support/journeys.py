@@ -8,6 +8,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from models.lifecycle.transitions import TABLE
 from schemas import control, decisions, orders, shipments, work
@@ -18,6 +19,8 @@ from tests.support.tracks import renamed
 
 NODES = ("A", "B", "C")
 OUTCOMES = ("FULLY_ROUTED", "FULLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED")
+CUSTOMERS = ("c-1", "c-2", "")
+TIERS = ("standard", "vip")
 WORK = (work.WorkAccepted, work.WorkRejected, work.WorkPicked, work.WorkPacked, work.WorkHandedOver)
 SERVICES = (shipments.ServiceInstalled, shipments.ServiceAccepted, shipments.ServiceVisited)
 BEHIND = (
@@ -53,13 +56,17 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         case 0:
             wants = chance.random() < 0.3, chance.random() < 0.3
             return tracks.ordered(
-                at, order, revision=n + 1, installation=wants[0], acceptance=wants[1]
-            )
+                at, order, revision=n + 1, installation=wants[0], acceptance=wants[1],
+                customer=chance.choice(CUSTOMERS), tier=chance.choice(TIERS), price=n,
+            )  # fmt: skip
         case 1:
             promise = at + chance.randrange(60) if chance.random() < 0.8 else None
             outcome = chance.choice(OUTCOMES)
-            routed = tracks.decided(at, order, outcome=outcome, promise=promise, cause=n)
-            return routed if chance.random() < 0.8 else renamed(routed, f"elsewhere-{n}")
+            if chance.random() < 0.2:
+                routed = tracks.decided(at, order, outcome=outcome, promise=promise)
+                return renamed(routed, f"elsewhere-{n}")
+            says = {} if chance.random() < 0.2 else _content(chance, n)
+            return tracks.decided(at, order, outcome=outcome, promise=promise, cause=n, **says)
         case 2 | 3:
             withdrawn = chance.random() < 0.3
             day = f"2026-01-0{chance.randrange(5, 9)}" if chance.random() < 0.5 else None
@@ -80,6 +87,21 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         planned=planned,
         reason=chance.choice([Trouble.NONE] * 5 + list(Trouble)),
     )
+
+
+def _content(chance: random.Random, n: int) -> dict[str, Any]:
+    """What a decision says of its order."""
+    return {
+        "revision": chance.randrange(1, n + 2),
+        "customer": chance.choice(CUSTOMERS),
+        "tier": chance.choice(TIERS),
+        "channel": chance.choice(["web", None]),
+        "region": "Q",
+        "currency": "USD",
+        "value_minor": n,
+        "installation": chance.random() < 0.3,
+        "acceptance": chance.random() < 0.3,
+    }
 
 
 def disturbed(events: Sequence[Event], seed: int) -> list[Event]:
@@ -122,6 +144,26 @@ def standing(events: Iterable[Event], now: datetime) -> dict[str, tuple[str, fro
         if not isinstance(event, control.ClockTicked):
             mine[event.subject][event.source, event.id] = event
     return {order: _Order(list(said.values())).stand(now) for order, said in mine.items()}
+
+
+def contents(events: Iterable[Event]) -> dict[str, tuple[Any, ...]]:
+    """What the order itself is, by order: revision, value and words, as its highest revision says."""
+    said: dict[str, list[tuple[int, int, tuple[Any, ...]]]] = defaultdict(list)
+    for event in events:
+        match event:
+            case orders.OrderReceived(data=data):
+                worth = sum(line.qty * line.unit_price_minor for line in data.lines)
+                said[event.subject].append((data.revision, -1, (worth, *_words(data))))
+            case decisions.DecisionRouted(data=data) if data.currency:
+                of = data.value_minor, *_words(data)
+                said[event.subject].append((data.revision, _cause(event), of))
+    highest = {order: max(told, key=lambda t: t[:2]) for order, told in said.items()}
+    return {order: (revision, *rest) for order, (revision, _, rest) in highest.items()}
+
+
+def _words(data: orders.Order | decisions.Decision) -> tuple[str | None, ...]:
+    of = data.customer, data.tier, data.channel, data.region, data.currency
+    return tuple(word or None for word in of)
 
 
 class _Parcel:
@@ -168,7 +210,7 @@ class _Order:
         self.decided = Phase.RECEIVED
         self.cause = -1
         self.promise: datetime | None = None
-        self.wants = (0, False, False)
+        self.wants = (0, -2, False, False)
         self.done: dict[str, datetime] = {}
         self.is_bad = False
         for event in self.events:
@@ -177,8 +219,12 @@ class _Order:
     def _take(self, event: Event) -> None:
         match event:
             case orders.OrderReceived(data=data):
-                self.wants = max(self.wants, (data.revision, data.installation, data.acceptance))
+                wants = data.revision, -1, data.installation, data.acceptance
+                self.wants = max(self.wants, wants)
             case decisions.DecisionRouted(data=data):
+                if data.currency:
+                    wants = data.revision, _cause(event), data.installation, data.acceptance
+                    self.wants = max(self.wants, wants)
                 named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
                 named["CANCELLED"] = Phase.CANCELLED
                 if _cause(event) >= self.cause:
@@ -275,7 +321,7 @@ class _Order:
             if now < at:
                 return phase, found
         phase = Phase.SIGNED
-        _, installation, acceptance = self.wants
+        *_, installation, acceptance = self.wants
         for is_wanted, name, to, code, days in (
             (installation, "installed", Phase.INSTALLED, "INSTALL_OVERDUE", 14),
             (acceptance, "accepted", Phase.ACCEPTED, "ACCEPTANCE_OVERDUE", 7),

@@ -87,14 +87,15 @@ def step(
 
 def ordered(
     at: float, order: str = "o1", *, revision: int = 1, installation: bool = False,
-    acceptance: bool = False,
+    acceptance: bool = False, customer: str = "c-1", tier: str = "standard", price: int = 0,
 ) -> Event:  # fmt: skip
-    """A customer orders."""
+    """A customer orders two units."""
     data = orders.Order(
         region="R",
-        lines=[orders.OrderLine(line_no=1, sku="S1", qty=2)],
+        lines=[orders.OrderLine(line_no=1, sku="S1", qty=2, unit_price_minor=price)],
         revision=revision,
-        customer="c-1",
+        customer=customer,
+        tier=tier,
         installation=installation,
         acceptance=acceptance,
     )
@@ -103,11 +104,13 @@ def ordered(
 
 def decided(
     at: float, order: str = "o1", *, outcome: str = "FULLY_ROUTED", promise: float | None = None,
-    cause: int = 0,
+    cause: int = 0, **says: Any,
 ) -> Event:  # fmt: skip
-    """What the router decided."""
+    """What the router decided; ``says`` are other fields of it."""
     told = None if promise is None else moment(promise)
-    data = decisions.Decision(outcome=outcome, latest_commit_at=told, original_commit_at=told)
+    data = decisions.Decision(
+        outcome=outcome, latest_commit_at=told, original_commit_at=told, **says
+    )
     said = Said(at, f"0/{cause}/0", JOURNAL)
     return decisions.DecisionRouted(**said.envelope(order, ""), data=data)
 

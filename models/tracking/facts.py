@@ -1,0 +1,60 @@
+"""What an order is worth, whose it is and what it wants, as numbers; the highest revision says it.
+
+Both the order itself and the router's decisions tell it, and either may come first. Of one revision the
+decision counts whose cause is the latest; without any, the record with the least key. So the order of
+arrival changes nothing.
+"""
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from models.intake.columns import numbers
+from models.tracking.arrays import FACT, FACT_WORDS, NOBODY, Ints, Records, Wants
+from models.tracking.encode import DECISIONS, ORDERS, named, sums
+from models.tracking.state import TrackState
+from schemas.kinds import Kind
+from schemas.slices import Slice
+
+
+def encode_facts(state: TrackState, piece: Slice, records: Records) -> npt.NDArray[np.void]:
+    """The facts that the records refer to, which they do from here on."""
+    records_of = [(kind, *piece.of_kind(kind)) for kind in (*ORDERS, *DECISIONS)]
+    parts, count = [np.zeros(0, FACT)], 0
+    for kind, rows, data in records_of:
+        if kind in DECISIONS:  # those from before they told it have no currency
+            tells = pc.utf8_length(data["currency"]).to_numpy() > 0
+            rows, data = rows[tells], data.filter(pa.array(tells))
+        if not len(rows):
+            continue
+        parts.append(_facts(state, kind, data, _tellers(records["entry"][rows])))
+        records["detail"][rows] = np.arange(count, count + len(rows))
+        count += len(rows)
+    return np.concatenate(parts)
+
+
+def _facts(
+    state: TrackState, kind: Kind, data: pa.RecordBatch, tellers: Ints
+) -> npt.NDArray[np.void]:
+    facts = np.zeros(len(data), FACT)
+    facts["teller"], facts["revision"] = tellers, numbers(data["revision"])
+    facts["value"] = numbers(data["value_minor"]) if kind in DECISIONS else _worth(data["lines"])
+    for name in FACT_WORDS:
+        facts[name] = named(state, data[name])
+    for want in Wants:
+        facts["wants"] += (numbers(data[want.name.lower()]) * want).astype(np.uint8)
+    return facts
+
+
+def _tellers(entries: Records) -> Ints:
+    """Of a decision its cause; of others a negative number made of the key."""
+    keys = (entries["key"] >> np.uint64(1)).astype(np.int64)
+    tellers: Ints = np.where(entries["cause"] == NOBODY, -1 - keys, entries["cause"])
+    return tellers
+
+
+def _worth(lines: pa.ListArray) -> Ints:
+    """Of the goods of each order."""
+    told = lines.flatten()
+    return sums(lines, numbers(told.field("qty")) * numbers(told.field("unit_price_minor")))
