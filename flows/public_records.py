@@ -18,7 +18,8 @@ from schemas.tables import Effects, Table
 
 _DECISION = (
     "revision", "kind", "trigger", "outcome", "selection", "hold_reason", "policy_version",
-    "model_sha256", "region", "channel", "units_ordered", "units_served", "units_backordered",
+    "model_sha256", "region", "channel", "customer", "tier", "currency", "value_minor", "installation",
+    "acceptance", "units_ordered", "units_served", "units_backordered",
     "units_unserved", "nodes", "lane_ids", "promise_at", "backorder_due_at", "requested_by",
     "original_commit_at", "latest_commit_at", "attempts", "priority_score", "parcels", "total_minor",
     "carbon_g", "late_probability", "margin_minor",

@@ -26,9 +26,9 @@ class Decision(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     model_sha256: str = ""
     region: str | None = None
     channel: str | None = None
-    customer: str = ""
-    tier: str = ""
-    currency: str = ""
+    customer: str | None = None
+    tier: str | None = None
+    currency: str | None = None
     value_minor: int = 0
     installation: bool = False
     acceptance: bool = False

@@ -67,6 +67,12 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("price_epoch", pa.int64()),
             ("region", pa.string()),
             ("channel", pa.string()),
+            ("customer", pa.string()),  # a token; null: none
+            ("tier", pa.string()),
+            ("currency", pa.string()),
+            ("value_minor", pa.int64()),  # of the goods, as the revision orders them
+            ("installation", pa.bool_()),  # is wanted after delivery
+            ("acceptance", pa.bool_()),
             ("lines", pa.int32()),  # of the whole order
             ("units_ordered", pa.int64()),  # of the whole order, less cancelled units
             ("units_served", pa.int64()),  # by this decision's packages
@@ -148,7 +154,11 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("step", pa.string()),  # models.lifecycle.steps.Step, or DEADLINE: time has passed
             ("classifier", pa.string()),  # of a milestone: ACT, PLN, EST, RET
             ("at", INSTANT),  # when it happened, or was said
-            ("planned_at", INSTANT),  # when it is to happen, of PLN and EST
+            (
+                "planned_at",
+                INSTANT,
+            ),  # when it is to happen, of PLN and EST; of work: shipped by then
+            ("units", pa.int64()),  # of work; null: all that the order has at the node
             ("package", pa.string()),  # named like its node: all that the node ships
             ("node", pa.string()),
             ("device", pa.string()),  # of its binding and release

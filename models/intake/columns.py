@@ -1,5 +1,7 @@
 """Arrow columns as NumPy arrays: times, numbers, words and pairs of words."""
 
+from enum import IntEnum
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -26,6 +28,21 @@ def numbers(column: pa.Array) -> Ints:
     """A column of integers or booleans without nulls, as int64."""
     values: npt.NDArray[np.generic] = column.to_numpy(zero_copy_only=False)
     return values.astype(np.int64, copy=False)
+
+
+class Wants(IntEnum):
+    """Bits of the services that an order is to have."""
+
+    INSTALLATION = 1
+    ACCEPTANCE = 2
+
+
+def wanted(data: pa.RecordBatch) -> Ints:
+    """Bits of ``Wants`` of each order, or of each decision about one."""
+    bits = np.zeros(len(data), np.int64)
+    for want in Wants:
+        bits |= numbers(data[want.name.lower()]) * want
+    return bits
 
 
 def pair_keys(left: pa.StringArray, right: pa.StringArray) -> npt.NDArray[np.uint64]:

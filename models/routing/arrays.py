@@ -60,6 +60,11 @@ class Field(IntEnum):
     VALUE = 15  # of the goods, minor units
     DECISION = 16  # position of the decision that a proposal would replace
     WISH = 17  # Trigger of a wish to decide again; Verdict of a review
+    CURRENCY = 18
+    WANTS = 19  # bits of ``models.intake.columns.Wants``
+    TOKEN = (
+        20  # of any customer; the last: numbered anew now and then, so no part of a content's hash
+    )
 
 
 RECORD = np.dtype(
@@ -265,7 +270,12 @@ class Made(IntEnum):
     GREEN_TOTAL = 32
     GREEN_MINUTES = 33
     DOOR_MINUTES = 34
-    COSTS = 35  # PLANS x COSTS columns from here on
+    CUSTOMER = 35  # token; -1: none
+    TIER = 36
+    CURRENCY = 37
+    VALUE = 38
+    WANTS = 39
+    COSTS = 40  # PLANS x COSTS columns from here on
 
 
 MADE_WIDTH = Made.COSTS + PLANS * COSTS

@@ -92,7 +92,8 @@ SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
     M_AT, M_LINES, M_ORDERED, M_SERVED, M_BACKORDERED, M_UNSERVED, M_WEIGHT, M_PROMISE, M_DUE,
     M_CARBON, M_OUT_OF_RANGE, M_MARGIN, M_HAS_MARGIN, M_REGION, M_CHANNEL, M_REQUESTED,
     M_FIRST_PROMISE, M_LATEST_PROMISE, M_ATTEMPTS, M_PRIORITY, M_PARCELS, M_GREEN_LANE,
-    M_GREEN_CARBON, M_GREEN_TOTAL, M_GREEN_MINUTES, M_DOOR_MINUTES, M_COSTS,
+    M_GREEN_CARBON, M_GREEN_TOTAL, M_GREEN_MINUTES, M_DOOR_MINUTES, M_CUSTOMER, M_TIER, M_CURRENCY, M_VALUE,
+    M_WANTS, M_COSTS,
 ) = (int(m) for m in Made)  # fmt: skip
 
 
@@ -171,6 +172,9 @@ def write_decision(
     made[M_LATEST_PROMISE], made[M_ATTEMPTS] = orders.latest_promise[order], orders.attempts[order]
     made[M_PRIORITY], made[M_GREEN_LANE] = priority_score(heap, order, now), -1
     made[M_REGION], made[M_CHANNEL] = orders.region[order], orders.channel[order]
+    made[M_CUSTOMER], made[M_TIER] = orders.token[order], orders.tier[order]
+    made[M_CURRENCY], made[M_VALUE] = orders.currency[order], orders.value_minor[order]
+    made[M_WANTS] = orders.wants[order]
     made[M_OUTCOME] = HELD_FOR_REVIEW if hold != NO_HOLD else outcome_of(heap, order)
     orders.outcome[order], orders.hold[order] = made[M_OUTCOME], hold
     fill(plan_sizes[row], 0)

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from models.intake.columns import Wants
 from models.ledger.names import Names
 from models.routing.arrays import COSTS, MADE_WIDTH, PLANS, Dead, Event, Made, Move, Raised
 from models.routing.rows import ArrowRows, FixedWords, Ints, Medium, PlainRows
@@ -103,9 +104,16 @@ class Meaning(NamedTuple):
     factor_set: str
     model_sha256: str
     price_epoch: int
-    nodes: int  # width of the exclusions
+    width: int  # of the exclusions
     orders: Names
-    names: tuple[Names, Names, Names, Names, Names]  # regions, channels, nodes, lanes, skus
+    customers: Names
+    regions: Names
+    channels: Names
+    tiers: Names
+    currencies: Names
+    nodes: Names
+    lanes: Names
+    skus: Names
 
 
 @dataclass(slots=True)
@@ -202,7 +210,7 @@ def _cause(rows: Medium, meaning: Meaning, position: int, index: int) -> list[An
 
 
 def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
-    regions, channels, nodes, lanes, _ = meaning.names
+    nodes, lanes = meaning.nodes, meaning.lanes
     sizes, said = arrays["plan_sizes"], arrays["said"]
     green = made[Made.GREEN_LANE] >= 0
     plans = [
@@ -225,8 +233,13 @@ def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
         made.same(meaning.policy_version),
         made.same(meaning.model_sha256),
         made.same(meaning.price_epoch, pa.int64()),
-        made.words(Made.REGION, regions),
-        made.words(Made.CHANNEL, channels),
+        made.words(Made.REGION, meaning.regions),
+        made.words(Made.CHANNEL, meaning.channels),
+        made.once(Made.CUSTOMER, meaning.customers),
+        made.words(Made.TIER, meaning.tiers),
+        made.words(Made.CURRENCY, meaning.currencies),
+        made.int64(Made.VALUE),
+        *(made.given(made[Made.WANTS] & want != 0) for want in Wants),
         made.int32(Made.LINES),
         *map(made.int64, range(Made.ORDERED, Made.WEIGHT + 1)),
         plans[0][0],
@@ -256,14 +269,13 @@ def _decisions(made: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
 
 
 def _moves(moves: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
-    _, _, nodes, lanes, skus = meaning.names
     return [
         *_cause(moves, meaning, Move.POSITION, Move.INDEX),
         moves.once(Move.ORDER, meaning.orders),
         moves.int64(Move.LINE_NO),
-        moves.words(Move.SKU, skus),
-        moves.words(Move.NODE, nodes),
-        moves.words(Move.LANE, lanes),
+        moves.words(Move.SKU, meaning.skus),
+        moves.words(Move.NODE, meaning.nodes),
+        moves.words(Move.LANE, meaning.lanes),
         moves.words(Move.EVENT, _EVENTS),
         moves.int64(Move.QTY),
         moves.dates(Move.DAY),
@@ -271,7 +283,6 @@ def _moves(moves: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
 
 
 def _exceptions(raised: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
-    _, _, nodes, _, skus = meaning.names
     nothing = np.full(
         len(raised), None, object
     )  # the router's exceptions are events: they do not last
@@ -280,8 +291,8 @@ def _exceptions(raised: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
         raised.words(Raised.CODE, _CODES),
         raised.words(Raised.CODE, _SEVERITIES),
         raised.once(Raised.ORDER, meaning.orders),
-        raised.words(Raised.NODE, nodes),
-        raised.words(Raised.SKU, skus),
+        raised.words(Raised.NODE, meaning.nodes),
+        raised.words(Raised.SKU, meaning.skus),
         raised.int64(Raised.QTY),
         raised.instants(Raised.AT),
         raised.given(nothing, pa.string()),
@@ -306,11 +317,10 @@ def _dead(dead: Medium, arrays: Arrays, meaning: Meaning) -> list[Any]:
 
 
 def _stock(stock: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
-    _, _, nodes, _, skus = meaning.names
     return [
         *_cause(stock, meaning, Published.POSITION, Published.INDEX),
-        stock.words(Published.NODE, nodes),
-        stock.words(Published.SKU, skus),
+        stock.words(Published.NODE, meaning.nodes),
+        stock.words(Published.SKU, meaning.skus),
         *map(stock.int64, range(Published.ON_HAND, Published.AVAILABLE + 1)),
         stock.instants(Published.AT),
     ]

@@ -100,5 +100,12 @@ class Effects:
             int(network.counts[Count.PRICE_EPOCH]),
             network.heap[Slot.EXCLUSION_ROWS].shape[1],
             names["orders"],
-            (names["regions"], names["channels"], names["nodes"], names["lanes"], names["skus"]),
+            names["tokens"],
+            names["regions"],
+            names["channels"],
+            names["tiers"],
+            names["currencies"],
+            names["nodes"],
+            names["lanes"],
+            names["skus"],
         )

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from models.heap import Heap, Slot
-from models.intake.columns import instants, numbers
+from models.intake.columns import instants, numbers, wanted
 from models.ledger.names import Names, string_buffers
 from models.ledger.window import hash_pairs
 from models.routing.arrays import ITEM, RECORD, Field
@@ -125,6 +125,9 @@ def _orders(
     e.put(rows, Field.CARRIER, _optional(e.names["carriers"], data["carrier"]))
     e.put(rows, Field.SERVICE, _optional(e.names["services"], data["service"]))
     e.put(rows, Field.CUSTOMER, e.names["customers"].find(data["customer"]))
+    e.put(rows, Field.TOKEN, _optional(e.names["tokens"], data["customer"]))
+    e.put(rows, Field.CURRENCY, e.names["currencies"].intern(data["currency"]))
+    e.put(rows, Field.WANTS, wanted(data))
     items = data["lines"].flatten()
     e.put(rows, Field.VALUE, _values(data["lines"], items))
     hazmat = numbers(items.field("hazmat")) * HAZMAT_BIT

@@ -58,6 +58,8 @@ NAME_SETS = (
     "customers",
     "supplies",
     "tiers",
+    "tokens",
+    "currencies",
 )
 _SPARE = 256
 Ints = npt.NDArray[np.int64]
@@ -341,10 +343,21 @@ class Network:
             queues[name] = moved[queues[name]]
         allocations["line"] = moved[allocations["line"]]
         self.names["orders"] = self.names["orders"].kept(kept)
+        self._keep_tokens(orders[: len(kept)])
         counts[Count.ORDERS], counts[Count.LINES] = len(kept), len(kept_lines)
         heap.put(Slot.BLOCKED, taken(heap[Slot.BLOCKED], kept, _SPARE))
         heap.put(Slot.ORDERS, orders)
         heap.put(Slot.LINES, lines)
+
+    def _keep_tokens(self, orders: npt.NDArray[Any]) -> None:
+        """Forget the customers of whom there is no order any more."""
+        tokens = self.names["tokens"]
+        used = np.unique(orders["token"])
+        used = used[used >= 0]
+        numbers = np.full(len(tokens) + 1, -1, np.int32)  # the last one is that of none
+        numbers[used] = np.arange(len(used))
+        self.names["tokens"] = tokens.kept(used)
+        orders["token"] = numbers[orders["token"]]
 
     def _drop_supplies(self) -> None:
         """Forget planned supply that is used up or withdrawn and promised to nobody."""

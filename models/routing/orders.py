@@ -34,6 +34,7 @@ from models.routing.codes import (
     E_REGRESSION,
     F_CARRIER,
     F_CHANNEL,
+    F_CURRENCY,
     F_CUSTOMER,
     F_FLAG,
     F_NO_SPLIT,
@@ -45,7 +46,9 @@ from models.routing.codes import (
     F_REVISION,
     F_SERVICE,
     F_TIER,
+    F_TOKEN,
     F_VALUE,
+    F_WANTS,
     FAILED,
     HELD,
     N_LINES,
@@ -72,7 +75,7 @@ def _content_hash(heap: Addresses, i: int) -> np.uint64:
     records = open_records(heap)
     h = np.uint64(14695981039346656037)
     prime = np.uint64(1099511628211)
-    for f in range(fields.shape[1]):
+    for f in range(F_TOKEN):
         h = (h ^ np.uint64(fields[i, f])) * prime
     for j in range(records.first_line[i], records.first_line[i + 1]):
         h = (h ^ np.uint64(items.number[j])) * prime
@@ -136,6 +139,8 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
     orders.carrier[order], orders.service[order] = said[F_CARRIER], said[F_SERVICE]
     orders.customer[order], orders.content[order] = said[F_CUSTOMER], _content_hash(heap, i)
     orders.tier[order], orders.value_minor[order] = said[F_TIER], said[F_VALUE]
+    orders.token[order], orders.currency[order] = said[F_TOKEN], said[F_CURRENCY]
+    orders.wants[order] = said[F_WANTS]
     orders.requested_from[order], orders.first_promise[order] = said[F_REQUESTED_FROM], NO_TIME
     orders.hold[order], orders.attempts[order], orders.pinned[order] = NO_HOLD, 0, -1
     orders.touched_at[order] = now

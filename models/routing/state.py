@@ -55,7 +55,9 @@ ORDER = np.dtype(
         ("carrier", np.int32),  # -1: any
         ("service", np.int32),
         ("customer", np.int32),  # -1: in no node's list of customers
+        ("token", np.int32),  # of any customer; -1: none
         ("tier", np.int32),
+        ("currency", np.int32),
         ("pinned", np.int32),  # the only node that may serve it; -1: any
         ("state", np.int8),
         ("outcome", np.int8),
@@ -65,6 +67,7 @@ ORDER = np.dtype(
         ("in_again", np.uint8),  # it is to be decided again
         ("shut_out", np.uint8),  # no node may serve it: for looking back at a decision (moments.py)
         ("no_split", np.uint8),
+        ("wants", np.uint8),  # bits of ``models.intake.columns.Wants``
     ],
     align=True,
 )
@@ -179,6 +182,7 @@ FILL = {
     "latest_promise": NO_TIME,
     "shipped_promise": NO_TIME,
     "pinned": -1,
+    "token": -1,
 }
 """Columns whose fresh rows are not zero."""
 

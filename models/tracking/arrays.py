@@ -83,7 +83,7 @@ FACT = np.dtype(
         ("channel", np.int32),
         ("region", np.int32),
         ("currency", np.int32),
-        ("wants", np.uint8),  # ``Wants``
+        ("wants", np.uint8),  # as ``models.intake.columns.Wants``
     ],
     align=True,
 )
@@ -218,13 +218,6 @@ class Limit(IntEnum):
     LIGHT = 2
     CORRIDOR_KM = 3
     CORRIDOR_SHARE = 4
-
-
-class Wants(IntEnum):
-    """Bits of the services that an order is to have."""
-
-    INSTALLATION = 1
-    ACCEPTANCE = 2
 
 
 class Term(IntEnum):

@@ -8,10 +8,9 @@ arrival changes nothing.
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from models.intake.columns import numbers
-from models.tracking.arrays import FACT, FACT_WORDS, NOBODY, Ints, Records, Wants
+from models.intake.columns import numbers, wanted
+from models.tracking.arrays import FACT, FACT_WORDS, NOBODY, Ints, Records
 from models.tracking.encode import DECISIONS, ORDERS, named, sums
 from models.tracking.state import TrackState
 from schemas.kinds import Kind
@@ -24,7 +23,7 @@ def encode_facts(state: TrackState, piece: Slice, records: Records) -> npt.NDArr
     parts, count = [np.zeros(0, FACT)], 0
     for kind, rows, data in records_of:
         if kind in DECISIONS:  # those from before they told it have no currency
-            tells = pc.utf8_length(data["currency"]).to_numpy() > 0
+            tells = data["currency"].is_valid().to_numpy(zero_copy_only=False)
             rows, data = rows[tells], data.filter(pa.array(tells))
         if not len(rows):
             continue
@@ -42,8 +41,7 @@ def _facts(
     facts["value"] = numbers(data["value_minor"]) if kind in DECISIONS else _worth(data["lines"])
     for name in FACT_WORDS:
         facts[name] = named(state, data[name])
-    for want in Wants:
-        facts["wants"] += (numbers(data[want.name.lower()]) * want).astype(np.uint8)
+    facts["wants"] = wanted(data)
     return facts
 
 

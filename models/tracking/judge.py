@@ -11,10 +11,10 @@ may go back a little from one record of the journal to the next.
 import numba
 import numpy as np
 
-from models.intake.columns import NO_TIME
+from models.intake.columns import NO_TIME, Wants
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
-from models.tracking.arrays import NEVER, NOBODY, Records, Tables, Term, Wants
+from models.tracking.arrays import NEVER, NOBODY, Records, Tables, Term
 from models.tracking.verdict import expect, show
 from models.tracking.watch import look_at_devices
 from schemas.codes import ExceptionCode, Phase

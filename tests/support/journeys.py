@@ -154,7 +154,7 @@ def contents(events: Iterable[Event]) -> dict[str, tuple[Any, ...]]:
             case orders.OrderReceived(data=data):
                 worth = sum(line.qty * line.unit_price_minor for line in data.lines)
                 said[event.subject].append((data.revision, -1, (worth, *_words(data))))
-            case decisions.DecisionRouted(data=data) if data.currency:
+            case decisions.DecisionRouted(data=data) if data.currency is not None:
                 of = data.value_minor, *_words(data)
                 said[event.subject].append((data.revision, _cause(event), of))
     highest = {order: max(told, key=lambda t: t[:2]) for order, told in said.items()}
@@ -222,7 +222,7 @@ class _Order:
                 wants = data.revision, -1, data.installation, data.acceptance
                 self.wants = max(self.wants, wants)
             case decisions.DecisionRouted(data=data):
-                if data.currency:
+                if data.currency is not None:
                     wants = data.revision, _cause(event), data.installation, data.acceptance
                     self.wants = max(self.wants, wants)
                 named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
