@@ -28,6 +28,7 @@ VIEWS = (
     "dead_letters_by_reason",
     "exceptions_by_code",
     "order_states",
+    "works",
     "shipments",
     "exceptions_open",
     "cold_chain",

@@ -143,6 +143,17 @@ def sums(lines: pa.ListArray, values: Ints) -> Ints:
     return found
 
 
+def units_of(lines: pa.ListArray) -> Ints:
+    """Units of all lines of each record."""
+    return sums(lines, numbers(lines.flatten().field("qty")))
+
+
+def ends_of(days: pa.StringArray) -> Ints:
+    """When each day is over, us; ``NO_TIME`` where there is none."""
+    began = instants(pc.strptime(days, "%Y-%m-%d", "us", error_is_null=True))
+    return np.where(began == NO_TIME, NO_TIME, began + DAY_US)
+
+
 def _causes(piece: Slice, rows: Rows) -> Ints:
     """Where in the journal the cause of the router's records is, from their ids; ``NOBODY`` of others."""
     parts = pc.extract_regex(piece.envelope["id"].take(pa.array(rows)), _CAUSE)
@@ -193,11 +204,9 @@ def _offers(
     entries = records["entry"]
     entries["step"][rows] = Step.OFFERED if kind is Kind.WORK_OFFERED else Step.WITHDRAWN
     entries["node"][rows] = named(state, data["node"])
-    entries["said"][rows] = sums(data["lines"], numbers(data["lines"].flatten().field("qty")))
+    entries["said"][rows] = units_of(data["lines"])
     entries["cause"][rows] = _causes(piece, rows)
-    days = pc.strptime(data["ship_date"], "%Y-%m-%d", "us", error_is_null=True)
-    began = instants(days)
-    entries["also"][rows] = np.where(began == NO_TIME, NO_TIME, began + DAY_US)
+    entries["also"][rows] = ends_of(data["ship_date"])
 
 
 def _answers(

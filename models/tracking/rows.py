@@ -12,7 +12,14 @@ from models.intake.columns import NO_TIME
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, phase_name
 from models.tracking.arrays import NOBODY, Change, Cursor, Flag, Ints, Moved, Raised, Tables
-from models.tracking.encode import DECISIONS, ORDERS, WORK_STEPS
+from models.tracking.encode import (
+    DECISIONS,
+    OFFERS,
+    ORDERS,
+    WORK_STEPS,
+    ends_of,
+    units_of,
+)
 from models.tracking.places import unpacked
 from models.tracking.state import TrackState
 from schemas.codes import Classifier, ExceptionCode, ReadingState, Severity
@@ -297,8 +304,14 @@ def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
     return {name: pc.if_else(pc.equal(word, ""), None, word) for name, word in said.items()}
 
 
+def _of_offers(data: pa.RecordBatch) -> dict[str, pa.Array]:
+    ship_by = _instant(ends_of(data["ship_date"]))
+    return {"units": pa.array(units_of(data["lines"])), "planned_at": ship_by}
+
+
 def _of_answers(data: pa.RecordBatch) -> dict[str, pa.Array]:
-    return {"reason": data["reason"]}
+    units = units_of(data["lines"])
+    return {"reason": data["reason"], "units": pa.array(units, mask=units == 0)}
 
 
 def _of_feedback(data: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -316,6 +329,7 @@ def _of_bindings(data: pa.RecordBatch) -> dict[str, pa.Array]:
 _TELLS: Mapping[Kind, Callable[[pa.RecordBatch], dict[str, pa.Array]]] = {
     **dict.fromkeys(DECISIONS, _of_decisions),
     **dict.fromkeys(ORDERS, _of_orders),
+    **dict.fromkeys(OFFERS, _of_offers),
     **dict.fromkeys(WORK_STEPS, _of_answers),
     Kind.SHIPMENT_MILESTONE: _of_milestones,
     Kind.FEEDBACK_RECEIVED: _of_feedback,

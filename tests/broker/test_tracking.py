@@ -10,15 +10,18 @@ import pytest
 
 from flows.folding import run
 from flows.kafka.client import KafkaSettings
+from flows.lake.query import connect_reader
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.log import ReadSlice
 from flows.logs.parquet import ParquetLog
 from flows.public_records import public_records
 from flows.route import RouteJob
 from flows.settings import Settings
+from flows.track import TrackJob
 from models.inference import load_model
 from models.routing.fold import RouteState, advance
 from schemas.codec import to_lines
+from schemas.topics import LogOf
 from tests.support.broker import all_of, write
 from tests.support.runs import recorded_world
 
@@ -134,3 +137,30 @@ def test_no_checkpoint_is_ahead_of_the_topic(
 
     assert not early
     assert int(taken.name.split("-")[0]) == third.position
+
+
+def test_whose_an_order_is_arrives_in_the_tracker(journal: KafkaSettings, tmp_path: Path) -> None:
+    route(journal, tmp_path / "lake", 1.0)
+    log = KafkaLog(journal, journal.tracking, LogOf.TRACKING)
+    job = TrackJob.open(log, tmp_path / "tracked", settings=Settings(checkpoint_seconds=3600))
+    ends = {p: log.end(p) for p in job.starts}
+
+    run(KafkaSource(log, job.starts, ends=ends, guard=job.guard), job)
+
+    found = {}
+    for state in job.states.values():
+        words = list(state.words)
+        for key, row in zip(state.keys, state.orders, strict=False):
+            if row["revision"]:  # of the others only a deviation was told
+                customer = words[row["customer"]] if row["customer"] >= 0 else None
+                found[key] = int(row["revision"]), customer, words[row["tier"]]
+    with connect_reader(tmp_path / "lake") as connection:
+        decided = connection.execute(
+            """
+            SELECT concat_ws('/', tenant, network, order_id), max(revision),
+                last(customer ORDER BY revision, position), last(tier ORDER BY revision, position)
+            FROM decisions WHERE kind <> 'SHADOW' GROUP BY 1
+            """
+        ).fetchall()
+    assert {key: tuple(of) for key, *of in decided} == found
+    assert len({customer for _, customer, _ in found.values()}) > 2

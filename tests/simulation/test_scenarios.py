@@ -7,15 +7,22 @@ from pathlib import Path
 import pytest
 
 from flows.logs.parquet import ParquetLog
+from flows.public_records import public_records
 from flows.scenarios import generate, measure, read_scenario, route, scenario_names, setting_of
 from models.inference import ARTIFACTS, load_model
 from models.routing.fold import RouteState, advance
 from models.simulation.scenarios.catalogue import MAKERS
 from models.simulation.world import unfold
-from schemas.codec import encode_event, to_slice
+from models.tracking.fold import advance as track
+from models.tracking.state import TrackState
+from schemas.codec import Refusal, decode_line, encode_event, to_slice
 from schemas.envelope import Event
+from schemas.ids import LogId
+from schemas.tables import Table
+from schemas.topics import LogOf, is_sent_to
 from tests.property.auditor import audit
 from tests.support.builders import Rows
+from tests.support.views import rows_of
 
 SMALL = {
     "dtc-car": 400,
@@ -75,3 +82,31 @@ def test_an_auditor_finds_nothing(name: str) -> None:
     effects = advance(RouteState(0), to_slice(events, 0, 0), scorer_of)
 
     audit(events, Rows([effects]))
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_works_that_are_tracked_hold_the_units_that_the_router_placed(name: str) -> None:
+    events = recorded(name)
+    routed = advance(RouteState(0), to_slice(events, 0, 0), scorer_of)
+    decoded = [decode_line(r.value, 1) for r in public_records(routed, LogId("log"))]
+    told = [event for event in decoded if not isinstance(event, Refusal)]
+    told += [event for event in events if is_sent_to(event, LogOf.TRACKING)]
+
+    tracked = track(TrackState(0), to_slice(told, 0, 0))
+
+    works = rows_of("works", timeline=tracked.tables[Table.TIMELINE])
+    found = {(row["order_id"], row["node"]): (row["total"], row["cancelled"]) for row in works}
+    assert found == _placed(Rows([routed]))
+    assert all(0 <= row["fulfilled"] <= row["total"] - row["cancelled"] for row in works)
+
+
+def _placed(rows: Rows) -> dict[tuple[str, str], tuple[int, int]]:
+    """Units placed and released, by order and node."""
+    held: dict[tuple[str, str], tuple[int, int]] = {}
+    for row in rows.allocations:
+        placed, released = held.get((row["order_id"], row["node"]), (0, 0))
+        placed += row["qty"] if row["event"] == "placed" else 0
+        released += row["qty"] if row["event"] == "released" else 0
+        if placed:
+            held[row["order_id"], row["node"]] = placed, released
+    return held

@@ -127,10 +127,12 @@ def offered(
     return cls(**said.envelope(order, ""), data=data)
 
 
-def answered(cls: type[Event], at: float, node: str, order: str = "o1") -> Event:
-    """What a node says of its work."""
+def answered(cls: type[Event], at: float, node: str, order: str = "o1", *, qty: int = 0) -> Event:
+    """What a node says of its work: of all of it, or of so many units."""
     what = cls.__name__ + node
-    return cls(**Said(at, source="wms").envelope(order, what), data=work.Work(node=node))  # type: ignore[call-arg]
+    lines = [work.WorkLine(line_no=1, qty=qty)] if qty else []
+    data = work.Work(node=node, lines=lines)
+    return cls(**Said(at, source="wms").envelope(order, what), data=data)  # type: ignore[call-arg]
 
 
 def served(cls: type[Event], at: float, order: str = "o1", *, fixed: bool = True) -> Event:
