@@ -18,7 +18,7 @@ class Tracking(Section):
     pick_before_hours: Hours = 4  # the end of the day on which a node is to ship
     pack_before_hours: Hours = 2
     hand_over_grace_hours: Hours = 6  # after the end of that day
-    customs_within_hours: Hours = 72
+    customs_within_hours: Hours = 48
     silence_hours: Hours = 72  # without a word from the carrier
     expired_hours: Hours = 24 * 30  # without one, after which nobody waits any more
     sign_within_hours: Hours = 72  # of the delivery; then it counts as signed for

@@ -336,7 +336,7 @@ def _look_at_times(
         return
     if promise != NO_TIME and expect(verdict, promise + 1, clock):
         show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
-    if phase == P_RECEIVED or phase == P_VALIDATED or phase == P_HELD:
+    if phase in (P_RECEIVED, P_VALIDATED, P_HELD):
         first = _begun(tables, order)
         if first != NO_TIME and expect(verdict, first + terms[T_ROUTE], clock):
             show(tables, verdict, E_MISSED_ROUTE, NOBODY, NOBODY)

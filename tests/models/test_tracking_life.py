@@ -223,7 +223,7 @@ def test_customs_that_take_too_long_hold_the_parcel() -> None:
     ]
 
     assert track(events).exceptions() == []
-    late = [*events[:2], tick(82), step("customs_cleared", 83)]
+    late = [*events[:2], tick(58), step("customs_cleared", 59)]
     assert track(late).exceptions() == [("CUSTOMS_HOLD", "raised"), ("CUSTOMS_HOLD", "resolved")]
 
 

@@ -282,7 +282,7 @@ class _Order:
             }
             found |= {named[parcel.phase]} if parcel.phase in named else set()
             if parcel.phase is Phase.CUSTOMS:
-                is_slow = now >= parcel.at + timedelta(hours=72)
+                is_slow = now >= parcel.at + timedelta(hours=48)
                 held = parcel.step is Milestone.CUSTOMS_HELD
                 found |= {"CUSTOMS_HOLD"} if held or is_slow else set()
             found |= {parcel.reason.value} - {""}
