@@ -218,8 +218,8 @@ def test_customs_that_take_too_long_hold_the_parcel() -> None:
     events = [
         step("handed_over", 0),
         step("customs_presented", 10),
-        tick(81),
-        step("scanned", 81.5),
+        tick(57),
+        step("scanned", 57.5),
     ]
 
     assert track(events).exceptions() == []
