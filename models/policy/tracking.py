@@ -14,7 +14,11 @@ Positive = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
 class Tracking(Section):
     """What is waited for after a decision, and how long. Exceptions follow from it, and the end of an order."""
 
-    hand_over_grace_hours: Hours = 6  # after the end of the day on which a node was to ship
+    route_within_hours: Hours = 24  # of the order; then somebody is to look why nobody ships it
+    pick_before_hours: Hours = 4  # the end of the day on which a node is to ship
+    pack_before_hours: Hours = 2
+    hand_over_grace_hours: Hours = 6  # after the end of that day
+    customs_within_hours: Hours = 48
     silence_hours: Hours = 72  # without a word from the carrier
     expired_hours: Hours = 24 * 30  # without one, after which nobody waits any more
     sign_within_hours: Hours = 72  # of the delivery; then it counts as signed for

@@ -241,6 +241,10 @@ class Term(IntEnum):
     STAY = 15
     DEDUPE = 16
     DEDUPE_RECORDS = 17  # a number
+    ROUTE = 18
+    PICK = 19
+    PACK = 20
+    CUSTOMS = 21
 
 
 class Flag(IntEnum):

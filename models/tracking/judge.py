@@ -41,11 +41,16 @@ P_LOST, P_DAMAGED = number(Phase.LOST), number(Phase.DAMAGED)
 T_SIGN, T_INSTALL, T_ACCEPT, T_FEEDBACK, T_SILENCE, T_EXPIRED, T_HAND_OVER = (
     int(t) for t in list(Term)[:7]
 )
+T_ROUTE, T_PICK, T_PACK = int(Term.ROUTE), int(Term.PICK), int(Term.PACK)
+T_CUSTOMS = int(Term.CUSTOMS)
 E_DELAY_BREACHED, E_SILENCE = int(ExceptionCode.DELAY_BREACHED), int(ExceptionCode.SILENCE)
 E_EXPIRED, E_CUSTOMS_HOLD = int(ExceptionCode.EXPIRED), int(ExceptionCode.CUSTOMS_HOLD)
 E_ATTEMPT_FAILED = int(ExceptionCode.ATTEMPT_FAILED)
 E_RETURNING, E_LOST = int(ExceptionCode.RETURNING), int(ExceptionCode.LOST)
 E_DAMAGED = int(ExceptionCode.DAMAGED)
+E_MISSED_ROUTE = int(ExceptionCode.MILESTONE_MISSED_ROUTE)
+E_MISSED_PICK = int(ExceptionCode.MILESTONE_MISSED_PICK)
+E_MISSED_PACK = int(ExceptionCode.MILESTONE_MISSED_PACK)
 E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
 E_INSTALL, E_ACCEPT = int(ExceptionCode.INSTALL_OVERDUE), int(ExceptionCode.ACCEPTANCE_OVERDUE)
 E_FEEDBACK = int(ExceptionCode.FEEDBACK_NEGATIVE)
@@ -224,7 +229,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         verdict.closed_at = last
     services = (np.int64(tables.orders[order].wants), installed, accepted, answered)
     _after_delivery(tables, order, parcels, clock, services, verdict)
-    _look_at_parcels(tables, parcels, verdict)
+    _look_at_parcels(tables, order, parcels, clock, verdict)
     look_at_devices(tables, order, parcels, clock, verdict)
     _look_at_times(tables, order, parcels, works, clock, promise, last, verdict)
 
@@ -284,8 +289,11 @@ def _after_delivery(
 
 
 @numba.njit(cache=True)
-def _look_at_parcels(tables: Tables, parcels: int, verdict: Records) -> None:
-    """What carriers report."""
+def _look_at_parcels(
+    tables: Tables, order: int, parcels: int, clock: int, verdict: Records
+) -> None:
+    """What carriers report, and how long customs take."""
+    customs = tables.terms[tables.orders[order].network, T_CUSTOMS]
     for k in range(parcels):
         if not _is_counted(tables, k, parcels):
             continue
@@ -293,8 +301,10 @@ def _look_at_parcels(tables: Tables, parcels: int, verdict: Records) -> None:
         code = 0
         if parcel.phase == P_ATTEMPT_FAILED:
             code = E_ATTEMPT_FAILED
-        elif parcel.phase == P_CUSTOMS and parcel.step == CUSTOMS_HELD:
-            code = E_CUSTOMS_HOLD
+        elif parcel.phase == P_CUSTOMS:
+            is_held = parcel.step == CUSTOMS_HELD
+            if is_held or expect(verdict, parcel.at + customs, clock):
+                code = E_CUSTOMS_HOLD
         elif parcel.phase == P_RETURNING:
             code = E_RETURNING
         elif parcel.phase == P_LOST:
@@ -326,19 +336,54 @@ def _look_at_times(
         return
     if promise != NO_TIME and expect(verdict, promise + 1, clock):
         show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
+    if phase in (P_RECEIVED, P_VALIDATED, P_HELD):
+        first = _begun(tables, order)
+        if first != NO_TIME and expect(verdict, first + terms[T_ROUTE], clock):
+            show(tables, verdict, E_MISSED_ROUTE, NOBODY, NOBODY)
     for w in range(works):
-        work = tables.works[w]
-        if work.units <= 0 or work.ship_by == NO_TIME:
-            continue
-        left = False
-        for k in range(parcels):
-            parcel = tables.parcels[k]
-            left |= parcel.node == work.node and PROGRESS[parcel.phase] >= PROGRESS[P_HANDED_OVER]
-        if not left and expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
-            show(tables, verdict, E_MISSED_HAND_OVER, work.position, NOBODY)
+        if tables.works[w].units > 0 and tables.works[w].ship_by != NO_TIME:
+            _look_at_work(tables, order, tables.works[w], parcels, clock, verdict)
     if PROGRESS[phase] >= PROGRESS[P_HANDED_OVER]:
         if expect(verdict, last + terms[T_SILENCE], clock):
             show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
         if expect(verdict, last + terms[T_EXPIRED], clock):
             show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
             verdict.closed_at = last + terms[T_EXPIRED]
+
+
+@numba.njit(cache=True)
+def _begun(tables: Tables, order: int) -> int:
+    """When the first thing happened that is said of an order; what devices say has no time of its own."""
+    at = tables.orders[order].first
+    while at != NOBODY:
+        entry = tables.entries[at]
+        if entry.at != NO_TIME and entry.step != RETRACTED:
+            return entry.at
+        at = entry.next
+    return NO_TIME
+
+
+@numba.njit(cache=True)
+def _look_at_work(
+    tables: Tables, order: int, work: Records, parcels: int, clock: int, verdict: Records
+) -> None:
+    """What a node is to have done by now, counted back from the end of the day on which it is to ship.
+
+    Of picking, packing and handing over only one is missed at a time: the last that time has come for,
+    or what it waits for.
+    """
+    terms, reached = tables.terms[tables.orders[order].network], work.phase
+    for k in range(parcels):
+        if tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE:
+            if PROGRESS[tables.parcels[k].phase] > PROGRESS[reached]:
+                reached = tables.parcels[k].phase
+    if PROGRESS[reached] >= PROGRESS[P_HANDED_OVER]:
+        return
+    if expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
+        show(tables, verdict, E_MISSED_HAND_OVER, work.position, NOBODY)
+    elif PROGRESS[reached] < PROGRESS[P_PICKED]:
+        if expect(verdict, work.ship_by - terms[T_PICK], clock):
+            show(tables, verdict, E_MISSED_PICK, work.position, NOBODY)
+    elif PROGRESS[reached] < PROGRESS[P_PACKED]:
+        if expect(verdict, work.ship_by - terms[T_PACK], clock):
+            show(tables, verdict, E_MISSED_PACK, work.position, NOBODY)

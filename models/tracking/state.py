@@ -281,7 +281,14 @@ def _terms(policy: Policy) -> Ints:
         road.stay_minutes / 60,
         windows.dedupe_hours,
     )
-    return np.array([*(round(h * HOUR_US) for h in hours), windows.dedupe_max_records], np.int64)
+    later = (
+        tracking.route_within_hours,
+        tracking.pick_before_hours,
+        tracking.pack_before_hours,
+        tracking.customs_within_hours,
+    )
+    first, second = ([round(h * HOUR_US) for h in part] for part in (hours, later))
+    return np.array([*first, windows.dedupe_max_records, *second], np.int64)
 
 
 def _bands(policy: Policy) -> Floats:

@@ -183,9 +183,48 @@ def test_a_carrier_that_is_silent_is_noticed_on_the_clock_of_the_log() -> None:
 
 
 def test_a_node_that_does_not_hand_over_in_time_is_noticed() -> None:
-    events = [ordered(0), decided(0), offered(0, "A", ship_date="2026-01-05"), tick(20), tick(22)]
+    packed = answered(WorkPacked, 1, "A")
+    begun = [ordered(0), decided(0), offered(0, "A", ship_date="2026-01-05"), packed]
 
-    assert track(events).exceptions() == [("MILESTONE_MISSED_HANDOVER", "raised")]
+    assert track([*begun, tick(20)]).exceptions() == []
+    assert track([*begun, tick(22)]).exceptions() == [("MILESTONE_MISSED_HANDOVER", "raised")]
+
+
+def test_what_a_node_is_behind_with_is_counted_back_from_the_day_on_which_it_ships() -> None:
+    begun = [ordered(0), decided(0), offered(0, "A", ship_date="2026-01-05")]
+    picked, packed = answered(WorkPicked, 12, "A"), answered(WorkPacked, 14, "A")
+
+    told = track([*begun, tick(11), picked, tick(12.9), tick(13), packed, tick(20), tick(21)])
+
+    assert told.exceptions() == [
+        ("MILESTONE_MISSED_PICK", "raised"),
+        ("MILESTONE_MISSED_PICK", "resolved"),
+        ("MILESTONE_MISSED_PACK", "raised"),
+        ("MILESTONE_MISSED_PACK", "resolved"),
+        ("MILESTONE_MISSED_HANDOVER", "raised"),
+    ]
+
+
+def test_an_order_that_nobody_decides_on_is_noticed() -> None:
+    waiting = [ordered(0), tick(23), tick(24)]
+
+    assert track(waiting).exceptions() == [("MILESTONE_MISSED_ROUTE", "raised")]
+    assert track([*waiting, decided(25)]).exceptions()[1:] == [
+        ("MILESTONE_MISSED_ROUTE", "resolved")
+    ]
+
+
+def test_customs_that_take_too_long_hold_the_parcel() -> None:
+    events = [
+        step("handed_over", 0),
+        step("customs_presented", 10),
+        tick(57),
+        step("scanned", 57.5),
+    ]
+
+    assert track(events).exceptions() == []
+    late = [*events[:2], tick(58), step("customs_cleared", 59)]
+    assert track(late).exceptions() == [("CUSTOMS_HOLD", "raised"), ("CUSTOMS_HOLD", "resolved")]
 
 
 def test_a_delivery_that_nobody_signs_for_counts_as_signed_and_is_closed() -> None:

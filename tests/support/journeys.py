@@ -281,8 +281,10 @@ class _Order:
                 Phase.DAMAGED: "DAMAGED",
             }
             found |= {named[parcel.phase]} if parcel.phase in named else set()
-            if (parcel.phase, parcel.step) == (Phase.CUSTOMS, Milestone.CUSTOMS_HELD):
-                found.add("CUSTOMS_HOLD")
+            if parcel.phase is Phase.CUSTOMS:
+                is_slow = now >= parcel.at + timedelta(hours=48)
+                held = parcel.step is Milestone.CUSTOMS_HELD
+                found |= {"CUSTOMS_HOLD"} if held or is_slow else set()
             found |= {parcel.reason.value} - {""}
         if phase in BEHIND[: BEHIND.index(Phase.DELIVERED)]:
             found |= self._overdue(phase, now)
@@ -339,21 +341,32 @@ class _Order:
         found = set()
         if self.promise is not None and now > self.promise:
             found.add("DELAY_BREACHED")
-        left = {
-            p.node
-            for p in self.parcels.values()
-            if p.phase in GONE or (p.phase and BEHIND.index(p.phase) >= 7)
-        }
+        if phase in (Phase.RECEIVED, Phase.VALIDATED, Phase.HELD):
+            is_slow = now >= min(e.time for e in self.events) + timedelta(hours=24)
+            found |= {"MILESTONE_MISSED_ROUTE"} if is_slow else set()
         for node, offer in self.works.items():
-            if offer.units <= 0 or offer.ship_by is None or node in left:
-                continue
-            if now >= offer.ship_by + timedelta(hours=6):
-                found.add("MILESTONE_MISSED_HANDOVER")
+            if offer.units > 0 and offer.ship_by is not None:
+                found |= self._missed(node, offer, offer.ship_by, now)
         last = max(e.time for e in self.events if not _is_planned(e))
         if BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
             found |= {"SILENCE"} if now >= last + timedelta(hours=72) else set()
             found |= {"EXPIRED"} if now >= last + timedelta(days=30) else set()
         return found
+
+    def _missed(self, node: str, offer: _Work, ship_by: datetime, now: datetime) -> set[str]:
+        mine = [p.phase for p in self.parcels.values() if p.node == node and p.phase]
+        if any(phase in GONE for phase in mine):
+            return set()
+        reached = max([offer.phase, *mine], key=BEHIND.index)
+        if BEHIND.index(reached) >= BEHIND.index(Phase.HANDED_OVER):
+            return set()
+        if now >= ship_by + timedelta(hours=6):
+            return {"MILESTONE_MISSED_HANDOVER"}
+        if BEHIND.index(reached) < BEHIND.index(Phase.PICKED):
+            return {"MILESTONE_MISSED_PICK"} if now >= ship_by - timedelta(hours=4) else set()
+        is_packed = reached is Phase.PACKED
+        is_late = now >= ship_by - timedelta(hours=2)
+        return {"MILESTONE_MISSED_PACK"} if is_late and not is_packed else set()
 
 
 def _after(day: str | None) -> datetime | None:
