@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.figures import Figure
 from flows.checkpoint_store import Directory
-from flows.checkpoints import COST_SHARE, ROUTE_FORM, Checkpoint, Checkpoints, Origin, to_arrays
+from flows.checkpoints import COST_SHARE, ROUTE_FORM, Checkpoint, Checkpoints, Origin
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import RULES
 from schemas.codec import to_slice
@@ -33,7 +33,7 @@ def measure(scratch: Path) -> list[Figure]:
     origin = Origin(LogId("bench"), "", "bench")
     store, checkpoint = Checkpoints(Directory(scratch), origin, 10.0, ROUTE_FORM), Checkpoint(state)
     stops = []
-    for _ in range(2):  # the first one's copy finds no memory to use again
+    for _ in range(2):
         began = time.perf_counter()
         store.take(checkpoint, state.position)
         stops.append(time.perf_counter() - began)
@@ -41,9 +41,7 @@ def measure(scratch: Path) -> list[Figure]:
     began = time.perf_counter()
     store.save(checkpoint, state.position)
     write = time.perf_counter() - began
-    arrays = to_arrays(checkpoint, origin, ROUTE_FORM)
-    size_mb = sum(table.nbytes for table in arrays.values()) / 1e6
-    del arrays
+    size_mb = max(file.stat().st_size for file in scratch.rglob("*.checkpoint")) / 1e6
     del state, checkpoint
     began = time.perf_counter()
     taken_up = store.load(0, 10**12, None)
@@ -54,8 +52,7 @@ def measure(scratch: Path) -> list[Figure]:
     return [
         Figure("resume_s", resume, "s"),
         Figure("checkpoint_cost_ratio", cost / every, "of the time", every, None),
-        Figure("checkpoint_stop_ms", stops[-1] * 1e3, "ms"),
-        Figure("first_checkpoint_stop_ms", stops[0] * 1e3, "ms"),
+        Figure("checkpoint_stop_ms", max(stops) * 1e3, "ms"),
         Figure("checkpoint_mb", size_mb, "MB"),
         Figure("state_peak_rss_mb", rss_mb, "MiB"),
     ]

@@ -1,14 +1,21 @@
 """Where checkpoints are kept: a directory, or an object store that every machine can reach."""
 
+import os
+import shutil
+import tempfile
 from collections.abc import Sequence
+from io import BufferedReader
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import pyarrow as pa
 from pyarrow import fs
 
-from flows.files import publish
+from flows.files import make_directory, publish_draft
 from schemas.errors import CheckpointError, InputError
+
+_PIECE = 1 << 24
+"""Bytes that are sent or fetched at a time."""
 
 
 class CheckpointStore(Protocol):
@@ -21,11 +28,14 @@ class CheckpointStore(Protocol):
     def names(self, folder: str) -> Sequence[str]:
         """Files of a folder; none where there is no folder."""
 
-    def read(self, folder: str, name: str) -> bytes:
-        """Content of a file; raises ``OSError``."""
+    def read(self, folder: str, name: str) -> BufferedReader:
+        """A file, opened; raises ``OSError``."""
 
-    def write(self, folder: str, name: str, content: memoryview) -> None:
-        """Publish a file; raises ``OSError``."""
+    def draft(self, folder: str) -> Path:
+        """Where on this machine to write the next one of a folder; raises ``OSError``."""
+
+    def publish(self, folder: str, name: str, draft: Path) -> None:
+        """Make a draft a file, and be it no longer; raises ``OSError``."""
 
     def remove(self, folder: str, name: str) -> None:
         """Remove a file; one that is not there is no error."""
@@ -43,13 +53,18 @@ class Directory:
         where = self._path / folder
         return [file.name for file in where.iterdir()] if where.is_dir() else []
 
-    def read(self, folder: str, name: str) -> bytes:
+    def read(self, folder: str, name: str) -> BufferedReader:
         """See ``CheckpointStore``."""
-        return (self._path / folder / name).read_bytes()
+        return (self._path / folder / name).open("rb")
 
-    def write(self, folder: str, name: str, content: memoryview) -> None:
+    def draft(self, folder: str) -> Path:
+        """Always the same, so that a crash leaves no more than one."""
+        make_directory(self._path / folder)
+        return self._path / folder / ".checkpoint.partial"
+
+    def publish(self, folder: str, name: str, draft: Path) -> None:
         """See ``CheckpointStore``."""
-        publish(self._path / folder / name, content)
+        publish_draft(draft, self._path / folder / name)
 
     def remove(self, folder: str, name: str) -> None:
         """See ``CheckpointStore``."""
@@ -90,16 +105,30 @@ class Objects:
             raise CheckpointError(f"{self.name} cannot be read: {error}") from error
         return [file.base_name for file in found if file.type is fs.FileType.File]
 
-    def read(self, folder: str, name: str) -> bytes:
-        """See ``CheckpointStore``."""
+    def read(self, folder: str, name: str) -> BufferedReader:
+        """A copy of the object on this machine, which goes when it is closed."""
+        copy = cast("BufferedReader", tempfile.TemporaryFile())  # noqa: SIM115 (whoever reads closes it)
         with self._files.open_input_stream(f"{self._root}/{folder}/{name}") as stream:
-            content: bytes = stream.read()
-        return content
+            shutil.copyfileobj(stream, copy, _PIECE)
+        copy.seek(0)
+        return copy
 
-    def write(self, folder: str, name: str, content: memoryview) -> None:
+    def draft(self, folder: str) -> Path:
+        """See ``CheckpointStore``."""
+        handle, path = tempfile.mkstemp(prefix="crossdock-", suffix=".checkpoint")
+        os.close(handle)
+        return Path(path)
+
+    def publish(self, folder: str, name: str, draft: Path) -> None:
         """An object appears when its last part has arrived."""
-        with self._files.open_output_stream(f"{self._root}/{folder}/{name}") as stream:
-            stream.write(content)
+        try:
+            with (
+                draft.open("rb") as file,
+                self._files.open_output_stream(f"{self._root}/{folder}/{name}") as stream,
+            ):
+                shutil.copyfileobj(file, stream, _PIECE)
+        finally:
+            draft.unlink(missing_ok=True)
 
     def remove(self, folder: str, name: str) -> None:
         """See ``CheckpointStore``."""

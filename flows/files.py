@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from io import BufferedReader
 from pathlib import Path
 
 
@@ -19,13 +20,21 @@ def publish(path: Path, content: bytes | memoryview) -> None:
     make_directory(path.parent)
     partial = path.with_name(f".{path.name}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.rename(path)
+        partial.write_bytes(content)
     except OSError:
         partial.unlink(missing_ok=True)
+        raise
+    publish_draft(partial, path)
+
+
+def publish_draft(draft: Path, path: Path) -> None:
+    """Flush a file of the same directory to disk, then rename it."""
+    try:
+        with draft.open("rb") as file:
+            os.fsync(file.fileno())
+        draft.rename(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
 
@@ -42,3 +51,8 @@ def sync_directory(path: Path) -> None:
 def digest(content: bytes | memoryview) -> str:
     """First 16 hex digits of the sha256: enough to tell a damaged file from a whole one."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def digest_of(file: BufferedReader) -> str:
+    """The same of a whole file, from where it is to its end."""
+    return hashlib.file_digest(file, "sha256").hexdigest()[:16]

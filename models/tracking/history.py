@@ -7,13 +7,16 @@ as ``RETRACTED``; its ``classifier`` is 1 as long as it has not come.
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
 from models.lifecycle.steps import Step
-from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Records, Tables
+from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Ints, Records, Tables
 
 FREE, USED = int(Cursor.FREE), int(Cursor.USED)
 TAKEN, LATE, REPEATED, BEYOND = (int(f) for f in Flag)
 RETRACTED = int(Step.RETRACTED)
+VOID = np.iinfo(np.uint8).max
+"""Step of an entry that is about to go."""
 
 
 @numba.njit(cache=True)
@@ -130,13 +133,41 @@ def _retract(tables: Tables, record: Records) -> None:
 
 
 @numba.njit(cache=True)
-def forget(tables: Tables, order: int) -> None:
-    """Free the entries of an order."""
-    entries, cursor = tables.entries, tables.cursor
-    at = tables.orders[order].first
+def _void(entries: Records, first: int) -> None:
+    """Mark the entries of a list."""
+    at = first
     while at != NOBODY:
-        following = entries[at].next
-        entries[at].next = cursor[FREE]
-        cursor[FREE] = at
-        at = following
-    tables.orders[order].first, tables.orders[order].entries = NOBODY, 0
+        entries[at].step = VOID
+        at = entries[at].next
+
+
+@numba.njit(cache=True)
+def forget(orders: Records, entries: Records, cursor: Ints, gone: npt.NDArray[np.bool_]) -> None:
+    """Let the rest move up where orders are gone, and their entries; in place, each keeps its turn.
+
+    Args:
+        orders: rows of the orders that there are, and perhaps more.
+        entries: their histories.
+        cursor: says how many entries are used, and which are free.
+        gone: (orders,) which are not to be there any more.
+    """
+    for order in range(len(gone)):
+        if gone[order]:
+            _void(entries, orders[order].first)
+    _void(entries, cursor[FREE])
+    places, stay = np.empty(cursor[USED], np.int32), 0
+    for i in range(len(places)):
+        places[i] = stay
+        stay += entries[i].step != VOID
+    for i in range(len(places)):
+        if entries[i].step != VOID:
+            entries[places[i]] = entries[i]
+            if entries[i].next != NOBODY:
+                entries[places[i]].next = places[entries[i].next]
+    cursor[FREE], cursor[USED], stay = NOBODY, stay, 0
+    for order in range(len(gone)):
+        if not gone[order]:
+            orders[stay] = orders[order]
+            if orders[stay].first != NOBODY:
+                orders[stay].first = places[orders[stay].first]
+            stay += 1

@@ -40,11 +40,14 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
+from models.tracking.history import forget
 from models.tracking.verdict import VERDICT
 
 HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
+ROOM = 65_536
+"""Rows by which a large table grows at least; it is a sixteenth beyond a million."""
 OUTPUT_ROWS = 4 * CODES
 """Room for exceptions and for moves, emptied when it is full."""
 
@@ -161,63 +164,55 @@ class TrackState:
 
     def _grow(self) -> None:
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
-        if orders > len(self.orders):
-            more = np.repeat(_EMPTY_ORDER, max(orders, 2 * len(self.orders)) - len(self.orders))
-            self.orders = np.concatenate([self.orders, more])
+        have = len(self.orders)
+        _make_room(self.orders, orders)
+        self.orders[have:] = _EMPTY_ORDER
         blocks = -(-len(self.orders) // BLOCK)
         if blocks > len(self.blocks):
             more = np.full(blocks - len(self.blocks), NEVER)
             self.blocks = np.concatenate([self.blocks, more])
-        if entries > len(self.entries):
-            more = np.zeros(max(entries, 2 * len(self.entries)) - len(self.entries), ENTRY)
-            self.entries = np.concatenate([self.entries, more])
+        _make_room(self.entries, entries)
 
     def forget_closed(self, clock: int) -> None:
         """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        gone = self._are_gone(clock)
+        if 4 * int(gone.sum()) < len(gone):
+            return
+        self.keys = self.keys.kept(np.flatnonzero(~gone).astype(np.int32))
+        forget(self.orders, self.entries, self.cursor, gone)
+        _resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
+        _resize(self.orders, max(64, len(self.keys)))
+        self.orders[len(self.keys) :] = _EMPTY_ORDER
+        self._keep_words()
+        due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
+        due[: len(self.orders)] = self.orders["due"]
+        self.blocks = due.reshape(-1, BLOCK).min(axis=1)
+
+    def _are_gone(self, clock: int) -> npt.NDArray[np.bool_]:
+        """Of each order, whether it was closed long ago."""
         held = self.orders[: len(self.keys)]
         closed = held["closed_at"] != NO_TIME
         kept_us = np.where(
             held["raised"] != 0, YEAR_US, self.terms[held["network"], Term.RETENTION]
         )
         until = np.where(closed, held["closed_at"], 0) + kept_us
-        gone = closed & (until <= clock)
-        if 4 * int(gone.sum()) < len(held):
-            return
-        kept = np.flatnonzero(~gone).astype(np.int32)
-        self.keys = self.keys.kept(kept)
-        self._keep(held[kept])
+        gone: npt.NDArray[np.bool_] = closed & (until <= clock)
+        return gone
 
-    def _keep(self, orders: npt.NDArray[Any]) -> None:
-        """Let only these orders be there, each with its entries one after another."""
-        counts = orders["entries"].astype(np.int64)
-        chain, at = np.empty(int(counts.sum()), np.int64), orders["first"].astype(np.int64)
-        firsts = np.cumsum(counts) - counts
-        for step in range(int(counts.max(initial=0))):
-            longer = counts > step
-            chain[firsts[longer] + step] = at[longer]
-            at[longer] = self.entries["next"][at[longer]]
-        entries = self.entries[chain]
-        entries["next"] = np.arange(1, len(chain) + 1)
-        entries["next"][firsts[counts > 0] + counts[counts > 0] - 1] = NOBODY
-        self._keep_words(entries, orders)
-        self.orders = np.repeat(_EMPTY_ORDER, max(64, len(orders)))
-        self.orders[: len(orders)] = orders
-        self.orders["first"][: len(orders)] = np.where(counts > 0, firsts, NOBODY)
-        self.entries = np.concatenate([entries, np.zeros(256, ENTRY)])
-        self.cursor[[Cursor.FREE, Cursor.USED]] = NOBODY, len(entries)
-        due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
-        due[: len(self.orders)] = self.orders["due"]
-        self.blocks = due.reshape(-1, BLOCK).min(axis=1)
-
-    def _keep_words(self, entries: npt.NDArray[Any], orders: npt.NDArray[Any]) -> None:
-        named = [(entries, "package"), (entries, "node"), *((orders, name) for name in FACT_WORDS)]
-        used = np.unique(np.concatenate([rows[name] for rows, name in named]))
-        used = used[used >= 0]
-        numbers = np.full(len(self.words) + 1, NOBODY, np.int32)  # the last one is that of NOBODY
+    def _keep_words(self) -> None:
+        columns = [
+            *(self.orders[: len(self.keys)][name] for name in FACT_WORDS),
+            *(self.entries[: int(self.cursor[Cursor.USED])][name] for name in _WORDS_OF_ENTRIES),
+        ]
+        is_used = np.zeros(len(self.words) + 1, bool)  # the last one is that of NOBODY
+        for column in columns:
+            is_used[column] = True
+        used = np.flatnonzero(is_used[:-1]).astype(np.int32)
+        numbers = np.full(len(is_used), NOBODY, np.int32)
         numbers[used] = np.arange(len(used))
         self.words = self.words.kept(used)
-        for rows, name in named:
-            rows[name] = numbers[rows[name]]
+        for column in columns:
+            column[:] = numbers[column]
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """What a checkpoint keeps: tables, and values that JSON can take."""
@@ -241,7 +236,7 @@ class TrackState:
         for name in _NAMES:
             parts = {p: arrays[f"{name}/{p}"] for p in ("offsets", "arena")}
             setattr(self, name, Names.from_arrays(parts))
-        self.orders, self.entries = arrays["orders"].copy(), arrays["entries"].copy()
+        self.orders, self.entries = _own(arrays["orders"]), _own(arrays["entries"])
         self.terms, self.cursor = arrays["terms"].copy(), arrays["cursor"].copy()
         self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
         self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
@@ -252,6 +247,28 @@ class TrackState:
 
 
 _NAMES = ("keys", "words", "networks")
+_WORDS_OF_ENTRIES = ("package", "node")
+
+
+def _make_room(table: npt.NDArray[Any], needed: int) -> None:
+    """Let a table have so many rows at least."""
+    have = len(table)
+    if needed > have:
+        _resize(table, max(needed, have + max(min(have, ROOM), have // 16)))
+
+
+def _resize(table: npt.NDArray[Any], rows: int) -> None:
+    """Give a table so many rows, the new ones zero.
+
+    It is done in place: a large table's pages are only mapped elsewhere, where a copy would need the
+    memory twice. So no view of it may be in use.
+    """
+    table.resize(rows, refcheck=False)
+
+
+def _own(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A table that can be resized: itself where nobody else has it, as when it was read from a file."""
+    return np.require(table, requirements=("O", "W"))
 
 
 def _terms(policy: Policy) -> Ints:
