@@ -18,7 +18,7 @@ import pyarrow as pa
 from models.lifecycle.transitions import PROGRESS, number
 from models.policy.answers import MOST_RULES, Occasion, Rule
 from models.policy.document import Policy
-from models.tracking.arrays import Change, Cursor, Ints, Records
+from models.tracking.arrays import Change, Ints, Records
 from models.tracking.details import Label, details_of, links
 from models.tracking.rows import LOUD, Collected, names, word
 from models.tracking.state import TrackState
@@ -87,13 +87,10 @@ class Messages(NamedTuple):
     amounts: list[int | None]
 
 
-def answer(collected: Collected, state: TrackState, piece: Slice, gathered: Records) -> None:
-    """Add what becomes of the notices to the rows, and empty them."""
-    count = int(state.cursor[Cursor.NOTICED])
-    if not count:
+def answer(collected: Collected, state: TrackState, piece: Slice, notices: Records) -> None:
+    """Add what becomes of notices to the rows; those of one exception of one order in their order."""
+    if not len(notices):
         return
-    state.cursor[Cursor.NOTICED] = 0
-    notices = gathered[:count]
     situations, which = _situations(state, notices)
     acts, dropped = _act(state, notices, situations, which)
     messages = _with_offers(_messages(situations, which, dropped), acts, situations, which)

@@ -95,7 +95,7 @@ def _walk(state: TrackState, piece: Slice, passed: Passed, collected: Collected)
     while not done:
         done = bool(walk(tables, len(records), len(state.keys), state.verdict))
         collected.drain(state, piece, tables)
-        answer(collected, state, piece, tables.notices)
+        answer(collected, state, piece, state.take_notices())
         tables = state.roomy(tables)
     collected.add_timeline(state, piece, tables)
     collected.add_telemetry(state, piece, tables)

@@ -28,9 +28,9 @@ from models.tracking.arrays import (
 from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
 from models.tracking.judge import ACTUAL, judge
+from models.tracking.notices import notice, tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate
 from models.tracking.sensing import sense
-from models.tracking.telling import notice, tell_order, tell_parcel
 from models.tracking.topics import EXCEPTIONS_FROM
 
 RECORD, RAISED, MOVED, SWEPT, INDEX, USED, NOTICED = (

@@ -172,6 +172,12 @@ class TrackState:
         self._grow()
         return tables._replace(entries=self.entries)
 
+    def take_notices(self) -> npt.NDArray[Any]:
+        """Those that the walk made; there is room for others after."""
+        count = int(self.cursor[Cursor.NOTICED])
+        self.cursor[Cursor.NOTICED] = 0
+        return self.notices[:count]
+
     def _grow(self) -> None:
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
         if orders > len(self.orders):

@@ -138,14 +138,15 @@ def test_nothing_is_told_or_done_twice_for_one_cause(seed: int) -> None:
     tracked = track(events)
 
     once: Counter[tuple[str, ...]] = Counter()
-    parcels: dict[tuple[str, str | None], str] = {}
+    parcels: dict[tuple[str, str], str] = {}
     for row in tracked.rows(Table.OUTBOX):
-        phase, at = (json.loads(row["details"]).get(name) for name in ("phase", "happened_at"))
+        names = ("phase", "happened_at", "node")
+        phase, at, node = (json.loads(row["details"]).get(name) for name in names)
         if row["template"] in _ONCE:
             once[row["order_id"], row["template"]] += 1
         elif phase is not None:
-            parcel = row["order_id"], row["package"]
-            once[row["order_id"], str(row["package"]), phase, at] += 1
+            parcel = row["order_id"], row["package"] or node
+            once[*parcel, phase, at] += 1
             assert at >= parcels.get(parcel, ""), "what is told of a parcel goes back in time"
             parcels[parcel] = at
     once.update(
