@@ -80,7 +80,7 @@ def tell_order(tables: Tables, order: int, verdict: Records, clock: int) -> None
     if verdict.reminder != 0:
         _tell_once(tables, order, verdict.reminder, verdict, clock, verdict.deadline)
     promise, before = verdict.promise, row.promised
-    if promise in (NO_TIME, before):
+    if promise == NO_TIME:
         return
     if PROGRESS[verdict.phase] >= PROGRESS[P_DELIVERED] or verdict.phase == P_HELD:
         return
@@ -141,7 +141,9 @@ def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
         return told
     for j in range(parcels):
         other = tables.parcels[j]
-        if other.package == other.node and parcel.node in (NOBODY, other.node):
+        if parcel.node != NOBODY and parcel.node != other.node:
+            continue
+        if other.package == other.node:
             one = entry_of(tables, order, TOLD, other.package)
             if one != NOBODY and (told == NOBODY or _is_later(tables, one, told)):
                 told = one
