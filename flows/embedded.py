@@ -26,6 +26,7 @@ from flows.live import LiveJob
 from flows.logs.parquet import LogWriter, ParquetLog
 from flows.logs.source import LogSource
 from flows.recorded_tracking import RecordedPublisher
+from flows.reroutes import RecordedReroutes
 from flows.route import RouteJob
 from flows.settings import Settings
 from flows.shared_lake import ending_on_failure, open_for_both
@@ -124,7 +125,12 @@ def embedded_job(
             writer=job.writer,
         )
         following = TrackJob.open(
-            tracking.log, lake, settings=settings, guard=guard, writer=job.writer
+            tracking.log,
+            lake,
+            settings=settings,
+            wishes=RecordedReroutes(journal),
+            guard=guard,
+            writer=job.writer,
         )
     job.route = routing, LogSource(journal.log, routing.starts, guard=guard, follow=True)
     job.track = following, LogSource(tracking.log, following.starts, guard=guard, follow=True)

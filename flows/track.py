@@ -1,16 +1,26 @@
 """The track flow: the tracking log's slices through the tracking fold into the lake.
 
-Its steps are those of folding.py; its partitions are counted from 10,000 in the lake. Run it by
+Its steps are those of folding.py; its partitions are counted from 10,000 in the lake. Live, what is wanted of
+the router is on its way to the journal before the lake is given the effects (reroutes.py). Run it by
 ``crossdock replay`` on a tracking log, beside the others by ``crossdock run``, or as any Bytewax flow:
 ``python -m bytewax.run "flows.track:replay('LOG', 'LAKE')"``.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
 from bytewax.dataflow import Dataflow
 
 from flows.checkpoints import TRACK_FORM
-from flows.folding import FoldJob, Steps, build_replay
+from flows.folding import FoldJob, Opened, Steps, build_replay
+from flows.guard import Guard
 from flows.lake.layout import Flow
+from flows.lake.writer import LakeWriter
+from flows.logs.log import Log
 from flows.metrics import Metrics
+from flows.reroutes import Reroutes, reroutes
+from flows.settings import Settings
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.slices import Slice
@@ -32,9 +42,57 @@ class TrackJob(FoldJob[TrackState]):
     steps = Steps("read_tracking", "advance_orders", "drop_order_key", "write_facts")
     gauges = "track_"
 
+    def __init__(self, opened: Opened, wishes: Reroutes | None = None) -> None:
+        super().__init__(opened)
+        self._wishes = wishes
+        self._in_lake = {p: self.writer.high_water(p) for p in self.states}
+
+    @classmethod
+    def open(
+        cls,
+        log: Log,
+        lake_path: Path,
+        *,
+        policy_file: Path | None = None,
+        partitions: Iterable[int] | None = None,
+        settings: Settings | None = None,
+        wishes: Reroutes | None = None,
+        guard: Guard | None = None,
+        writer: LakeWriter | None = None,
+    ) -> Self:
+        """See ``FoldJob``.
+
+        Args:
+            log: recorded or live.
+            lake_path: a lake of this log, or a place for a new one.
+            policy_file: counts in place of the log's own policies.
+            partitions: of the log; all without.
+            settings: of the surroundings; read from the environment without.
+            wishes: who brings what is to be decided again to the journal; without, nobody does.
+            guard: of the flow.
+            writer: of the lake, if others write it too; a new one without.
+        """
+        opened = cls._open(
+            log,
+            lake_path,
+            policy_file=policy_file,
+            partitions=partitions,
+            settings=settings,
+            guard=guard,
+            writer=writer,
+        )
+        return cls(opened, wishes)
+
     def fold(self, state: TrackState, piece: Slice) -> Effects:
-        """See ``FoldJob``."""
-        return advance(state, piece)
+        """See ``FoldJob``; what is wanted of the router is durable before anybody has the effects."""
+        effects = advance(state, piece)
+        if self._wishes is not None:
+            wanted = list(reroutes(effects, self.log.id, self._in_lake[state.partition]))
+            for record in wanted:
+                self._wishes.put(record)
+            if wanted:
+                self._wishes.flush()
+        return effects
 
     def watch(self, metrics: Metrics) -> None:
         """See ``FoldJob``."""

@@ -23,6 +23,7 @@ from flows.lake.layout import Flow
 from flows.live import LiveJob
 from flows.logs.kafka import KafkaLog, KafkaSource
 from flows.logs.parquet import ParquetLog
+from flows.reroutes import KafkaReroutes
 from flows.route import RouteJob
 from flows.settings import Settings, load_settings
 from flows.shared_lake import ending_on_failure, open_for_both
@@ -192,6 +193,7 @@ def _tracking(
         lake,
         partitions=_mine(log, settings),
         settings=settings,
+        wishes=KafkaReroutes(log.settings, live.guard),
         guard=live.guard,
         writer=live.writer,
     )

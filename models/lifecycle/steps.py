@@ -54,6 +54,7 @@ class Step(IntEnum):
     STAYED = 39  # a parcel was at the place that it was to leave
     SENSED = 40  # never an entry: a reading
     LOCATED = 41  # nor this: a position
+    TOLD = 42  # what was told last of a parcel; kept where devices are, as ``notices.py`` says
 
 
 STEP_OF = {milestone: Step(number) for number, milestone in enumerate(Milestone)}

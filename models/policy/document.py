@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from models.policy.answers import Answers, Compensation, Notifications
 from models.policy.section import Hours, Money, Section, Weight
 from models.policy.tracking import ColdChain, Road, Tracking
 from schemas.errors import PolicyError
@@ -135,7 +136,14 @@ class Policy(Section):
     tracking: Tracking = Tracking()
     cold_chain: ColdChain = ColdChain()
     road: Road = Road()
+    actions: Answers = Answers()
+    compensation: Compensation = Compensation()
+    notifications: Notifications = Notifications()
     carbon_g_per_tkm: CarbonFactors = CarbonFactors()
+
+
+_OF_KEY = "[key]"
+"""At the end of the path of a fault: it is the key that is wrong, not what stands under it."""
 
 
 def parse_policy(text: str, name: str) -> Policy:
@@ -190,9 +198,13 @@ def _plain(tree: Any) -> Any:
 
 
 def _fault(name: str, tree: Any, error: dict[str, Any]) -> str:
-    path = [str(part) for part in error["loc"]]
+    path = [str(part) for part in error["loc"] if part != _OF_KEY]
     line = 1
     for part in path:
+        if isinstance(tree, list) and part.isdecimal() and int(part) < len(tree):
+            line = tree.lc.item(int(part))[0] + 1  # type: ignore[attr-defined]
+            tree = tree[int(part)]
+            continue
         if not isinstance(tree, dict) or part not in tree:
             break
         line = tree.lc.key(part)[0] + 1  # type: ignore[attr-defined]

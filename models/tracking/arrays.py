@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from schemas.codes import ExceptionCode, TempClass
+from models.policy.answers import MOST_RULES
+from schemas.codes import Action, ExceptionCode, TempClass
 
 Ints = npt.NDArray[np.int64]
 Records = Any
@@ -50,13 +51,21 @@ ENTRY = np.dtype(
 (``BOUND``): ``said`` when it last measured, ``position`` when it last knew where it was, ``also`` the limits of
 its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of its release: ``said`` the
 time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the first that was beyond all
-measure, ``classifier`` which of ``Sort``."""
+measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``): ``node`` its name, ``said``
+and ``also`` when it happened and which step it was, ``classifier`` its phase."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
+        ("told", np.uint64),  # bit by ``Topic``: what is told once of an order
+        ("promised", np.int64),  # the date told last
+        (
+            "heard",
+            np.uint64,
+        ),  # bit by ``ExceptionCode``: a customer was told of it, and not of its end
+        ("offered", np.uint64),  # bit by ``ExceptionCode``: an amount was proposed
         ("value", np.int64),  # see ``FACT``, from here
         ("teller", np.int64),
         ("revision", np.int32),  # 0: nothing of it is known
@@ -172,8 +181,8 @@ STOP = np.dtype(
     align=True,
 )
 MAX_STOPS = 32
-MOST_ENTERED = 1_000 + 4 * MAX_STOPS
-"""Entries that one record can need: a report each, or the ends of stays."""
+MOST_ENTERED = 1_001 + 5 * MAX_STOPS
+"""Entries that one record can need: a report each, or the ends of stays; and what is told of parcels."""
 CLASSES: list[TempClass | None] = [None, *TempClass]
 """Rows of the bands of a network."""
 
@@ -241,10 +250,11 @@ class Term(IntEnum):
     STAY = 15
     DEDUPE = 16
     DEDUPE_RECORDS = 17  # a number
-    ROUTE = 18
-    PICK = 19
-    PACK = 20
-    CUSTOMS = 21
+    REMIND = 18
+    ROUTE = 19
+    PICK = 20
+    PACK = 21
+    CUSTOMS = 22
 
 
 class Flag(IntEnum):
@@ -278,6 +288,37 @@ class Raised(IntEnum):
     AT = 8
 
 
+NOTICE = np.dtype(
+    [
+        ("record", np.int64),
+        ("index", np.int64),  # the first of ``ANSWERS`` that are its own
+        ("at", np.int64),  # when it happened, or log time
+        ("promise", np.int64),  # the date that stands
+        ("other", np.int64),  # of another date the one before; of a reminder the deadline
+        ("active", np.uint64),  # exceptions that hold
+        ("value", np.int64),  # of the order then, as are the following words
+        ("order", np.int32),
+        ("package", np.int32),
+        ("node", np.int32),
+        ("customer", np.int32),
+        ("tier", np.int32),
+        ("channel", np.int32),
+        ("currency", np.int32),
+        ("topic", np.uint8),  # see topics.py
+        ("change", np.uint8),  # of an exception, see ``Change``
+        ("is_loud", np.bool_),
+        ("phase", np.uint8),  # of the order
+    ],
+    align=True,
+)
+"""Something that may be told, or answered by an action. What becomes of it is worked out in answers.py."""
+ANSWERS = len(Action) + 2 * MOST_RULES
+"""Indexes that a notice keeps for its answers, whether or not it needs them: actions, what is told, what is
+told of an amount. So the walk can go on counting before anybody has worked out the answers."""
+NOTICES = 8_192
+"""Room for notices, emptied when it is full."""
+
+
 class Moved(IntEnum):
     """Columns of a row for what nobody reported: time alone, or a position, has moved something."""
 
@@ -303,6 +344,7 @@ class Cursor(IntEnum):
     USED = 4  # entries ever used
     SWEPT = 5  # orders that the tick under way has looked at
     INDEX = 6  # effects of the record under way
+    NOTICED = 7
 
 
 class Tables(NamedTuple):
@@ -314,6 +356,7 @@ class Tables(NamedTuple):
     terms: Ints  # (networks, len(Term))
     bands: npt.NDArray[np.float64]  # (networks, len(CLASSES), len(Bound))
     limits: npt.NDArray[np.float64]  # (networks, len(Limit))
+    answered: npt.NDArray[np.bool_]  # (networks, TOPICS), see topics.py
     records: Records
     reports: Records
     fixes: Records
@@ -323,9 +366,10 @@ class Tables(NamedTuple):
     flags: npt.NDArray[np.uint8]
     raised: Ints
     moved: Ints
+    notices: Records
     parcels: Records
     works: Records
     stops: Records
     seen: int  # heap of the window in which telemetry is told from its repeats
-    evidence: Ints  # (CODES, 2) position and package of what shows an exception
+    evidence: Ints  # (CODES, 3) position, package and node of what shows an exception
     cursor: Ints

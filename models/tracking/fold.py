@@ -9,6 +9,7 @@ import numpy as np
 
 from models.intake.clock import Passed
 from models.policy.document import parse_policy
+from models.tracking.answers import answer
 from models.tracking.encode import ORDER_KINDS, encode
 from models.tracking.facts import encode_facts
 from models.tracking.kernel import walk
@@ -94,6 +95,7 @@ def _walk(state: TrackState, piece: Slice, passed: Passed, collected: Collected)
     while not done:
         done = bool(walk(tables, len(records), len(state.keys), state.verdict))
         collected.drain(state, piece, tables)
+        answer(collected, state, piece, state.take_notices())
         tables = state.roomy(tables)
     collected.add_timeline(state, piece, tables)
     collected.add_telemetry(state, piece, tables)

@@ -14,7 +14,9 @@ import numpy as np
 from models.intake.columns import NO_TIME, Wants
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
+from models.policy.answers import Occasion
 from models.tracking.arrays import NEVER, NOBODY, Records, Tables, Term
+from models.tracking.topics import topic_of
 from models.tracking.verdict import expect, show
 from models.tracking.watch import look_at_devices
 from schemas.codes import ExceptionCode, Phase
@@ -24,7 +26,7 @@ from schemas.codes import ExceptionCode, Phase
     OUT_FOR_DELIVERY, AVAILABLE_FOR_PICKUP, ATTEMPT_FAILED, DELIVERED, SIGNED, RETURNING, RETURNED,
     LOST, DAMAGED, ORDERED, HELD, ROUTED, BACKORDERED, UNROUTABLE, CANCELLED, OFFERED, WITHDRAWN,
     WORK_ACCEPTED, WORK_REFUSED, PICKED, SHORT_PICKED, INSTALLED, VISITED, ACCEPTED, FEEDBACK,
-    REPORTED, RETRACTED, PAID, BOUND, RELEASED, DEVIATED, STAYED, SENSED, LOCATED,
+    REPORTED, RETRACTED, PAID, BOUND, RELEASED, DEVIATED, STAYED, SENSED, LOCATED, TOLD,
 ) = (int(s) for s in Step)  # fmt: skip
 P_RECEIVED, P_HELD, P_ROUTED = (number(p) for p in (Phase.RECEIVED, Phase.HELD, Phase.ROUTED))
 P_VALIDATED = number(Phase.VALIDATED)
@@ -54,6 +56,10 @@ E_MISSED_PACK = int(ExceptionCode.MILESTONE_MISSED_PACK)
 E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
 E_INSTALL, E_ACCEPT = int(ExceptionCode.INSTALL_OVERDUE), int(ExceptionCode.ACCEPTANCE_OVERDUE)
 E_FEEDBACK = int(ExceptionCode.FEEDBACK_NEGATIVE)
+T_REMIND = int(Term.REMIND)
+INSTALLATION_DUE, ACCEPTANCE_DUE, FEEDBACK_DUE = (
+    topic_of(o) for o in (Occasion.INSTALLATION_DUE, Occasion.ACCEPTANCE_DUE, Occasion.FEEDBACK_DUE)
+)
 WANTS_INSTALLATION, WANTS_ACCEPTANCE = int(Wants.INSTALLATION), int(Wants.ACCEPTANCE)
 
 ACTUAL = 0
@@ -127,7 +133,7 @@ def _settle_work(work: Records) -> None:
 
 
 @numba.njit(cache=True)
-def _is_counted(tables: Tables, k: int, parcels: int) -> bool:
+def is_counted(tables: Tables, k: int, parcels: int) -> bool:
     """Whether a parcel is one: not only planned, and no stand-in beside real ones of its node."""
     parcel = tables.parcels[k]
     if parcel.phase == NONE:
@@ -151,7 +157,7 @@ def _furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> 
     """The phase of the order as far as its goods are concerned."""
     least, gone = NONE, NONE
     for k in range(parcels):
-        if _is_counted(tables, k, parcels):
+        if is_counted(tables, k, parcels):
             phase = tables.parcels[k].phase
             if _is_gone(phase):
                 gone = phase if gone == NONE or PROGRESS[phase] < PROGRESS[gone] else gone
@@ -221,6 +227,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         decided = P_VALIDATED
     verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER
     verdict.promise, verdict.closed_at, verdict.parcels = promise, NO_TIME, parcels
+    verdict.reminder, verdict.deadline = 0, NO_TIME
     phase = _furthest_behind(tables, parcels, works, decided)
     verdict.phase = phase
     if bad != NOBODY:
@@ -272,13 +279,15 @@ def _after_delivery(
         verdict.phase = P_SIGNED
     if wants & WANTS_INSTALLATION:
         if installed == NO_TIME:
-            if expect(verdict, there + terms[T_INSTALL], clock):
+            if _is_over(
+                verdict, INSTALLATION_DUE, there + terms[T_INSTALL], terms[T_REMIND], clock
+            ):
                 show(tables, verdict, E_INSTALL, NOBODY, NOBODY)
             return
         there, verdict.phase = max(there, installed), P_INSTALLED
     if wants & WANTS_ACCEPTANCE:
         if accepted == NO_TIME:
-            if expect(verdict, there + terms[T_ACCEPT], clock):
+            if _is_over(verdict, ACCEPTANCE_DUE, there + terms[T_ACCEPT], terms[T_REMIND], clock):
                 show(tables, verdict, E_ACCEPT, NOBODY, NOBODY)
             return
         there, verdict.phase = max(there, accepted), P_ACCEPTED
@@ -286,6 +295,18 @@ def _after_delivery(
     if satisfied or expect(verdict, there + terms[T_FEEDBACK], clock):
         verdict.phase = P_CLOSED
         verdict.closed_at = max(there, answered) if satisfied else there + terms[T_FEEDBACK]
+    elif answered == NO_TIME:
+        verdict.reminder, verdict.deadline = FEEDBACK_DUE, there + terms[T_FEEDBACK]
+
+
+@numba.njit(cache=True)
+def _is_over(verdict: Records, topic: int, deadline: int, before: int, clock: int) -> bool:
+    """Whether a service is overdue; if it is nearly so, the customer is to be reminded."""
+    if expect(verdict, deadline, clock):
+        return True
+    if expect(verdict, deadline - before, clock):
+        verdict.reminder, verdict.deadline = topic, deadline
+    return False
 
 
 @numba.njit(cache=True)
@@ -295,7 +316,7 @@ def _look_at_parcels(
     """What carriers report, and how long customs take."""
     customs = tables.terms[tables.orders[order].network, T_CUSTOMS]
     for k in range(parcels):
-        if not _is_counted(tables, k, parcels):
+        if not is_counted(tables, k, parcels):
             continue
         parcel = tables.parcels[k]
         code = 0
@@ -379,11 +400,13 @@ def _look_at_work(
                 reached = tables.parcels[k].phase
     if PROGRESS[reached] >= PROGRESS[P_HANDED_OVER]:
         return
+    missed = 0
     if expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
-        show(tables, verdict, E_MISSED_HAND_OVER, work.position, NOBODY)
+        missed = E_MISSED_HAND_OVER
     elif PROGRESS[reached] < PROGRESS[P_PICKED]:
-        if expect(verdict, work.ship_by - terms[T_PICK], clock):
-            show(tables, verdict, E_MISSED_PICK, work.position, NOBODY)
+        missed = E_MISSED_PICK if expect(verdict, work.ship_by - terms[T_PICK], clock) else 0
     elif PROGRESS[reached] < PROGRESS[P_PACKED]:
-        if expect(verdict, work.ship_by - terms[T_PACK], clock):
-            show(tables, verdict, E_MISSED_PACK, work.position, NOBODY)
+        missed = E_MISSED_PACK if expect(verdict, work.ship_by - terms[T_PACK], clock) else 0
+    if missed:
+        show(tables, verdict, missed, work.position, NOBODY)
+        tables.evidence[missed, 2] = work.node

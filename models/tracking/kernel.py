@@ -6,8 +6,9 @@ After each, the order is judged anew; what is said of it is the difference to wh
 import numba
 import numpy as np
 
+from models.intake.columns import NO_TIME
 from models.ledger.window import is_repeated
-from models.lifecycle.steps import Step
+from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE
 from models.tracking.arrays import (
     BLOCK,
@@ -26,14 +27,17 @@ from models.tracking.arrays import (
 )
 from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
-from models.tracking.judge import judge
+from models.tracking.judge import ACTUAL, judge
+from models.tracking.notices import notice, tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate
 from models.tracking.sensing import sense
+from models.tracking.topics import EXCEPTIONS_FROM
 
-RECORD, RAISED, MOVED, SWEPT, INDEX, USED = (
+RECORD, RAISED, MOVED, SWEPT, INDEX, USED, NOTICED = (
     int(c)
     for c in (
         Cursor.RECORD, Cursor.RAISED, Cursor.MOVED, Cursor.SWEPT, Cursor.INDEX, Cursor.USED,
+        Cursor.NOTICED,
     )
 )  # fmt: skip
 TAKEN, REPEATED, BEYOND = int(Flag.TAKEN), int(Flag.REPEATED), int(Flag.BEYOND)
@@ -47,19 +51,25 @@ R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, R_LOUD, R_PACKAGE, R_EVIDENCE, R_A
 (
     M_RECORD, M_INDEX, M_ORDER, M_PHASE, M_AT, M_STEP, M_PACKAGE, M_PLACE, M_HOLDS, M_PACKAGE_PHASE,
 ) = (int(m) for m in Moved)  # fmt: skip
+MOST_NOTICED = CODES + MOST_SAID + 4
+"""Notices of one order that one record can make: exceptions, parcels, its phase, a reminder, a date."""
 UNSEEN = np.iinfo(np.uint8).max
 """Phase of an order that was never judged."""
 
 
 @numba.njit(cache=True)
-def _raise(tables: Tables, order: int, code: int, change: int, loud: bool, clock: int) -> None:
-    cursor = tables.cursor
+def _raise(
+    tables: Tables, order: int, code: int, change: int, loud: bool, verdict: Records, clock: int
+) -> None:
+    cursor, evidence = tables.cursor, tables.evidence[code]
     row = tables.raised[cursor[RAISED]]
     row[R_RECORD], row[R_INDEX], row[R_ORDER] = cursor[RECORD], cursor[INDEX], order
     row[R_CODE], row[R_CHANGE], row[R_LOUD], row[R_AT] = code, change, loud, clock
-    row[R_EVIDENCE], row[R_PACKAGE] = tables.evidence[code, 0], tables.evidence[code, 1]
+    row[R_EVIDENCE], row[R_PACKAGE] = evidence[0], evidence[1]
     cursor[RAISED] += 1
     cursor[INDEX] += 1
+    topic = EXCEPTIONS_FROM + code
+    notice(tables, order, topic, verdict, clock, NO_TIME, evidence[1], evidence[2], change, loud)
 
 
 @numba.njit(cache=True)
@@ -74,12 +84,12 @@ def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> No
         now, before = verdict.active >> bit & one, row.raised >> bit & one
         loud, was_loud = verdict.loud >> bit & one, row.loud >> bit & one
         if now and not before:
-            _raise(tables, order, code, IS_RAISED, loud == one, clock)
+            _raise(tables, order, code, IS_RAISED, loud == one, verdict, clock)
         elif before and not now:
-            tables.evidence[code, 0], tables.evidence[code, 1] = NOBODY, NOBODY
-            _raise(tables, order, code, IS_RESOLVED, was_loud == one, clock)
+            tables.evidence[code, :] = NOBODY
+            _raise(tables, order, code, IS_RESOLVED, was_loud == one, verdict, clock)
         elif loud and not was_loud:
-            _raise(tables, order, code, IS_ESCALATED, True, clock)
+            _raise(tables, order, code, IS_ESCALATED, True, verdict, clock)
     row.raised, row.loud = verdict.active, verdict.loud
 
 
@@ -87,6 +97,7 @@ def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> No
 def _settle(tables: Tables, order: int, verdict: Records, clock: int) -> None:
     """Keep what the verdict says, and say what is new."""
     _say_changes(tables, order, verdict, clock)
+    tell_order(tables, order, verdict, clock)
     row = tables.orders[order]
     row.due, row.closed_at, row.phase = verdict.due, verdict.closed_at, verdict.phase
     block = order // BLOCK
@@ -107,6 +118,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
             tables.blocks[block] = NEVER
         if tables.orders[order].due <= clock:
             full = cursor[RAISED] + CODES > len(tables.raised)
+            full |= cursor[NOTICED] + MOST_NOTICED > len(tables.notices)
             if full or cursor[MOVED] == len(tables.moved):
                 cursor[SWEPT] = order
                 return False
@@ -165,6 +177,7 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
             row = tables.moved[n]
             row[M_PHASE] = verdict.phase
             row[M_PACKAGE_PHASE] = _package_phase(tables, verdict, row[M_PACKAGE])
+            tell_parcel(tables, record, row[M_PACKAGE], verdict)
     tables.phases[i, 0] = tables.orders[record.order].phase
     return TAKEN
 
@@ -203,6 +216,8 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             return False
         if cursor[MOVED] + MOST_SAID > len(tables.moved):
             return False
+        if cursor[NOTICED] + MOST_NOTICED > len(tables.notices):
+            return False
         if cursor[USED] + MOST_ENTERED > len(tables.entries):
             return False
         if record.order < NOBODY:  # not for the walk
@@ -225,6 +240,8 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
                 _settle(tables, record.order, verdict, record.clock)
                 tables.phases[i, 0] = verdict.phase
                 tables.phases[i, 1] = _package_phase(tables, verdict, record.entry.package)
+                if record.entry.step < MILESTONES and record.entry.classifier == ACTUAL:
+                    tell_parcel(tables, record, record.entry.package, verdict)
             else:
                 tables.phases[i, 0], tables.phases[i, 1] = tables.orders[record.order].phase, NONE
         cursor[RECORD] += 1

@@ -39,7 +39,7 @@ _CODES = [
     ExceptionCode(code).name if code in list(ExceptionCode) else None
     for code in range(max(ExceptionCode) + 1)
 ]
-_LOUD = (
+LOUD = (
     ExceptionCode.DELAY_BREACHED,
     ExceptionCode.LOST,
     ExceptionCode.DAMAGED,
@@ -66,7 +66,7 @@ class Collected:
         """Everything, in (position, index) order."""
         return {table: pa.concat_tables(parts) for table, parts in self._parts.items()}
 
-    def _add(self, table: Table, columns: Mapping[str, pa.Array], n: int) -> None:
+    def add(self, table: Table, columns: Mapping[str, pa.Array], n: int) -> None:
         """Rows of a table; columns that are not given are null."""
         schema = SCHEMAS[table]
         arrays = [
@@ -89,45 +89,45 @@ class Collected:
 
     def _add_exceptions(self, state: TrackState, piece: Slice, rows: Ints) -> None:
         codes, loud = rows[:, Raised.CODE], rows[:, Raised.LOUD] > 0
-        loud |= np.isin(codes, [int(code) for code in _LOUD])
+        loud |= np.isin(codes, [int(code) for code in LOUD])
         shown, package = rows[:, Raised.EVIDENCE], rows[:, Raised.PACKAGE]
-        columns = self._about(state, piece, rows[:, Raised.RECORD], rows[:, Raised.ORDER])
+        columns = self.about(state, piece, rows[:, Raised.RECORD], rows[:, Raised.ORDER])
         columns |= {
             "index": pa.array(rows[:, Raised.INDEX]),
-            "code": _word(codes, _CODES),
-            "change": _word(rows[:, Raised.CHANGE], _CHANGES),
-            "severity": _word(loud.astype(np.int64), [Severity.WARN.value, Severity.HIGH.value]),
-            "package": _names(state, package),
+            "code": word(codes, _CODES),
+            "change": word(rows[:, Raised.CHANGE], _CHANGES),
+            "severity": word(loud.astype(np.int64), [Severity.WARN.value, Severity.HIGH.value]),
+            "package": names(state, package),
             "evidence": pa.array(shown, mask=shown == NOBODY),
-            "raised_at": _instant(rows[:, Raised.AT]),
+            "raised_at": instant(rows[:, Raised.AT]),
         }
-        self._add(Table.EXCEPTIONS, columns, len(rows))
+        self.add(Table.EXCEPTIONS, columns, len(rows))
 
     def _add_moves(self, state: TrackState, piece: Slice, rows: Ints) -> None:
-        columns = self._about(state, piece, rows[:, Moved.RECORD], rows[:, Moved.ORDER])
-        at = _instant(rows[:, Moved.AT])
+        columns = self.about(state, piece, rows[:, Moved.RECORD], rows[:, Moved.ORDER])
+        at = instant(rows[:, Moved.AT])
         is_deadline = rows[:, Moved.STEP] == NOBODY
         latitude, longitude = unpacked(rows[:, Moved.PLACE])
-        holds = _word(rows[:, Moved.HOLDS], [Classifier.RETRACTED.value, Classifier.ACTUAL.value])
+        holds = word(rows[:, Moved.HOLDS], [Classifier.RETRACTED.value, Classifier.ACTUAL.value])
         columns |= {
             "index": pa.array(rows[:, Moved.INDEX]),
-            "step": _word(
+            "step": word(
                 np.where(is_deadline, len(_STEPS), rows[:, Moved.STEP]), [*_STEPS, DEADLINE]
             ),
             "classifier": pc.if_else(pa.array(is_deadline), None, holds),
             "at": at,
             "recorded_at": piece.envelope["recordedtime"].take(pa.array(rows[:, Moved.RECORD])),
-            "package": _names(state, rows[:, Moved.PACKAGE]),
+            "package": names(state, rows[:, Moved.PACKAGE]),
             "latitude": pa.array(latitude, mask=is_deadline),
             "longitude": pa.array(longitude, mask=is_deadline),
             "source": pa.array([None, GEOFENCE]).take(pa.array((~is_deadline).astype(np.int64))),
-            "phase": _word(rows[:, Moved.PHASE], _PHASES),
-            "package_phase": _word(rows[:, Moved.PACKAGE_PHASE], _PHASES),
+            "phase": word(rows[:, Moved.PHASE], _PHASES),
+            "package_phase": word(rows[:, Moved.PACKAGE_PHASE], _PHASES),
             "is_late": pa.repeat(False, len(rows)),
         }
-        self._add(Table.TIMELINE, columns, len(rows))
+        self.add(Table.TIMELINE, columns, len(rows))
 
-    def _about(
+    def about(
         self, state: TrackState, piece: Slice, records: Ints, orders: Ints
     ) -> dict[str, pa.Array]:
         """Cause and subject of rows; order keys are ``tenant/network/order``."""
@@ -155,22 +155,22 @@ class Collected:
             "tenant": mine["tenant"],
             "network": mine["network"],
             "order_id": mine["subject"],
-            "step": _word(entries["step"], _STEPS),
+            "step": word(entries["step"], _STEPS),
             "at": mine["time"],
             "recorded_at": mine["recordedtime"],
             "source": mine["source"],
             "event_id": mine["id"],
-            "package": _names(state, entries["package"]),
-            "node": _names(state, np.where(entries["step"] < Step.BOUND, entries["node"], NOBODY)),
-            "phase": _word(tables.phases[rows, 0], _PHASES),
-            "package_phase": _word(tables.phases[rows, 1], _PHASES),
+            "package": names(state, entries["package"]),
+            "node": names(state, np.where(entries["step"] < Step.BOUND, entries["node"], NOBODY)),
+            "phase": word(tables.phases[rows, 0], _PHASES),
+            "package_phase": word(tables.phases[rows, 1], _PHASES),
             "is_late": pa.array(tables.flags[rows] == Flag.LATE),
         }
         told = _told(piece, rows)
         if "milestone" in told:
             columns["step"] = pc.coalesce(told.pop("milestone"), columns["step"])
         columns |= told
-        self._add(Table.TIMELINE, columns, len(rows))
+        self.add(Table.TIMELINE, columns, len(rows))
 
     def add_telemetry(self, state: TrackState, piece: Slice, tables: Tables) -> None:
         """A row for every report and every position that was not a repeat."""
@@ -201,12 +201,12 @@ class Collected:
         columns |= {
             "partition": pa.repeat(self.partition, len(each)),
             "index": pa.array(which),
-            "at": _instant(reports["at"]),
-            "state": _word(reports["state"], _STATES),
+            "at": instant(reports["at"]),
+            "state": word(reports["state"], _STATES),
             "band_low": pa.array(low, mask=np.isnan(low)),
             "band_high": pa.array(high, mask=np.isnan(high)),
         }
-        self._add(Table.READINGS, columns, len(each))
+        self.add(Table.READINGS, columns, len(each))
 
     def _add_locations(
         self, heard: pa.RecordBatch, tables: Tables, rows: Rows, data: pa.RecordBatch
@@ -221,9 +221,9 @@ class Collected:
         columns |= {
             "partition": pa.repeat(self.partition, len(rows)),
             "index": pa.repeat(0, len(rows)),
-            "at": _instant(tables.records["entry"]["at"][rows]),
+            "at": instant(tables.records["entry"]["at"][rows]),
         }
-        self._add(Table.LOCATIONS, columns, len(rows))
+        self.add(Table.LOCATIONS, columns, len(rows))
 
     def refuse(self, piece: Slice, rows: Rows, reason: str, detail: str) -> None:
         """Records that have no effect here."""
@@ -235,12 +235,12 @@ class Collected:
             "tenant": mine["tenant"],
             "network": mine["network"],
             "subject": mine["subject"],
-            "kind": _word(piece.kinds[rows].astype(np.int64), [kind.tag for kind in Kind]),
+            "kind": word(piece.kinds[rows].astype(np.int64), [kind.tag for kind in Kind]),
             "reason": pa.repeat(reason, len(rows)),
             "detail": pa.repeat(detail, len(rows)),
             "at": mine["recordedtime"],
         }
-        self._add(Table.DEAD_LETTERS, columns, len(rows))
+        self.add(Table.DEAD_LETTERS, columns, len(rows))
 
 
 def _heard(state: TrackState, piece: Slice, tables: Tables, rows: Rows) -> pa.RecordBatch:
@@ -251,7 +251,7 @@ def _heard(state: TrackState, piece: Slice, tables: Tables, rows: Rows) -> pa.Re
         "tenant": mine["tenant"],
         "network": mine["network"],
         "order_id": mine["subject"],
-        "package": _names(state, tables.packages[rows]),
+        "package": names(state, tables.packages[rows]),
         "recorded_at": mine["recordedtime"],
         "source": mine["source"],
     }
@@ -267,10 +267,10 @@ def _told(piece: Slice, rows: Rows) -> dict[str, pa.Array]:
             found, data = piece.of_kind(kind)
             for name, column in _TELLS[kind](data).items():
                 parts.setdefault(name, []).append((found, column))
-    return {name: _together(of, rows, len(piece)) for name, of in parts.items()}
+    return {name: together(of, rows, len(piece)) for name, of in parts.items()}
 
 
-def _together(parts: Sequence[Part], rows: Rows, n: int) -> pa.Array:
+def together(parts: Sequence[Part], rows: Rows, n: int) -> pa.Array:
     """Columns of some records each as one column for the rows; null where nobody says."""
     columns = [column for _, column in parts]
     everything = pa.concat_arrays([*columns, pa.nulls(1, columns[0].type)])
@@ -301,7 +301,7 @@ def _of_decisions(data: pa.RecordBatch) -> dict[str, pa.Array]:
 
 def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
     said = {name: data[name] for name in ("customer", "channel", "tier")}
-    return {name: pc.if_else(pc.equal(word, ""), None, word) for name, word in said.items()}
+    return {name: pc.if_else(pc.equal(told, ""), None, told) for name, told in said.items()}
 
 
 def _of_offers(data: pa.RecordBatch) -> dict[str, pa.Array]:
@@ -340,18 +340,20 @@ _TELLS: Mapping[Kind, Callable[[pa.RecordBatch], dict[str, pa.Array]]] = {
 }
 
 
-def _word(codes: npt.NDArray[Any], words: Sequence[str | None]) -> pa.Array:
+def word(codes: npt.NDArray[Any], words: Sequence[str | None]) -> pa.Array:
+    """Words by their place in a list."""
     return pa.array(words, pa.string()).take(pa.array(codes.astype(np.int64)))
 
 
-def _names(state: TrackState, codes: npt.NDArray[Any]) -> pa.Array:
+def names(state: TrackState, codes: npt.NDArray[Any]) -> pa.Array:
     """Parcels or nodes; null for ``NOBODY``."""
     known = np.flatnonzero(codes >= 0)
     names = state.words.take(codes[known].astype(np.int32))
-    return _together([(known, names)], np.arange(len(codes)), len(codes))
+    return together([(known, names)], np.arange(len(codes)), len(codes))
 
 
-def _instant(at: Ints) -> pa.Array:
+def instant(at: Ints) -> pa.Array:
+    """Instants; null for ``NO_TIME``."""
     return pa.array(at, pa.int64(), mask=at == NO_TIME).cast(INSTANT)
 
 

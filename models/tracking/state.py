@@ -26,6 +26,8 @@ from models.tracking.arrays import (
     MOST_ENTERED,
     NEVER,
     NOBODY,
+    NOTICE,
+    NOTICES,
     ORDER,
     PARCEL,
     REPORT,
@@ -41,6 +43,7 @@ from models.tracking.arrays import (
     Term,
 )
 from models.tracking.history import forget
+from models.tracking.topics import TOPICS, answered
 from models.tracking.verdict import VERDICT
 
 HOUR_US = 3_600_000_000
@@ -59,6 +62,7 @@ _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 for _word in FACT_WORDS:
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
+_EMPTY_ORDER["promised"] = NO_TIME
 
 
 class TrackState:
@@ -72,6 +76,7 @@ class TrackState:
         keys: ``tenant/network/order`` by row of ``orders``.
         words: parcels, nodes, devices, and what the facts of orders name.
         networks: ``tenant/network`` by row of ``terms``.
+        policies: of each of them.
         orders: rows of ``ORDER``.
         entries: their histories, rows of ``ENTRY``.
         terms: (networks, len(Term)) deadlines in us.
@@ -90,6 +95,8 @@ class TrackState:
         self.terms: Ints = np.zeros((0, len(Term)), np.int64)
         self.bands: Floats = np.zeros((0, len(CLASSES), len(Bound)))
         self.limits: Floats = np.zeros((0, len(Limit)))
+        self.answered: npt.NDArray[np.bool_] = np.zeros((0, TOPICS), np.bool_)
+        self.policies: list[Policy] = []
         self.seen = Heap(len(Slot))
         window.new_window(self.seen)
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
@@ -100,7 +107,8 @@ class TrackState:
             np.zeros(MAX_ENTRIES, WORK),
             np.zeros(MAX_STOPS, STOP),
         )
-        self.evidence: Ints = np.full((CODES, 2), NOBODY, np.int64)
+        self.notices = np.zeros(NOTICES, NOTICE)
+        self.evidence: Ints = np.full((CODES, 3), NOBODY, np.int64)
         self.verdict = np.zeros(1, VERDICT)
 
     def tables(
@@ -123,6 +131,7 @@ class TrackState:
             self.terms,
             self.bands,
             self.limits,
+            self.answered,
             records,
             reports,
             fixes,
@@ -132,6 +141,7 @@ class TrackState:
             np.zeros(n, np.uint8),
             np.zeros((OUTPUT_ROWS, len(Raised)), np.int64),
             np.zeros((OUTPUT_ROWS, len(Moved)), np.int64),
+            self.notices,
             *self.scratch,
             self.seen.addresses,
             self.evidence,
@@ -144,6 +154,7 @@ class TrackState:
         self.know_networks()
         self.terms[row] = _terms(policy)
         self.bands[row], self.limits[row] = _bands(policy), _limits(policy)
+        self.policies[row], self.answered[row] = policy, answered(policy)
         known = self.orders["first"] != NOBODY  # not those that a record is only about to name
         self.orders["due"][known & (self.orders["network"] == row)] = NO_TIME
         self.blocks[:] = NO_TIME
@@ -156,11 +167,19 @@ class TrackState:
             self.terms = np.concatenate([self.terms, *[_terms(policy)[None]] * missing])
             self.bands = np.concatenate([self.bands, *[_bands(policy)[None]] * missing])
             self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
+            self.answered = np.concatenate([self.answered, *[answered(policy)[None]] * missing])
+            self.policies += [policy] * missing
 
     def roomy(self, tables: Tables) -> Tables:
         """The same with room for the next record."""
         self._grow()
         return tables._replace(entries=self.entries)
+
+    def take_notices(self) -> npt.NDArray[Any]:
+        """Those that the walk made; there is room for others after."""
+        count = int(self.cursor[Cursor.NOTICED])
+        self.cursor[Cursor.NOTICED] = 0
+        return self.notices[:count]
 
     def _grow(self) -> None:
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
@@ -229,7 +248,8 @@ class TrackState:
         for name in _NAMES:
             names: Names = getattr(self, name)
             arrays |= {f"{name}/{part}": kept for part, kept in names.to_arrays().items()}
-        return arrays, {"records": self.records}
+        policies = [policy.model_dump_json() for policy in self.policies]
+        return arrays, {"records": self.records, "policies": policies}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take up what ``to_arrays`` gave."""
@@ -242,6 +262,9 @@ class TrackState:
         self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
         window.restore(self.seen, arrays["seen"])
         self.records = values["records"]
+        self.policies = [Policy.model_validate_json(policy) for policy in values["policies"]]
+        tables = [answered(policy) for policy in self.policies]
+        self.answered = np.array(tables, np.bool_).reshape(-1, TOPICS)
         self.blocks = np.full(-(-max(1, len(self.orders)) // BLOCK), NO_TIME)
         self._grow()
 
@@ -299,6 +322,7 @@ def _terms(policy: Policy) -> Ints:
         windows.dedupe_hours,
     )
     later = (
+        policy.notifications.remind_before_hours,
         tracking.route_within_hours,
         tracking.pick_before_hours,
         tracking.pack_before_hours,

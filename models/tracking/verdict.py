@@ -4,7 +4,7 @@ import numba
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.tracking.arrays import Records, Tables
+from models.tracking.arrays import NOBODY, Records, Tables
 
 VERDICT = np.dtype(
     [
@@ -15,6 +15,11 @@ VERDICT = np.dtype(
         ("closed_at", np.int64),
         ("phase", np.uint8),
         ("parcels", np.int32),  # how many were gathered in the scratch
+        (
+            "reminder",
+            np.uint8,
+        ),  # topic of what the customer is to be reminded of by now; 0: nothing
+        ("deadline", np.int64),  # of that
     ],
     align=True,
 )
@@ -25,6 +30,7 @@ def show(tables: Tables, verdict: Records, code: int, position: int, package: in
     """An exception holds, and this shows it."""
     verdict.active |= np.uint64(1) << np.uint64(code)
     tables.evidence[code, 0], tables.evidence[code, 1] = position, package
+    tables.evidence[code, 2] = NOBODY
 
 
 @numba.njit(cache=True)

@@ -20,6 +20,7 @@ from schemas.codes import ExceptionCode, Phase
 BOUND, RELEASED, DEVIATED, STAYED, ARRIVED = (
     int(s) for s in (Step.BOUND, Step.RELEASED, Step.DEVIATED, Step.STAYED, Step.ARRIVED)
 )
+TOLD = int(Step.TOLD)
 S_COLD, S_WARM, S_WET, S_SHOCK, S_LIGHT, S_OFF_ROUTE = (int(s) for s in Sort)
 T_GAP, T_HUMIDITY, T_STALE, T_OFF_ROUTE, T_DWELL, T_LEFT = (
     int(t) for t in (Term.GAP, Term.HUMIDITY, Term.STALE, Term.OFF_ROUTE, Term.DWELL, Term.LEFT)
@@ -67,6 +68,8 @@ def _until(tables: Tables, order: int, device: Records, parcels: int) -> int:
 def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdict: Records) -> None:
     """Judge what an order's devices found, and whether they still speak; see ``judge``."""
     entries, at = tables.entries, tables.orders[order].first
+    while at != NOBODY and entries[at].step == TOLD:
+        at = entries[at].next
     if at == NOBODY or entries[at].at != NO_TIME:
         return
     if verdict.phase in (P_CLOSED, P_CANCELLED, P_RETURNED):

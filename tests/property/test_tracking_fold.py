@@ -1,6 +1,8 @@
 """What must hold of the tracking fold whatever the log says, and however it is cut or shuffled."""
 
+import json
 import random
+from collections import Counter
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,6 +63,8 @@ def test_cutting_changes_nothing(seed: int) -> None:
     events = with_ticks(mixed, range(0, 260, 20))
     whole = track(events)
     assert len(whole.rows(Table.DEAD_LETTERS)) == 1
+    assert whole.rows(Table.OUTBOX)
+    assert whole.rows(Table.ACTIONS)
 
     chance = random.Random(seed)
     cuts = sorted(chance.sample(range(1, len(events)), 12))
@@ -122,6 +126,53 @@ def test_an_exception_is_raised_once_until_it_is_resolved(seed: int) -> None:
         assert (row["change"] == "raised") == (before == "resolved"), row
         assert row["change"] != "escalated" or before == "raised", row
         held[cause] = row["change"]
+
+
+_ONCE = ("CONFIRMED", "CANCELLED", "INSTALLATION_DUE", "ACCEPTANCE_DUE", "FEEDBACK_REQUESTED")
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_nothing_is_told_or_done_twice_for_one_cause(seed: int) -> None:
+    events = with_ticks(disturbed(records(seed), seed), range(0, 260, 20))
+
+    tracked = track(events)
+
+    once: Counter[tuple[str, ...]] = Counter()
+    parcels: dict[tuple[str, str], str] = {}
+    for row in tracked.rows(Table.OUTBOX):
+        names = ("phase", "happened_at", "node")
+        phase, at, node = (json.loads(row["details"]).get(name) for name in names)
+        if row["template"] in _ONCE:
+            once[row["order_id"], row["template"]] += 1
+        elif phase is not None:
+            parcel = row["order_id"], row["package"] or node
+            once[*parcel, phase, at] += 1
+            assert at >= parcels.get(parcel, ""), "what is told of a parcel goes back in time"
+            parcels[parcel] = at
+    once.update(
+        (row["order_id"], row["code"])
+        for row in tracked.rows(Table.ACTIONS)
+        if row["action"] == "COMPENSATE"
+    )
+    assert set(once.values()) == {1}
+    rows = [row for table in to_tables(tracked.effects).values() for row in table.to_pylist()]
+    causes = Counter((row["position"], row["index"]) for row in rows)
+    assert set(causes.values()) == {1}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_repeats_tell_and_do_nothing(seed: int) -> None:
+    events = with_ticks(records(seed), range(0, 260, 20))
+    repeated = [event for event in events for _ in range(2)]
+
+    assert answers(track(repeated)) == answers(track(events))
+
+
+def answers(tracked: Tracked) -> list[dict[str, Any]]:
+    """What is told and done, without where on the log its causes are."""
+    rows = [*tracked.rows(Table.OUTBOX), *tracked.rows(Table.ACTIONS)]
+    places = ("position", "index", "record_id")
+    return [{n: value for n, value in row.items() if n not in places} for row in rows]
 
 
 @pytest.mark.parametrize("seed", range(5))

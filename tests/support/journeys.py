@@ -119,6 +119,8 @@ def with_policies(events: Sequence[Event], seed: int) -> list[Event]:
         silence = chance.choice([12, 48, 200])
         document = (
             f"version: p-{n}\ntracking:\n  silence_hours: {silence}\n  sign_within_hours: 5\n"
+            f"notifications:\n  phases:\n    {chance.choice(GONE)}: []\n"
+            "    PACKED: [{to: partner, template: SHIPPED}]\n"
         )
         wrong = "tracking: [" if n == 2 else document
         rows.insert(chance.randrange(len(rows)), tracks.policy(wrong, f"p-{n}"))

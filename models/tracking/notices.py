@@ -1,0 +1,169 @@
+"""What is worth telling of an order, once for each cause.
+
+Theory of operation. Of every parcel is kept what was told of it last: its phase, and when that happened. A
+parcel is told of again if its phase is another one because of something that happened later. So a report that
+comes late, twice, or takes something back tells nobody anything, and no report is ever told twice; in
+whatever order reports come in, what is told goes forward in time. What only the order as a whole can come to
+is told once in its life; a date, when it is on another day than the one told last.
+
+A notice is only made where the policy answers it; who is told what is worked out of it in answers.py.
+"""
+
+import numba
+import numpy as np
+
+from models.intake.columns import NO_TIME
+from models.lifecycle.steps import Step
+from models.lifecycle.transitions import NONE, PROGRESS, TABLE, number
+from models.policy.answers import Occasion
+from models.tracking.arrays import (
+    ANSWERS,
+    NOBODY,
+    Change,
+    Cursor,
+    Records,
+    Tables,
+)
+from models.tracking.devices import entry_of
+from models.tracking.history import enter, is_full
+from models.tracking.judge import is_counted
+from models.tracking.topics import topic_of
+from schemas.codes import Phase
+
+TOLD = int(Step.TOLD)
+RECORD, INDEX, NOTICED = int(Cursor.RECORD), int(Cursor.INDEX), int(Cursor.NOTICED)
+RAISED = int(Change.RAISED)
+DATE_TOLD, DATE_CHANGED = topic_of(Occasion.DATE_TOLD), topic_of(Occasion.DATE_CHANGED)
+P_HANDED_OVER, P_IN_TRANSIT = number(Phase.HANDED_OVER), number(Phase.IN_TRANSIT)
+P_DELIVERED, P_HELD = number(Phase.DELIVERED), number(Phase.HELD)
+IS_OF_ORDER = np.ones(NONE + 1, np.bool_)
+"""Phases that no milestone leads a parcel to."""
+IS_OF_ORDER[[number(phase) for leads in TABLE.values() for phase in leads.values()]] = False
+IS_OF_ORDER[NONE] = False
+DAY_US = 86_400_000_000
+
+
+@numba.njit(cache=True)
+def notice(
+    tables: Tables,
+    order: int,
+    topic: int,
+    verdict: Records,
+    at: int,
+    other: int = NO_TIME,
+    package: int = NOBODY,
+    node: int = NOBODY,
+    change: int = RAISED,
+    is_loud: bool = False,
+) -> None:
+    """Note something that the policy answers; of anything else nothing. See ``NOTICE``."""
+    row, cursor = tables.orders[order], tables.cursor
+    if not tables.answered[row.network, topic]:
+        return
+    new = tables.notices[cursor[NOTICED]]
+    new.record, new.index, new.order, new.topic = cursor[RECORD], cursor[INDEX], order, topic
+    new.at, new.promise, new.other, new.active = at, verdict.promise, other, verdict.active
+    new.package, new.node = package, node
+    new.change, new.is_loud, new.phase = change, is_loud, verdict.phase
+    new.value, new.customer, new.tier = row.value, row.customer, row.tier
+    new.channel, new.currency = row.channel, row.currency
+    cursor[NOTICED] += 1
+    cursor[INDEX] += ANSWERS
+
+
+@numba.njit(cache=True)
+def tell_order(tables: Tables, order: int, verdict: Records, clock: int) -> None:
+    """What is new of the order as a whole; to be asked before its new phase is kept."""
+    row = tables.orders[order]
+    if verdict.phase != row.phase and IS_OF_ORDER[verdict.phase]:
+        _tell_once(tables, order, verdict.phase, verdict, clock, NO_TIME)
+    if verdict.reminder != 0:
+        _tell_once(tables, order, verdict.reminder, verdict, clock, verdict.deadline)
+    promise, before = verdict.promise, row.promised
+    if promise == NO_TIME:
+        return
+    if PROGRESS[verdict.phase] >= PROGRESS[P_DELIVERED] or verdict.phase == P_HELD:
+        return
+    if before == NO_TIME:
+        notice(tables, order, DATE_TOLD, verdict, clock)
+    elif promise // DAY_US != before // DAY_US:
+        notice(tables, order, DATE_CHANGED, verdict, clock, before)
+    else:
+        return
+    row.promised = promise
+
+
+@numba.njit(cache=True)
+def _tell_once(
+    tables: Tables, order: int, topic: int, verdict: Records, clock: int, other: int
+) -> None:
+    row, bit = tables.orders[order], np.uint64(1) << np.uint64(topic)
+    if row.told & bit == 0:
+        row.told |= bit
+        notice(tables, order, topic, verdict, clock, other)
+
+
+@numba.njit(cache=True)
+def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records) -> None:
+    """What is new of a parcel of the order that was judged last."""
+    order, k = record.order, 0
+    while k < verdict.parcels and tables.parcels[k].package != package:
+        k += 1
+    if k == verdict.parcels or not is_counted(tables, k, verdict.parcels):
+        return
+    parcel = tables.parcels[k]
+    phase, at, step = np.int64(parcel.phase), parcel.at, np.int64(parcel.step)
+    known, before = _told_last(tables, order, k, verdict.parcels), NONE
+    if known != NOBODY:
+        entry = tables.entries[known]
+        before = np.int64(entry.classifier)
+        if phase == before or (at, step) <= (entry.said, entry.also):
+            return
+    told = entry_of(tables, order, TOLD, package)
+    if told == NOBODY:
+        if is_full(tables, order):
+            return
+        told = _remember(tables, record, package)
+    entry = tables.entries[told]
+    entry.classifier, entry.said, entry.also = phase, at, step
+    if phase == P_IN_TRANSIT and PROGRESS[before] < PROGRESS[P_HANDED_OVER]:
+        phase = P_HANDED_OVER  # nobody reported it
+    name = NOBODY if package == parcel.node else package
+    notice(tables, order, phase, verdict, at, NO_TIME, name, parcel.node)
+
+
+@numba.njit(cache=True)
+def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
+    """What was told last of a parcel, or before it had a name of its node; ``NOBODY``: nothing."""
+    parcel = tables.parcels[k]
+    told = entry_of(tables, order, TOLD, parcel.package)
+    if told != NOBODY:
+        return told
+    for j in range(parcels):
+        other = tables.parcels[j]
+        if parcel.node != NOBODY and parcel.node != other.node:
+            continue
+        if other.package == other.node:
+            one = entry_of(tables, order, TOLD, other.package)
+            if one != NOBODY and (told == NOBODY or _is_later(tables, one, told)):
+                told = one
+    return told
+
+
+@numba.njit(cache=True)
+def _is_later(tables: Tables, one: int, other: int) -> bool:
+    return tables.entries[one].said > tables.entries[other].said
+
+
+@numba.njit(cache=True)
+def _remember(tables: Tables, record: Records, package: int) -> int:
+    """A new entry for what is told of a parcel, before all that is in the order of time."""
+    order = record.order
+    new = enter(tables, order, record.entry)
+    entry = tables.entries[new]
+    entry.at, entry.key, entry.cause, entry.position = NO_TIME, np.uint64(0), NOBODY, NOBODY
+    entry.node = entry.package = package
+    entry.step, entry.reason = TOLD, 0
+    entry.next = tables.orders[order].first
+    tables.orders[order].first = new
+    return new
