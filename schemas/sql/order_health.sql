@@ -5,8 +5,8 @@
 -- is_on_time_* compares the delivery of the last parcel with them: up to the instant itself, no tolerance;
 -- null while a parcel is not delivered or units are still to be placed, false once the order can be no more (lost,
 -- or on its way back before it was there). is_in_full: every parcel arrived, and all units ordered (less cancelled
--- ones) were placed at nodes and not given back (as far as the journal is in the lake). is_otif: on time by the original date, and in full. is_undamaged: never DAMAGED nor
--- TEMP_EXCURSION_MAJOR. is_documented: no wrong address, nothing held by customs or for a document. is_perfect:
+-- ones) were placed at nodes and not given back (as far as the journal is in the lake). is_otif: on time by the original date, and in full. is_undamaged: no parcel was
+-- reported damaged, and no TEMP_EXCURSION_MAJOR. is_documented: no wrong address, nothing held by customs or for a document. is_perfect:
 -- all of these. attempts: tries to deliver, failed ones and the one that did not. visits: installations and other
 -- visits; is_closed_visit: one of them left nothing to do; is_fixed_first: the first did, and none followed
 -- within 30 days. cost_minor: all plans, with amount_minor offered for trouble. due_date: day (UTC) of the
@@ -22,7 +22,6 @@ WITH parcels AS (
         bool_or(
             delivered_at IS NULL AND phase IN ('LOST', 'DAMAGED', 'RETURNING', 'RETURNED')
         ) AS is_lost,
-        bool_or(phase = 'DAMAGED') AS is_broken,
         sum(failed_attempts)::BIGINT AS failed_attempts,
         count(delivered_at) AS arrived,
         list(DISTINCT node ORDER BY node) FILTER (node IS NOT NULL) AS nodes,
@@ -46,13 +45,24 @@ visited AS (
     GROUP BY tenant, network, order_id
 ),
 
+reported AS (
+    SELECT
+        tenant,
+        network,
+        order_id,
+        bool_or(step = 'DAMAGED') AS is_damaged,
+        bool_or(step = 'CUSTOMS_HELD' OR reason = 'ADDRESS_INVALID') AS is_badly_documented
+    FROM history
+    WHERE package IS NOT NULL AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL
+    GROUP BY tenant, network, order_id
+),
+
 troubled AS (
     SELECT
         tenant,
         network,
         order_id,
-        bool_or(code IN ('DAMAGED', 'TEMP_EXCURSION_MAJOR')) AS is_damaged,
-        bool_or(code IN ('ADDRESS_INVALID', 'CUSTOMS_HOLD')) AS is_badly_documented,
+        bool_or(code = 'TEMP_EXCURSION_MAJOR') AS is_spoilt,
         count(*) FILTER (change = 'raised') AS exceptions
     FROM exceptions
     WHERE order_id <> ''
@@ -104,8 +114,8 @@ joined AS (
         coalesce(p.is_lost, false) AS is_lost,
         coalesce(p.parcels, 0) AS parcels,
         coalesce(o.units_placed >= o.units_ordered, true) AS is_complete,
-        NOT coalesce(t.is_damaged, false) AND NOT coalesce(p.is_broken, false) AS is_undamaged,
-        NOT coalesce(t.is_badly_documented, false) AND NOT coalesce(d.is_badly_documented, false) AS is_documented,
+        NOT coalesce(r.is_damaged, false) AND NOT coalesce(t.is_spoilt, false) AS is_undamaged,
+        NOT coalesce(r.is_badly_documented, false) AND NOT coalesce(d.is_badly_documented, false) AS is_documented,
         coalesce(p.failed_attempts, 0) + coalesce(p.arrived, 0) AS attempts,
         coalesce(p.failed_attempts, 0) AS failed_attempts,
         coalesce(v.visits, 0) AS visits,
@@ -123,6 +133,7 @@ joined AS (
     FROM order_states AS s
     LEFT JOIN parcels AS p ON s.tenant = p.tenant AND s.network = p.network AND s.order_id = p.order_id
     LEFT JOIN visited AS v ON s.tenant = v.tenant AND s.network = v.network AND s.order_id = v.order_id
+    LEFT JOIN reported AS r ON s.tenant = r.tenant AND s.network = r.network AND s.order_id = r.order_id
     LEFT JOIN troubled AS t ON s.tenant = t.tenant AND s.network = t.network AND s.order_id = t.order_id
     LEFT JOIN decided AS d ON s.tenant = d.tenant AND s.network = d.network AND s.order_id = d.order_id
     LEFT JOIN offered AS a ON s.tenant = a.tenant AND s.network = a.network AND s.order_id = a.order_id
