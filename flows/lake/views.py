@@ -3,6 +3,9 @@
 They are created again whenever their text differs from what the lake was given last, so a new
 release needs no migration step. Names of codes come from the enumeration, through the view
 ``exclusion_codes``.
+
+A SELECT that speaks of a ``moment`` is a table function of that name, which answers what was known then; the
+view of the same name is what is known now, so that there is one text of both.
 """
 
 import hashlib
@@ -14,6 +17,8 @@ import duckdb
 from schemas.codes import Exclusion
 
 VIEWS = (
+    "history",
+    "learnt_later",
     "orders",
     "stock_now",
     "open_allocations",
@@ -27,34 +32,62 @@ VIEWS = (
     "decision_latency",
     "dead_letters_by_reason",
     "exceptions_by_code",
-    "order_states",
     "works",
     "shipments",
+    "order_states",
     "exceptions_open",
     "cold_chain",
     "stays",
     "locations_now",
+    "twin",
+    "twin_nodes",
+    "order_health",
+    "service_kpis",
+    "exception_kpis",
+    "delay_warnings",
+    "visibility",
+    "consistency",
+    "order_360",
+    "trace",
 )
 """In order of dependency."""
+MOMENTS = frozenset(
+    (
+        "history",
+        "learnt_later",
+        "shipments",
+        "order_states",
+        "exceptions_open",
+        "locations_now",
+        "twin",
+        "twin_nodes",
+    )
+)
+"""Those that can be asked of a past moment as well."""
 
 
 @cache
-def view_statements() -> dict[str, str]:
-    """``name -> CREATE OR REPLACE VIEW ...`` in the order to run them."""
+def view_statements() -> tuple[str, ...]:
+    """What creates every view and function, in the order to run it."""
     codes = ", ".join(f"({code.value}, '{code.name}')" for code in Exclusion)
-    bodies = {"exclusion_codes": f"SELECT code, name FROM (VALUES {codes}) AS codes (code, name)"}
-    folder = files("schemas") / "sql"
-    bodies |= {name: (folder / f"{name}.sql").read_text(encoding="utf-8") for name in VIEWS}
-    return {name: f"CREATE OR REPLACE VIEW {name} AS\n{body}" for name, body in bodies.items()}
+    names = f"SELECT code, name FROM (VALUES {codes}) AS codes (code, name)"
+    statements = [f"CREATE OR REPLACE VIEW exclusion_codes AS {names}"]
+    for name in VIEWS:
+        body = (files("schemas") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+        if name in MOMENTS:
+            statements.append(f"CREATE OR REPLACE MACRO {name}(moment) AS TABLE\n{body}")
+            body = f"SELECT * FROM {name}(TIMESTAMPTZ 'infinity')"
+        statements.append(f"CREATE OR REPLACE VIEW {name} AS\n{body}")
+    return tuple(statements)
 
 
 @cache
 def views_sha256() -> str:
     """Identifies the text of all views."""
-    return hashlib.sha256("\n".join(view_statements().values()).encode()).hexdigest()
+    return hashlib.sha256("\n".join(view_statements()).encode()).hexdigest()
 
 
 def create_views(connection: duckdb.DuckDBPyConnection) -> None:
     """Create or replace every view in the lake in use."""
-    for statement in view_statements().values():
+    for statement in view_statements():
         connection.execute(statement)

@@ -5,7 +5,7 @@
 -- would have done to the goods. below and above count readings outside the band that they were judged by.
 -- Source: domain.md D.4; USP <1079> (mean kinetic temperature).
 WITH told AS (
-    SELECT DISTINCT ON (tenant, network, order_id, device, "at", "index")
+    SELECT
         tenant,
         network,
         order_id,
@@ -21,7 +21,10 @@ WITH told AS (
         position
     FROM readings
     WHERE type = 'Temperature' AND state <> 'WRONG_UNIT'
-    ORDER BY tenant, network, order_id, device, "at", "index", position
+    QUALIFY
+        row_number() OVER (
+            PARTITION BY tenant, network, order_id, device, "at", "index" ORDER BY position
+        ) = 1
 ),
 
 celsius AS (

@@ -1,20 +1,23 @@
 -- locations_now: one row per order and device that knows where it is: its newest position.
+-- locations_now(moment): the newest that was known at a moment.
 -- Definition: newest by when it was there; progress and remaining_km are along the planned places.
-SELECT DISTINCT ON (tenant, network, order_id, device)
+-- Source: domain.md A31.
+SELECT
     tenant,
     network,
     order_id,
-    package,
+    last(package ORDER BY "at", position) AS package,
     device,
-    latitude,
-    longitude,
-    speed_kmh,
-    progress,
-    remaining_km,
-    off_route_km,
-    "at" AS seen_at,
-    recorded_at,
-    partition,
-    "position"
+    last(latitude ORDER BY "at", position) AS latitude,
+    last(longitude ORDER BY "at", position) AS longitude,
+    last(speed_kmh ORDER BY "at", position) AS speed_kmh,
+    last(progress ORDER BY "at", position) AS progress,
+    last(remaining_km ORDER BY "at", position) AS remaining_km,
+    last(off_route_km ORDER BY "at", position) AS off_route_km,
+    max("at") AS seen_at,
+    last(recorded_at ORDER BY "at", position) AS recorded_at,
+    any_value(partition) AS partition,
+    last(position ORDER BY "at", position) AS position
 FROM locations
-ORDER BY tenant, network, order_id, device, "at" DESC, "position" DESC
+WHERE recorded_at <= moment
+GROUP BY tenant, network, order_id, device

@@ -1,0 +1,178 @@
+"""The views of a past moment: what was known then is what a replay of the log up to there would say."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from flows.lake.views import MOMENTS
+from schemas.codes import Classifier
+from schemas.envelope import Event
+from schemas.tables import Effects, Table, to_tables
+from tests.support import tracks
+from tests.support.devices import journey
+from tests.support.effects import START, measurement, to_table
+from tests.support.facts import facts_of, rows_in, tracked_facts
+from tests.support.journeys import disturbed, records, with_ticks
+from tests.support.tracks import decided, moment, step, tick
+
+VIEWS = sorted(MOMENTS - {"learnt_later"})
+
+
+def learnt_in_order(events: Sequence[Event]) -> list[Event]:
+    """The same, each learnt a second after the one before it, and ticks saying so."""
+    learnt = []
+    for n, event in enumerate(events):
+        at = moment(200) + timedelta(seconds=n)
+        changes: dict[str, Any] = {"recordedtime": at}
+        if event.subject == "ingest":
+            changes["data"] = msgspec.structs.replace(event.data, at=at)  # type: ignore[attr-defined]
+        learnt.append(msgspec.structs.replace(event, **changes))
+    return learnt
+
+
+def stories(seed: int) -> list[Event]:
+    """Orders and devices of every kind, disturbed and corrected, in the order in which they are learnt."""
+    known, happened = journey(seed, orders=2)
+    told = disturbed([*records(seed, 4), *known, *happened[::12]], seed)
+    return learnt_in_order(with_ticks(told, range(0, 500, 40)))
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_twin_at_a_past_moment_is_a_replay_of_the_log_cut_there(seed: int) -> None:
+    events = stories(seed)
+    whole = tracked_facts(events)
+
+    for cut in range(5, len(events), max(1, len(events) // 8)):
+        then = events[cut - 1].recordedtime
+        replayed = tracked_facts(events[:cut])
+        for view in VIEWS:
+            was = rows_in(whole, f"SELECT * FROM {view}('{then}'::TIMESTAMPTZ) ORDER BY ALL")
+            assert was == rows_in(replayed, f"SELECT * FROM {view} ORDER BY ALL"), (view, cut)
+
+
+def test_what_a_correction_says_counts_from_when_it_was_learnt() -> None:
+    wrong = step("delivered", 10, event_id="wrong")
+    right = step("delivered", 12, event_id="right", retracts="wrong")
+    learnt = learnt_in_order([decided(1, promise=11), wrong, right, tick(20)])
+    facts = tracked_facts(learnt)
+
+    told = [
+        rows_in(facts, f"SELECT delivered_at, is_on_time FROM order_states('{e.recordedtime}')")
+        for e in learnt[1:3]
+    ]
+    (taken_back,) = rows_in(facts, "SELECT taken_back_at FROM history WHERE event_id = 'wrong'")
+
+    assert told[0] == [{"delivered_at": moment(10), "is_on_time": True}]
+    assert told[1] == [{"delivered_at": moment(12), "is_on_time": False}]
+    assert taken_back["taken_back_at"] == learnt[2].recordedtime
+
+
+def test_a_delivery_that_was_taken_back_is_none() -> None:
+    gone = step("delivered", 12, classifier=Classifier.RETRACTED, retracts="d", event_id="x")
+    facts = tracked_facts([step("delivered", 10, event_id="d"), gone])
+
+    (order,) = rows_in(facts, "SELECT delivered_at FROM order_states")
+    (parcel,) = rows_in(facts, "SELECT phase, delivered_at FROM shipments")
+
+    assert order["delivered_at"] is None
+    assert parcel == {"phase": None, "delivered_at": None}
+
+
+def test_the_twin_says_who_has_a_parcel_and_where() -> None:
+    events = [
+        step("packed", 1, "a", node="DC"),
+        step("handed_over", 1, "b", node="DC"),
+        step("delivered", 2, "c", node="DC"),
+    ]
+    facts = tracked_facts([*events, tracks.ordered(0, "c"), decided(1, "d")])
+
+    found = rows_in(
+        facts, "SELECT order_id, package, in_hands_of, responsible FROM twin ORDER BY 1"
+    )
+
+    assert [tuple(row.values()) for row in found] == [
+        ("a", "1", "node", "DC"),
+        ("b", "1", "carrier", None),
+        ("c", "1", "customer", "c-1"),
+        ("d", None, "node", None),
+    ]
+
+
+def test_a_node_is_shown_with_the_stock_and_parcels_of_the_moment() -> None:
+    later = START + timedelta(hours=1)
+    cause = {"partition": 0, "index": 0, "tenant": "acme", "network": "eu", "node": "DC"}
+    cells = [
+        {
+            **cause,
+            "position": 1,
+            "sku": "S",
+            "on_hand": 9,
+            "reserved": 1,
+            "available": 8,
+            "at": START,
+        },
+        {
+            **cause,
+            "position": 2,
+            "sku": "S",
+            "on_hand": 7,
+            "reserved": 0,
+            "available": 7,
+            "at": later,
+        },
+    ]
+    versions = [{**cause, "position": 0, "node_no": 0, "open": True, "at": START}]
+    events = [
+        tracks.offered(0, "DC", "x"),
+        step("packed", 1, "a", node="DC"),
+        step("handed_over", 2, "b", node="DC"),
+    ]
+    facts = tracked_facts(events, {Table.STOCK: cells, Table.NODES: versions})
+
+    names = "is_open, on_hand, reserved, offered_orders, at_node_parcels, underway_parcels"
+    (now,) = rows_in(facts, f"SELECT {names} FROM twin_nodes")
+    (then,) = rows_in(facts, f"SELECT {names} FROM twin_nodes('{START}')")
+
+    assert tuple(now.values()) == (True, 7, 0, 1, 1, 1)
+    assert tuple(then.values())[:3] == (True, 9, 1)
+
+
+def test_what_sources_tell_late_and_commits_show_late_is_measured_apart() -> None:
+    events = [step("scanned", float(n), "o", event_id=f"s{n}") for n in range(4)]
+    learnt = [
+        msgspec.structs.replace(e, recordedtime=e.time + timedelta(seconds=2 + n))
+        for n, e in enumerate(events)
+    ]
+    seen = [
+        learnt[1].recordedtime + timedelta(seconds=1),
+        learnt[3].recordedtime + timedelta(seconds=8),
+    ]
+    slices = [
+        {**measurement(10_000, 0, 1), "committed_at": seen[0]},
+        {**measurement(10_000, 2, 3), "committed_at": seen[1]},
+    ]
+    facts = tracked_facts(learnt, {Table.MEASUREMENTS: slices})
+
+    (row,) = rows_in(facts, "SELECT * FROM visibility WHERE hour IS NULL")
+
+    assert (row["source"], row["records"], row["interval_s"]) == ("carrier", 4, 3600)
+    assert row["record_s_p50"] == 3.5
+    assert row["share_above_10_s"] == pytest.approx(0.75)  # all but the second
+    assert row["visible_s_p50"] == pytest.approx((8 + 3600 + 1) / 2, abs=1800)
+    hours = rows_in(facts, "SELECT hour FROM visibility WHERE hour IS NOT NULL")
+    assert len(hours) == 4
+
+
+def test_facts_of_the_journal_alone_have_a_twin_of_their_nodes() -> None:
+    cause = {"partition": 0, "index": 0, "tenant": "acme", "network": "eu"}
+    row = {**cause, "position": 0, "node": "DC", "node_no": 0, "open": False, "at": START}
+    effects = Effects(0, 0, {Table.NODES: to_table(Table.NODES, [row])})
+
+    facts = facts_of(to_tables([effects]))
+
+    assert rows_in(facts, "SELECT node, is_open FROM twin_nodes") == [
+        {"node": "DC", "is_open": False}
+    ]
