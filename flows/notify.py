@@ -109,6 +109,7 @@ class NotifyJob:
         Raises:
             CrossdockError: something cannot be used; the message says what.
         """
+        self.lake = lake
         self.settings = settings
         self.guard = guard or Guard()
         self.metrics = metrics or Metrics()

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -204,8 +204,10 @@ def _compile(
 
 def _try(source: str, words: Words) -> None:
     """Render everything, once with an example of every value and once with none that may be absent."""
+    zone = ZoneInfo("UTC")
     for template in Template:
-        for known in (example(template), {**example(template), **_NOTHING}):
+        for is_bare in (False, True):
+            known = values.values_of(values.example_of(template, is_bare=is_bare), zone, None)
             for name in _PLAIN:
                 where = f"{source}: {template}.{name}"
                 try:
@@ -230,22 +232,6 @@ def _check_said(where: str, name: str, said: str) -> None:
             f"{where} takes {parts(said)} short messages with examples, {len(said)} letters; "
             f"at most {_TRIED_PARTS_MAX} are good"
         )
-
-
-def example(template: Template) -> dict[str, Any]:
-    """A value of every name, as texts are tried and shown with."""
-    at = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
-    shown = values.OF_THE_DETAILS | dict.fromkeys(values.OF_THE_ROW, "")
-    shown |= {"order": "SO-20261125-0042", "package": "SO-20261125-0042/1", "tier": "gold"}
-    shown |= {"channel": "web", "tenant": "acme", "network": "eu", "at": at, "amount": "12.50 EUR"}
-    shown |= {"code": "DELAY_PREDICTED" if template is Template.ALERT else None}
-    for name, value in shown.items():
-        if name.endswith("_at"):
-            shown[name] = datetime.fromisoformat(str(value)).astimezone(ZoneInfo("UTC"))
-    return shown
-
-
-_NOTHING = dict.fromkeys((*values.OF_THE_DETAILS, *values.OF_THE_AMOUNT, "package", "code"))
 
 
 def _environment(form: Mapping[str, str], *, escapes: bool) -> Environment:

@@ -5,36 +5,60 @@ not every cause knows everything. Names that no text knows go to webhooks only.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from flows.notices.outbox import Notification
+from schemas.codes import Audience, Template
+from schemas.ids import OrderId
 
 OF_THE_ROW = ("order", "package", "code", "tier", "channel", "tenant", "network", "at", "link")
 OF_THE_DETAILS = {
-    "promise_at": "2026-11-28T10:00:00Z",
-    "previous_promise_at": "2026-11-26T10:00:00Z",
-    "estimated_at": "2026-11-28T06:30:00Z",
-    "previous_estimated_at": "2026-11-27T06:30:00Z",
-    "due_at": "2026-11-30T08:00:00Z",
-    "milestone": "out_for_delivery",
-    "place": "HUB-7",
+    "phase": "DELIVERED",
+    "change": "raised",
+    "severity": "high",
     "node": "DC-1",
     "carrier": "Northline",
     "reason": "CUSTOMER_REFUSED",
-    "temperature_c": 9.5,
+    "happened_at": "2026-11-25T14:20:00Z",
+    "promise_at": "2026-11-28T10:00:00Z",
+    "previous_promise_at": "2026-11-26T10:00:00Z",
+    "estimated_at": "2026-11-28T06:30:00Z",
+    "due_at": "2026-11-30T08:00:00Z",
     "amount_minor": 1250,
     "currency": "EUR",
-    "quantity": 2,
 }
 """Names that ``details`` may bring, each with an example: texts are tried with these."""
 OF_THE_AMOUNT = ("amount",)
 KNOWN = frozenset((*OF_THE_ROW, *OF_THE_DETAILS, *OF_THE_AMOUNT))
 _DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "OMR": 3, "JOD": 3, "TND": 3}
 """Of the minor unit, where they are not two (ISO 4217)."""
+
+
+def example_of(template: Template, *, is_bare: bool = False) -> Notification:
+    """A notification that brings everything, or one that brings only what every row has."""
+    return Notification(
+        partition=10_000,
+        position=42,
+        index=0,
+        tenant="acme",
+        network="eu",
+        order_id=OrderId("SO-20261125-0042"),
+        package=None if is_bare else "SO-20261125-0042/1",
+        audience=Audience.OPERATOR if template is Template.ALERT else Audience.CUSTOMER,
+        template=template,
+        customer="c-1",
+        tier="gold",
+        channel="web",
+        language="en",
+        code=None if is_bare else "DELAY_PREDICTED",
+        link="/orders/acme/eu/SO-20261125-0042",
+        details=None if is_bare else msgspec.json.encode(OF_THE_DETAILS).decode(),
+        at=datetime(2026, 11, 25, 15, 30, tzinfo=UTC),
+    )
 
 
 def details_of(notification: Notification) -> dict[str, Any]:

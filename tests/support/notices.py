@@ -1,18 +1,28 @@
 """Outboxes, and receivers of notifications that listen on this machine."""
 
+import collections
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from flows.lake.layout import Flow, Identity
 from flows.lake.writer import create_or_open_writer
+from flows.metrics import Metrics
+from flows.notices import reports
+from flows.notices.addresses import AddressBook
+from flows.notices.outbox import Notification
+from flows.notices.plan import Planner
+from flows.notices.sending import Dispatcher
 from flows.notices.settings import NotifySettings
+from flows.notices.store import State, Store
+from flows.notices.texts import Texts
 from flows.notify import NotifyJob, run
 from schemas.ids import LogId
 from schemas.tables import SCHEMAS, Effects, Table
@@ -148,8 +158,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(reply.body)
 
-    do_POST = _serve
-    do_PUT = _serve
+    def do_POST(self) -> None:
+        """A message."""
+        self._serve()
+
+    def do_PUT(self) -> None:
+        """A message, for gateways that like it so."""
+        self._serve()
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
@@ -186,3 +201,70 @@ def deliver(lake: Path, clock: Hands, settings: Row, **options: Any) -> NotifyJo
     job = NotifyJob(lake, store, parsed, ends_when_idle=True, clock=clock, **options)
     run(job)
     return job
+
+
+@cache
+def our_texts() -> Texts:
+    """The texts that are shipped; tried once."""
+    return Texts("en")
+
+
+class Office:
+    """Everything between outbox and receivers, without the lake: rows in, turns until nothing is due."""
+
+    def __init__(self, folder: Path, settings: Row) -> None:
+        self.clock = Hands()
+        self.settings = NotifySettings.model_validate(settings)
+        self.book = AddressBook(self.settings.addresses)
+        self.store = Store(folder / "notify.sqlite", {})
+        self.planner = Planner(self.settings, our_texts(), self.book)
+        self.metrics = Metrics()
+        self.dispatcher = Dispatcher(self.store, self.settings, self.book, self.clock, self.metrics)
+
+    def keep(self, *rows: Row) -> None:
+        """Plan and keep rows."""
+        notifications = [Notification(**row) for row in rows]
+        planned = [d for n in notifications for d in self.planner.plan(n, self.clock())]
+        self.store.take(planned, collections.Counter(), {}, self.clock())
+
+    def work(self) -> None:
+        """Send until nothing is due at this time."""
+        while not self.dispatcher.is_idle():
+            self.dispatcher.turn()
+
+    def deliver(self, *rows: Row) -> None:
+        """Keep rows, and send."""
+        self.keep(*rows)
+        self.work()
+
+    def states(self) -> dict[str, State]:
+        """What has become of each delivery, by key; the last one where there are several ways."""
+        rows = reports.listed(self.store.path, reports.Wanted(), 1_000)
+        return {row["key"].split("-", 1)[1]: State(row["state"]) for row in reversed(rows)}
+
+    def details(self) -> list[str]:
+        """What is said of each delivery, in the order in which they came."""
+        rows = reports.listed(self.store.path, reports.Wanted(), 1_000)
+        return [row["detail"] for row in reversed(rows)]
+
+    def close(self) -> None:
+        """End."""
+        self.dispatcher.close()
+        self.store.close()
+
+
+@contextmanager
+def office(folder: Path, settings: Row) -> Iterator[Office]:
+    """An office while it is needed."""
+    made = Office(folder, settings)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def book_file(folder: Path, text: str = BOOK) -> Path:
+    """An address book."""
+    file = folder / "addresses.csv"
+    file.write_text(text)
+    return file
