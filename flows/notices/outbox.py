@@ -78,7 +78,7 @@ _COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Notification))
 _NEW = f"""SELECT {_COLUMNS} FROM outbox
 WHERE partition = $partition AND position BETWEEN $position AND $high
 AND (position > $position OR "index" > $effect)
-ORDER BY position, "index" LIMIT {ROWS}"""
+ORDER BY position, "index" LIMIT $rows"""
 
 
 class OutboxReader:
@@ -148,7 +148,7 @@ class OutboxReader:
             place = self._places.get(partition, Place(-1, WHOLE))
             if place >= Place(high, WHOLE):
                 continue
-            asked = {"partition": partition, "high": high, **place._asdict()}
+            asked = {"partition": partition, "high": high, "rows": ROWS, **place._asdict()}
             found = connection.execute(_NEW, asked).to_arrow_table()
             new = [Notification(**row) for row in found.to_pylist()]
             rows += new

@@ -191,11 +191,13 @@ def _compile(
     environment: Environment, where: str, text: str, known: frozenset[str] | set[str]
 ) -> Compiled:
     try:
-        unknown = meta.find_undeclared_variables(environment.parse(text)) - known
+        parsed = environment.parse(text)
+        unknown = meta.find_undeclared_variables(parsed) - known
         if unknown:
             names = ", ".join(sorted(known))
             raise InputError(f"{where} names {sorted(unknown)[0]!r}; there are {names}")
-        return environment.from_string(text)
+        code = environment.compile(parsed)
+        return Compiled.from_code(environment, code, environment.make_globals(None))
     except TemplateSyntaxError as error:
         raise InputError(f"{where}, line {error.lineno}: {error.message}") from error
     except FAULTS as error:

@@ -1,8 +1,6 @@
 """Sending: signatures, order, pauses, quiet hours; against receivers that listen on this machine."""
 
 import base64
-import hashlib
-import hmac
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,6 +24,7 @@ from tests.support.notices import (
     office,
     outbox_row,
     receiving,
+    signature,
     to_webhook,
 )
 
@@ -44,14 +43,6 @@ def shown(receiver: Receiver) -> list[str]:
     return [key.split("-", 1)[1] for key in receiver.shown]
 
 
-def signature(request: Request, secret: str = SECRET) -> str:
-    """Worked out here from the words of the specification."""
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    stamp = request.headers["webhook-timestamp"]
-    signed = f"{request.headers['webhook-id']}.{stamp}.".encode() + request.body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
 def test_the_signer_agrees_with_the_published_example() -> None:
     at = datetime.fromtimestamp(1614265330, UTC)
 
@@ -67,7 +58,7 @@ def test_a_webhook_is_a_signed_event_with_a_key_and_what_it_is_ordered_by(
         one.deliver(outbox_row(7, 2, details={"promise_at": "2026-11-28T10:00:00Z"}))
 
     (request,) = receiver.requests
-    assert request.headers["webhook-signature"] == signature(request)
+    assert request.headers["webhook-signature"] == signature(request, SECRET)
     assert request.headers["webhook-timestamp"] == str(int(NOON.timestamp()))
     assert request.headers["content-type"].startswith("application/cloudevents+json")
     assert request.json["id"] == request.headers["webhook-id"] == "10000-7-2"
@@ -85,7 +76,7 @@ def test_while_a_secret_is_changed_both_sign(tmp_path: Path, receiver: Receiver)
         one.deliver(outbox_row(1))
 
     (request,) = receiver.requests
-    both = {signature(request), signature(request, other)}
+    both = {signature(request, SECRET), signature(request, other)}
     assert set(request.headers["webhook-signature"].split(" ")) == both
 
 
