@@ -16,6 +16,7 @@ key. Run it by ``crossdock notify run``, or as any Bytewax flow:
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -115,20 +116,20 @@ class NotifyJob:
         self.metrics = metrics or Metrics()
         self.ends_when_idle = ends_when_idle
         self._clock = clock
-        self._cared_at = clock()
+        self._cared_at = clock() - _CARE
         self._turns = Counter[str]()
         texts, self.book = Texts(settings.language, settings.texts), AddressBook(settings.addresses)
         self._planner = Planner(settings, texts, self.book)
-        self.outbox = OutboxReader(lake, settings.poll_seconds)
-        try:
+        with ExitStack() as opened:
+            self.outbox = OutboxReader(lake, settings.poll_seconds)
+            opened.callback(self.outbox.close)
             self.store = Store(store, self.outbox.logs, crash_point)
+            opened.callback(self.store.close)
             self.outbox.begin(self.store.places())
             self._dispatcher = Dispatcher(
                 self.store, settings, self.book, clock, self.metrics, crash_point
             )
-        except BaseException:
-            self.outbox.close()
-            raise
+            opened.pop_all()
 
     @classmethod
     def open(

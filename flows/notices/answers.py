@@ -62,7 +62,7 @@ def _said(status: int, body: bytes, answer: Answer) -> Answered:
     """What a gateway says in a body that came with 200."""
     try:
         found = msgspec.json.decode(body, type=dict[str, object])
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return Answered(Meaning.AGAIN, status, f"answered {status} without a JSON object")
     value = str(found.get(answer.field))
     if value in answer.good:
@@ -76,8 +76,7 @@ def _come_again_at(text: str | None, now: datetime) -> datetime | None:
     if text is None:
         return None
     if text.strip().isdecimal():
-        wait = timedelta(seconds=min(int(text), _LONGEST_WAIT.total_seconds()))
-        return now + wait
+        return now + timedelta(seconds=min(float(text), _LONGEST_WAIT.total_seconds()))
     try:
         named = parsedate_to_datetime(text)
     except ValueError:

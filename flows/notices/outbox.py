@@ -22,8 +22,8 @@ from flows.lake.query import connect_reader
 from schemas.errors import LakeError
 from schemas.ids import OrderId
 
-ROWS = 1_000
-"""Taken at a time from one partition."""
+ROWS = 500
+"""Taken at a time, so that what is due need not wait long for what is new."""
 PATIENCE_SECONDS = 60.0
 """How long a lake may be away, since its maintenance or its database may be, before the flow ends."""
 WHOLE = 2**31 - 1
@@ -78,7 +78,7 @@ _COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Notification))
 _NEW = f"""SELECT {_COLUMNS} FROM outbox
 WHERE partition = $partition AND position BETWEEN $position AND $high
 AND (position > $position OR "index" > $effect)
-ORDER BY position, "index" LIMIT $rows"""
+ORDER BY position, "index" LIMIT $room"""
 
 
 class OutboxReader:
@@ -121,8 +121,7 @@ class OutboxReader:
             self._wait_or_raise(error, now)
             return Taken([], {})
         self._failing_since = None
-        is_all = all(place.effect == WHOLE for place in taken.places.values())
-        self._seen = seen if is_all else ()
+        self._seen = seen if len(taken.rows) < ROWS else ()
         self._places |= taken.places
         return taken
 
@@ -143,19 +142,19 @@ class OutboxReader:
     def _read(self, connection: duckdb.DuckDBPyConnection) -> Taken:
         rows: list[Notification] = []
         places: dict[int, Place] = {}
-        found = connection.execute("SELECT partition, position FROM positions ORDER BY 1")
-        for partition, high in found.fetchall():
+        ends = connection.execute("SELECT partition, position FROM positions ORDER BY 1").fetchall()
+        for partition, high in ends:
             place = self._places.get(partition, Place(-1, WHOLE))
-            if place >= Place(high, WHOLE):
+            room = ROWS - len(rows)
+            if room == 0 or place >= Place(high, WHOLE):
                 continue
-            asked = {"partition": partition, "high": high, "rows": ROWS, **place._asdict()}
+            asked = {"partition": partition, "high": high, "room": room, **place._asdict()}
             found = connection.execute(_NEW, asked).to_arrow_table()
             new = [Notification(**row) for row in found.to_pylist()]
             rows += new
-            is_all = len(new) < ROWS
-            places[partition] = (
-                Place(high, WHOLE) if is_all else Place(new[-1].position, new[-1].index)
-            )
+            is_all = len(new) < room
+            last = Place(high, WHOLE) if is_all else Place(new[-1].position, new[-1].index)
+            places[partition] = last
         return Taken(rows, places)
 
     def _opened(self) -> duckdb.DuckDBPyConnection:

@@ -95,7 +95,7 @@ class Planner:
         return self._made(notification, name, words.language, content, state, detail)
 
     def _fault(self, notification: Notification, way: str, detail: str) -> Delivery:
-        return self._made(notification, way, "", "{}", State.DEAD, detail)
+        return self._made(notification, way, "", "", State.DEAD, detail)
 
     def _made(
         self,

@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.notices.plan import NO_WAY
 from flows.notices.store import State, connected, expiry, explained, stamp
 from schemas.errors import StoreError
 
@@ -84,9 +83,12 @@ def attempts_of(store: Path, key: str) -> list[dict[str, Any]]:
 def again(
     store: Path, wanted: Wanted, now: datetime, expire_hours: float, *, dry_run: bool = False
 ) -> int:
-    """Let dead and expired deliveries be sent again, with all their attempts; returns how many."""
+    """Let dead and expired deliveries be sent again, with all their attempts; returns how many.
+
+    What could not be put in words has nothing to send.
+    """
     condition, values = _condition(wanted)
-    finished = f"({condition}) AND state IN ('dead', 'expired') AND way <> '{NO_WAY}'"
+    finished = f"({condition}) AND state IN ('dead', 'expired') AND content <> ''"
     _must_exist(store)
     with explained(store), closing(connected(store)) as connection:
         connection.execute("BEGIN IMMEDIATE")

@@ -98,8 +98,10 @@ class _Http:
                 )
         except httpx.TimeoutException:
             return Answered(Meaning.AGAIN, detail=f"no answer in {self._seconds:g} s")
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             return Answered(Meaning.AGAIN, detail=f"no connection: {type(error).__name__}")
+        except ValueError as error:  # a secret that no header takes
+            return Answered(Meaning.AGAIN, detail=f"it cannot be sent: {type(error).__name__}")
 
     def close(self) -> None:
         self._client.close()
@@ -164,7 +166,10 @@ class _SmsSender:
             "language": due.language,
             "data": msgspec.json.encode(content["data"]).decode(),
         }
-        body = {field: text.render(known) for field, text in self._body.items()}
+        try:
+            body = {field: text.render(known) for field, text in self._body.items()}
+        except FAULTS as error:
+            return Answered(Meaning.FINAL, detail=f"no body can be made: {type(error).__name__}")
         return _through(self._http, self._way.method, self._way, due, body, now)
 
     def close(self) -> None:
@@ -210,7 +215,7 @@ class _EmailSender:
             is_ours = isinstance(error, smtplib.SMTPAuthenticationError)
             what = "user or password is refused" if is_ours else "the mail is refused"
             return _refused(error.smtp_code, what, again=is_ours)
-        except (smtplib.SMTPException, OSError, InputError) as error:
+        except (smtplib.SMTPException, OSError, InputError, ValueError) as error:
             return Answered(Meaning.AGAIN, detail=f"no connection: {type(error).__name__}")
         return Answered(Meaning.TAKEN, 250)
 

@@ -52,7 +52,7 @@ class Delivery:
         key: of the notification; with the way, of the delivery.
         way: its name.
         lane: what has to go in order.
-        content: JSON, without an address.
+        content: JSON, without an address; empty if the row could not be put in words.
         detail: why it is finished already, if it is.
     """
 
@@ -138,7 +138,7 @@ CREATE TABLE deliveries (
   at TEXT NOT NULL,           -- of the notification; all times are UTC
   expires_at TEXT NOT NULL,
   is_urgent INTEGER NOT NULL,
-  content TEXT NOT NULL,      -- JSON, as it is sent, but for the address
+  content TEXT NOT NULL,      -- JSON, as it is sent, but for the address; empty: no words could be found
   state TEXT NOT NULL,        -- {", ".join(State)}
   is_next INTEGER NOT NULL,   -- first unfinished one of its lane
   due_at TEXT NOT NULL,

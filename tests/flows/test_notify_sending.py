@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
@@ -35,7 +36,7 @@ def receiver() -> Iterator[Receiver]:
         yield made
 
 
-def of_order(order: str, position: int, **changes: object) -> Row:
+def of_order(order: str, position: int, **changes: Any) -> Row:
     return outbox_row(position, order_id=order, **changes)
 
 
@@ -330,3 +331,17 @@ def test_a_customer_without_an_address_is_a_dead_letter_that_can_be_mended(
 
     assert lost == {"1-0": State.DEAD}
     assert [request.json["to"] for request in receiver.requests] == ["+33100000009"]
+
+
+@pytest.mark.parametrize("said", ["soon", "-5", "9" * 5000, "Wed, 25 Nov 1970 12:00:00 GMT"])
+def test_what_a_receiver_says_of_later_is_taken_with_a_grain_of_salt(
+    tmp_path: Path, receiver: Receiver, said: str
+) -> None:
+    receiver.answer = lambda _request: Reply(503, {"retry-after": said})
+    with office(tmp_path, to_webhook(receiver)) as one:
+        one.deliver(outbox_row(1))
+        receiver.answer = lambda _request: Reply()
+        one.clock.turn(hours=24)
+        one.work()
+
+        assert one.states() == {"1-0": State.SENT}

@@ -15,6 +15,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from flows.notices import reports
+from flows.notices.reports import Wanted
 from flows.notices.store import State
 from schemas.codes import Template
 from tests.support.notices import (
@@ -112,6 +114,7 @@ def test_a_gateway_gets_the_body_that_it_wants_and_knows_us(
         ({"errcode": 43101, "errmsg": "user +8613800000001 refuses"}, State.DEAD),
         ({}, State.DEAD),
         ("no json", State.WAITING),
+        ('{"a":' * 9_000, State.WAITING),
     ],
 )
 def test_a_gateway_may_refuse_in_the_body_of_a_200(
@@ -183,7 +186,7 @@ def test_what_a_mail_server_refuses_for_ever_is_dead(
 def test_a_mail_server_that_asks_who_we_are_is_told(tmp_path: Path) -> None:
     def knows(_s: object, _x: object, _e: object, _m: str, data: Any) -> AuthResult:
         is_good = data == LoginPassword(b"shop", b"good")
-        return AuthResult(success=is_good, handled=True)
+        return AuthResult(success=is_good, handled=is_good)
 
     options = {"authenticator": knows, "auth_required": True, "auth_require_tls": False}
     with mailing(**options) as (box, way):
@@ -290,6 +293,7 @@ def test_a_row_that_cannot_be_told_is_a_dead_letter_and_the_next_one_goes(
 
         assert one.states() == {"1-0": State.DEAD, "2-0": State.SENT}
         assert words in one.details()[0]
+        assert reports.again(one.store.path, Wanted(State.DEAD), one.clock(), 48) == 0
 
 
 def test_details_that_are_not_what_they_should_be_do_not_stop_a_message(
