@@ -47,8 +47,9 @@ bench: .venv/ready ## Measure, with a ratio against baselines in the same call; 
 train: .venv/ready ## Rebuild the shipped model, bit for bit
 	$(BIN)/python -m models.training.train
 
-golden: .venv/ready ## Rewrite generated files (JSON Schemas); read the diff
+golden: .venv/ready ## Rewrite generated files (JSON Schemas, texts as they are sent); read the diff
 	$(BIN)/crossdock schemas --out schemas/json
+	$(BIN)/crossdock notify texts --json > tests/golden/notices/texts.jsonl
 
 lock: .venv/ready ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes \

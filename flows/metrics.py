@@ -40,6 +40,16 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
+        self._deliveries = self._counter(
+            "notify_deliveries", "Attempts and what became of deliveries.", "way", "state"
+        )
+        self._attempt_seconds = Histogram(
+            "crossdock_notify_attempt_seconds",
+            "From the start of an attempt to its answer.",
+            ["way"],
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
         self._position = Gauge(
             "crossdock_position", "Last position taken.", ["partition"], registry=self.registry
         )
@@ -62,6 +72,15 @@ class Metrics:
             self._seconds.observe(seconds)
         for code, count in collections.Counter(effects.plain(Table.EXCEPTIONS, ("code",))).items():
             self._exceptions.labels(*code).inc(count)
+
+    def notified(self, way: str, state: str, seconds: float) -> None:
+        """A delivery was attempted, and is in this state now."""
+        self._deliveries.labels(way, state).inc()
+        self._attempt_seconds.labels(way).observe(seconds)
+
+    def not_sent(self, way: str, state: str) -> None:
+        """A delivery came into this state without an attempt."""
+        self._deliveries.labels(way, state).inc()
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when it is asked for."""

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from flows.kafka.client import KafkaSettings
+from flows.notices.settings import NotifySettings
 from schemas.errors import InputError
 
 _PREFIX = "CROSSDOCK_"
@@ -54,6 +55,9 @@ class Settings(BaseSettings):
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
+    notify: NotifySettings | None = Field(
+        default=None, description="What is sent to whom; see [notify] in flows/notices/settings.py."
+    )
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

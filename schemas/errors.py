@@ -36,3 +36,7 @@ class CheckpointError(CrossdockError):
 
 class BrokerError(CrossdockError):
     """A cluster that cannot be reached, refuses an option, or has topics that would not do."""
+
+
+class StoreError(CrossdockError):
+    """A store of deliveries that is in use, of another version or of another lake, or a bad disk."""

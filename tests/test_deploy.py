@@ -10,12 +10,18 @@ import pytest
 from ruamel.yaml import YAML
 
 from flows.metrics import Metrics
+from flows.notices.settings import EmailWay, WebhookWay
 from flows.settings import load_settings
 from tests.support.command_line import run
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
-WATCHED = {"uncommitted_records", "open_orders", "networks_decided_by_rules"}
+WATCHED = {
+    "uncommitted_records",
+    "open_orders",
+    "networks_decided_by_rules",
+    "notify_waiting_deliveries",
+}
 
 
 def documents(file: Path) -> list[Any]:
@@ -81,6 +87,28 @@ def test_the_planner_is_started_with_options_that_there_are() -> None:
     assert ["prices", *pod["containers"][0]["args"]] == started.split()
     shown = run("prices", "--help").stdout
     assert all(word in shown for word in started.split() if word.startswith("--"))
+
+
+def test_what_delivers_takes_its_settings_and_is_started_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("ERP__SECRET", "SMS__AUTH__SECRET", "MAIL__PASSWORD__SECRET"):
+        monkeypatch.setenv(f"CROSSDOCK_NOTIFY__WAYS__{name}", "whsec_c2VjcmV0")
+    notify = load_settings(DEPLOY / "notify.toml").notify
+    (manifest,) = documents(DEPLOY / "kubernetes/notify.yaml")
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    unit = (DEPLOY / "crossdock-notify.service").read_text()
+
+    assert notify is not None
+    erp, mail = notify.ways["erp"], notify.ways["mail"]
+    assert isinstance(erp, WebhookWay)
+    assert isinstance(mail, EmailWay)
+    assert erp.reveal() == mail.password.reveal() == "whsec_c2VjcmV0"
+    assert "c2VjcmV0" not in repr(notify)
+    assert manifest["spec"]["replicas"] == 1, "two would mix up the order of messages"
+    assert container["args"] == compose["services"]["notify"]["command"]
+    assert f"crossdock {' '.join(container['args'])}" in unit
 
 
 def _targets(said: str) -> set[str]:
