@@ -22,7 +22,7 @@ TRANSPORTING = {
     "bizStep": "transporting",
     "readPoint": {"id": "geo:50.947573340894124,6.922120147375441"},
 }
-"""Of the examples (TimeStampRoundOff) of the reference implementation, github.com/RalphTro/epcis-event-hash-generator."""
+"""An example (TimeStampRoundOff) of github.com/RalphTro/epcis-event-hash-generator, as is the next."""
 SHIPPING = {
     "type": "ObjectEvent",
     "eventTime": "2023-02-02T11:04:03.142Z",
