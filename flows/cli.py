@@ -2,7 +2,7 @@
 
 import typer
 
-from flows.commands import lake, letters, live, log, notify, policy, scenario
+from flows.commands import audit, lake, letters, live, log, notify, policy, scenario
 from flows.commands.explain import explain
 from flows.commands.group import CrossdockGroup
 from flows.commands.importing import import_files
@@ -38,6 +38,7 @@ app.add_typer(lake.app, name="lake")
 app.add_typer(live.app, name="topics")
 app.add_typer(letters.app, name="dead-letters")
 app.add_typer(notify.app, name="notify")
+app.add_typer(audit.app, name="audit")
 app.add_typer(policy.app, name="policy")
 app.add_typer(scenario.app, name="scenario")
 

@@ -15,7 +15,7 @@ import numba
 
 def _kernel_cache() -> Path:
     here = Path(__file__).parent
-    names = ("evaluation", "forecasting", "planning", "simulation", "training")
+    names = ("evaluation", "evidence", "forecasting", "planning", "simulation", "training")
     apart = {here / name for name in names}  # no kernel is in them, nor depends on them
     own = (p for p in here.rglob("*.py") if apart.isdisjoint(p.parents))
     sources = sorted([*own, *here.with_name("schemas").glob("*.py")])
