@@ -11,6 +11,7 @@ from flows.commands.prices import prices
 from flows.commands.recording import record
 from flows.commands.regret import regret
 from flows.commands.replay import replay
+from flows.commands.road_worlds import compare_sync, judge_alarms
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
 
@@ -33,6 +34,8 @@ app.command("prices")(prices)
 app.command("regret")(regret)
 app.command("sql")(sql)
 app.command("schemas")(schemas)
+scenario.app.command("alarms")(judge_alarms)
+scenario.app.command("sync")(compare_sync)
 app.add_typer(log.app, name="log")
 app.add_typer(lake.app, name="lake")
 app.add_typer(live.app, name="topics")

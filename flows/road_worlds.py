@@ -1,0 +1,269 @@
+"""A world of parcels tracked by the ordinary flow: are its alarms right, and what is news worth at once?
+
+The world and the truth about it come from ``models.simulation.journeys``; what is found is read from the
+lake, and compared by order. The second question tracks one world twice: once as it is reported, and once with
+every report held back to the next run of an hourly sync, as systems do that exchange files.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import msgspec
+import pyarrow as pa
+
+from flows.folding import run
+from flows.guard import ending_in_order
+from flows.lake.query import connect_reader
+from flows.logs.parquet import ParquetLog, write_log
+from flows.logs.source import LogSource
+from flows.ticks import with_ticks
+from flows.track import TrackJob
+from models.simulation.customers import Mood, Wait, ask
+from models.simulation.journeys import BEGIN, NETWORK, TENANT, Road, Truth, travel
+from models.simulation.scene import in_order
+from schemas.codes import Template
+from schemas.decisions import DecisionRouted, WorkOffered
+from schemas.envelope import Event
+from schemas.kinds import INSTANT
+from schemas.orders import OrderReceived
+from schemas.shipments import ShipmentMilestone
+from schemas.topics import LogOf
+
+SHOWN_AFTER = timedelta(seconds=1)
+"""From the record to the page: what a commit of the lake takes live (bench: ``track_visible_ms_p99``)."""
+SYNC_MINUTES: Mapping[type[Event], int] = {ShipmentMilestone: 120}
+OTHER_SYNC_MINUTES = 30
+AT_ONCE = (OrderReceived, DecisionRouted, WorkOffered)
+"""What the system that decides knows by itself, however others report."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """How right one sort of alarm was.
+
+    Attributes:
+        what: the sort.
+        real: orders of which it is true.
+        alarmed: orders of which it was said.
+        right: orders of both.
+        most_per_cause: how often one cause was raised, at most.
+        first_hours: how long before it came true it was said first, median; None: it says nothing beforehand.
+        by_proof: share of the right ones that were raised by the very record that proves them; None likewise.
+    """
+
+    what: str
+    real: int
+    alarmed: int
+    right: int
+    most_per_cause: int
+    first_hours: float | None = None
+    by_proof: float | None = None
+
+    @property
+    def recall(self) -> float:
+        """Of what is true, the share that was said."""
+        return self.right / self.real if self.real else 1.0
+
+    @property
+    def precision(self) -> float:
+        """Of what was said, the share that is true."""
+        return self.right / self.alarmed if self.alarmed else 1.0
+
+
+@dataclass(frozen=True)
+class Arm:
+    """How news came, and what came of it.
+
+    Attributes:
+        lag_minutes_p50: from what happened to the page that shows it.
+        lag_minutes_p99: likewise.
+        mood: of the customers.
+    """
+
+    lag_minutes_p50: float
+    lag_minutes_p99: float
+    mood: Mood
+
+
+def alarms(road: Road, folder: Path) -> list[Found]:
+    """Track a world in ``folder`` and compare its alarms with the truth."""
+    events, truths = travel(road)
+    log = _recorded(events, folder / "log")
+    _track(log, folder / "lake")
+    with connect_reader(folder / "lake") as connection:
+        connection.register("truth", _truth_table(truths, _positions(log)))
+        return [_delays(connection), _excursions(connection)]
+
+
+def compare(road: Road, folder: Path) -> tuple[Arm, Arm]:
+    """Track a world in ``folder`` with an hourly sync, and event by event; in this order."""
+    events, truths = travel(road)
+    synced = in_order(_held_back(event) for event in events)
+    arms = []
+    for name, told, is_pushed in (("sync", synced, False), ("events", events, True)):
+        _track(_recorded(told, folder / name / "log"), folder / name / "lake")
+        with connect_reader(folder / name / "lake") as connection:
+            arms.append(_arm(connection, truths, is_pushed=is_pushed, seed=road.seed))
+    return arms[0], arms[1]
+
+
+def _recorded(events: Iterable[Event], path: Path) -> ParquetLog:
+    return write_log(path, with_ticks(events, "simulation", TENANT, NETWORK), of=LogOf.TRACKING)
+
+
+def _track(log: ParquetLog, lake: Path) -> None:
+    """The log through the ordinary flow into a new lake."""
+    job = TrackJob.open(log, lake)
+    try:
+        with ending_in_order(job.guard):
+            run(LogSource(log, job.starts, guard=job.guard), job)
+    except BaseException:
+        job.abort()
+        raise
+    if job.guard.is_over:
+        raise KeyboardInterrupt
+
+
+def _held_back(event: Event) -> Event:
+    """The same, learnt by the next run of the sync of its sort of source."""
+    if isinstance(event, AT_ONCE):
+        return event
+    minutes = SYNC_MINUTES.get(type(event), OTHER_SYNC_MINUTES)
+    known = event.recordedtime or event.time
+    passed = (known - BEGIN) % timedelta(minutes=minutes)
+    return msgspec.structs.replace(event, recordedtime=known - passed + timedelta(minutes=minutes))
+
+
+# Alarms -------------------------------------------------------------------------------------------
+
+
+def _positions(log: ParquetLog) -> dict[str, int]:
+    """Where each record is in the log, by id; of one that was sent twice, the first."""
+    found: dict[str, int] = {}
+    for piece in log.read(0):
+        for name, position in zip(
+            piece.envelope["id"].to_pylist(), piece.positions.tolist(), strict=True
+        ):
+            found.setdefault(name, position)
+    return found
+
+
+def _truth_table(truths: Sequence[Truth], positions: Mapping[str, int]) -> pa.Table:
+    return pa.table(
+        {
+            "order_id": [t.order_id for t in truths],
+            "delivered_at": pa.array([t.delivered_at for t in truths], INSTANT),
+            "promise_at": pa.array([t.promise_at for t in truths], INSTANT),
+            "is_late": [t.is_late for t in truths],
+            "proof": pa.array([positions.get(t.proof) for t in truths], pa.int64()),
+        }
+    )
+
+
+_DELAYS = """
+WITH said AS (
+    SELECT order_id, min(raised_at) AS first_at
+    FROM exceptions
+    WHERE code IN ('DELAY_PREDICTED', 'DELAY_BREACHED') AND change = 'raised'
+    GROUP BY order_id
+), causes AS (
+    SELECT count(*) AS times FROM exceptions
+    WHERE code = 'DELAY_BREACHED' AND change = 'raised' GROUP BY order_id, package
+)
+SELECT
+    count(*) FILTER (t.is_late),
+    count(*) FILTER (s.order_id IS NOT NULL),
+    count(*) FILTER (t.is_late AND s.order_id IS NOT NULL),
+    (SELECT coalesce(max(times), 0) FROM causes),
+    median(date_diff('second', s.first_at, t.promise_at) / 3600) FILTER (t.is_late)
+FROM truth AS t LEFT JOIN said AS s USING (order_id)
+"""
+_EXCURSIONS = """
+WITH raised AS (
+    SELECT order_id, package, "position", "index", count(*) OVER (PARTITION BY order_id, package, code) AS times
+    FROM exceptions
+    WHERE code IN ('TEMP_EXCURSION_MINOR', 'TEMP_EXCURSION_MAJOR') AND change = 'raised'
+), said AS (
+    SELECT order_id, min("position") AS shown_by FROM raised GROUP BY order_id
+)
+SELECT
+    count(*) FILTER (t.proof IS NOT NULL),
+    count(*) FILTER (s.order_id IS NOT NULL),
+    count(*) FILTER (t.proof IS NOT NULL AND s.order_id IS NOT NULL),
+    (SELECT coalesce(max(times), 0) FROM raised),
+    avg((s.shown_by = t.proof)::INTEGER) FILTER (t.proof IS NOT NULL AND s.order_id IS NOT NULL)
+FROM truth AS t LEFT JOIN said AS s USING (order_id)
+"""
+
+
+def _delays(connection: duckdb.DuckDBPyConnection) -> Found:
+    row = connection.execute(_DELAYS).fetchone()
+    assert row is not None
+    real, alarmed, right, most, hours = row
+    return Found("late parcels", real, alarmed, right, most, first_hours=hours)
+
+
+def _excursions(connection: duckdb.DuckDBPyConnection) -> Found:
+    row = connection.execute(_EXCURSIONS).fetchone()
+    assert row is not None
+    real, alarmed, right, most, share = row
+    return Found("temperature excursions", real, alarmed, right, most, by_proof=share)
+
+
+# The value of news --------------------------------------------------------------------------------
+
+_NEWS = """
+SELECT order_id, epoch_us("at"), epoch_us(recorded_at)
+FROM (
+    SELECT *, lag(phase, 1, '') OVER (PARTITION BY order_id ORDER BY position, "index") AS before
+    FROM timeline
+)
+WHERE phase <> before AND NOT is_late AND recorded_at IS NOT NULL AND step <> 'DEADLINE'
+"""
+_MESSAGES = """
+SELECT order_id, epoch_us("at"), template FROM outbox WHERE audience = 'customer'
+"""
+
+
+def _arm(
+    connection: duckdb.DuckDBPyConnection, truths: Sequence[Truth], *, is_pushed: bool, seed: int
+) -> Arm:
+    news: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for order_id, happened, recorded in connection.execute(_NEWS).fetchall():
+        news[order_id].append(
+            (_hours(happened), _hours(recorded) + SHOWN_AFTER.total_seconds() / 3_600)
+        )
+    messages: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+    if is_pushed:
+        for order_id, at, template in connection.execute(_MESSAGES).fetchall():
+            messages[order_id].append((_hours(at), template))
+    waits = [_wait(t, news[t.order_id], messages[t.order_id]) for t in truths]
+    lags = sorted(visible - happened for wait in waits for happened, visible in wait.news)
+    p50, p99 = (lags[int(share * (len(lags) - 1))] * 60 for share in (0.5, 0.99))
+    return Arm(p50, p99, ask(waits, seed))
+
+
+def _wait(
+    truth: Truth, news: Sequence[tuple[float, float]], messages: Sequence[tuple[float, str]]
+) -> Wait:
+    warnings = (at for at, template in messages if template == Template.DELAYED)
+    return Wait(
+        begins=_since(truth.ordered_at),
+        promise=_since(truth.promise_at),
+        ends=_since(truth.delivered_at),
+        news=news,
+        messages=[at for at, _ in messages],
+        warned=min(warnings, default=float("inf")),
+    )
+
+
+def _hours(instant_us: int) -> float:
+    return instant_us / 3.6e9 - BEGIN.timestamp() / 3_600
+
+
+def _since(at: datetime) -> float:
+    return (at.astimezone(UTC) - BEGIN).total_seconds() / 3_600
