@@ -25,7 +25,7 @@ from schemas.topics import LogOf
 from tests.support import builders
 from tests.support.command_line import run as command
 from tests.support.journeys import disturbed, records, with_ticks
-from tests.support.tracks import feedback, policy, step, tick
+from tests.support.tracks import decided, feedback, policy, step, tick
 
 PARTITIONS = 2
 
@@ -150,6 +150,7 @@ def test_views_say_how_orders_parcels_and_exceptions_stand(tmp_path: Path) -> No
         step("delivered", 0.5, planned=20),
         step("handed_over", 1, package="a"),
         step("attempt_failed", 20, package="a"),
+        decided(0.7, "o2", customer="c-7", tier="vip", currency="EUR"),
         step("delivered", 25, "o2"),
         feedback(26, "o2", nps=2),
         tick(30),
@@ -159,7 +160,7 @@ def test_views_say_how_orders_parcels_and_exceptions_stand(tmp_path: Path) -> No
 
     with connect_reader(tmp_path / "lake") as connection:
         states = connection.execute(
-            "SELECT order_id, phase, nps FROM order_states ORDER BY order_id"
+            "SELECT order_id, phase, nps, customer, tier FROM order_states ORDER BY order_id"
         ).fetchall()
         parcels = connection.execute(
             "SELECT order_id, package, phase, failed_attempts FROM shipments ORDER BY ALL"
@@ -167,7 +168,10 @@ def test_views_say_how_orders_parcels_and_exceptions_stand(tmp_path: Path) -> No
         open_ = connection.execute(
             "SELECT order_id, code, severity, package FROM exceptions_open ORDER BY ALL"
         ).fetchall()
-    assert states == [("o1", "ATTEMPT_FAILED", None), ("o2", "SIGNED", 2)]
+    assert states == [
+        ("o1", "ATTEMPT_FAILED", None, None, None),
+        ("o2", "SIGNED", 2, "c-7", "vip"),
+    ]
     assert parcels == [
         ("o1", "1", None, 0),
         ("o1", "a", "ATTEMPT_FAILED", 1),
