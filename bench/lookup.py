@@ -26,9 +26,9 @@ from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from schemas.tables import Table
 
-ORDERS, LOOKUPS, UNCOUNTED = 10_000_000, 200, 20
-AT_ONCE = 1_280_000
-"""Orders under way at a time, whose rows then lie in the same files: 200,000 of the timeline in each."""
+ORDERS, LOOKUPS, UNCOUNTED = 2_500_000, 200, 20
+AT_ONCE = 1_250_000
+"""Orders under way at a time, whose rows then lie in the same files: nearly 200,000 of the timeline in each."""
 STEPS = (
     ("ORDERED", "RECEIVED"), ("ROUTED", "ROUTED"), ("OFFERED", "ROUTED"), ("PACKED", "PACKED"),
     ("HANDED_OVER", "HANDED_OVER"), ("SCANNED", "IN_TRANSIT"), ("ARRIVED", "IN_TRANSIT"),
