@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import kafka, loops, recovery, scale, track
+from bench import kafka, lookup, loops, memory, recovery, scale, track, visible
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
@@ -61,6 +61,9 @@ def measure(scratch: Path) -> list[Figure]:
         Figure("peak_rss_mb", peak_mb, "MiB"),
         *scale.measure(shared, scratch),
         *track.measure(OUT, scratch),
+        *visible.measure(scratch),
+        *lookup.measure(OUT),
+        *memory.measure(scratch / "memory"),
     ]
 
 

@@ -23,6 +23,7 @@ import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
 from bench.figures import Figure
+from bench.visible import visible_ms_p99
 from flows.folding import run
 from flows.guard import Guard
 from flows.ingest import IngestJob
@@ -74,10 +75,12 @@ def measure(
     both = _journal_to_lake(of_its_own(bootstrap), log, scratch / "both", tracking=True)
     latencies, visible = _latencies(of_its_own(bootstrap), paced, scratch / "live")
     p50, p99 = np.percentile(latencies, [50, 99])
+    tracked = _track_visible(of_its_own(bootstrap), scratch / "tracked")
     return [
         Figure("kafka_decision_ms_p50", float(p50), "ms"),
         Figure("kafka_decision_ms_p99", float(p99), "ms"),
         Figure("visible_ms_p99", visible, "ms"),
+        Figure("kafka_track_visible_ms_p99", tracked, "ms"),
         Figure("raw_to_journal_events_per_s", per_core, "per core", ingested, per_core / ingested),
         Figure("journal_to_lake_vs_parquet", plain, "orders/s", from_parquet, plain / from_parquet),
         Figure("exactly_once_cost_ratio", both, "orders/s", plain, both / plain),
@@ -92,6 +95,23 @@ def _lines(log: ParquetLog, orders: bool) -> Iterator[bytes]:
         yield from to_lines(piece.take(rows), recorded=False)
 
 
+def _started(settings: KafkaSettings, lake: Path) -> subprocess.Popen[bytes]:
+    """The live job, in a process of its own."""
+    surroundings = {
+        "CROSSDOCK_LAKE": str(lake), "CROSSDOCK_KAFKA__BOOTSTRAP": settings.bootstrap,
+        "CROSSDOCK_KAFKA__RAW": msgspec.json.encode(settings.raw).decode(),
+        "CROSSDOCK_KAFKA__JOURNAL": settings.journal,
+        "CROSSDOCK_KAFKA__TRACKING": settings.tracking,
+        "CROSSDOCK_KAFKA__DEAD_LETTERS": settings.dead_letters,
+        "CROSSDOCK_KAFKA__GROUP": settings.group,
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.cli", "run"],
+        env=os.environ | surroundings,
+        stderr=subprocess.DEVNULL,
+    )
+
+
 def _latencies(settings: KafkaSettings, paced: ParquetLog, lake: Path) -> tuple[list[float], float]:
     """Milliseconds from an order on the raw topic to its decision on the tracking topic.
 
@@ -101,19 +121,7 @@ def _latencies(settings: KafkaSettings, paced: ParquetLog, lake: Path) -> tuple[
     for line in _lines(paced, orders=False):
         producer.put(settings.raw[0], 0, b"", line)
     producer.flush()
-    surroundings = {
-        "CROSSDOCK_LAKE": str(lake), "CROSSDOCK_KAFKA__BOOTSTRAP": settings.bootstrap,
-        "CROSSDOCK_KAFKA__RAW": msgspec.json.encode(settings.raw).decode(),
-        "CROSSDOCK_KAFKA__JOURNAL": settings.journal,
-        "CROSSDOCK_KAFKA__TRACKING": settings.tracking,
-        "CROSSDOCK_KAFKA__DEAD_LETTERS": settings.dead_letters,
-        "CROSSDOCK_KAFKA__GROUP": settings.group,
-    }  # fmt: skip
-    job = subprocess.Popen(
-        [sys.executable, "-m", "flows.cli", "run"],
-        env=os.environ | surroundings,
-        stderr=subprocess.DEVNULL,
-    )
+    job = _started(settings, lake)
     orders = list(_lines(paced, orders=True))
     sent: dict[str, float] = {}
     decided: dict[str, float] = {}
@@ -141,6 +149,15 @@ def _latencies(settings: KafkaSettings, paced: ParquetLog, lake: Path) -> tuple[
             [counted],
         ).fetchall()[0][0]
     return [(decided[o] - sent[o]) * 1e3 for o in counted], float(visible)
+
+
+def _track_visible(settings: KafkaSettings, lake: Path) -> float:
+    """Milliseconds, p99, from a milestone on the raw topic to its row in the lake."""
+    job = _started(settings, lake)
+    p99 = visible_ms_p99(settings.bootstrap, settings.raw[0], lake)
+    job.terminate()
+    job.wait(30)
+    return p99
 
 
 def _listen(settings: KafkaSettings, orders: int, decided: dict[str, float]) -> None:

@@ -1,4 +1,4 @@
-"""``python -m bench.memory [ORDERS]``: how much memory the tracking of so many active orders takes.
+"""``python -m bench.memory build ORDERS FOLDER``: how much memory the tracking of so many active orders takes.
 
 The world: every order is one parcel with twelve records (received, routed, offered, the node's answers, and
 milestones of the road), all orders taking turns, so that no order's history lies together. Names are as long as
@@ -6,7 +6,8 @@ real ones: 28 characters for an order and for a parcel, 36 for a customer. One o
 that reports fifty times, which fills the window in which repeats are recognised. Then the state is kept twice,
 three orders in ten are closed and forgotten, and the last checkpoint is taken up again by a process of its own.
 
-Peak means of the whole process, libraries included, from its start on.
+Peak means of the whole process, libraries included, from its start on. Kernels must have been compiled before
+(once per version), since compiling takes 1.4 GiB.
 """
 
 import itertools
@@ -217,11 +218,11 @@ def _checkpoints(folder: Path) -> Checkpoints[TrackState]:
     return Checkpoints(Directory(folder), ORIGIN, 10.0, TRACK_FORM)
 
 
-def measure(scratch: Path, number: int = ORDERS) -> list[Figure]:
+def measure(scratch: Path) -> list[Figure]:
     """Build, keep and forget in one process; take up in another."""
     said: dict[str, float] = {}
     for task in ("build", "take-up"):
-        words = [sys.executable, "-m", "bench.memory", task, str(number), str(scratch)]
+        words = [sys.executable, "-m", "bench.memory", task, str(ORDERS), str(scratch)]
         done = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True)
         said |= json.loads(done.stdout)
     return [

@@ -306,10 +306,11 @@ def read(
     """
     try:
         header = json.loads(file.readline())
-    except ValueError as error:
-        raise CheckpointError(f"{name} is no checkpoint of this version: {error}") from error
-    if header["format"] != FORMAT:
-        raise CheckpointError(f"{name} has format {header['format']}, this version reads {FORMAT}")
+        found = header["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{name} is no checkpoint of this version") from error
+    if found != FORMAT:
+        raise CheckpointError(f"{name} has format {found}, this version reads {FORMAT}")
     if header["form"] != form.name:
         raise CheckpointError(f"{name} is of flow {header['form']}, not of {form.name}")
     if header["log_id"] != origin.log_id:

@@ -16,6 +16,8 @@ _EMPTY = np.uint64(0)
 _KEYS, _KEY_BYTES = int(Slot.SEEN_KEYS), 16
 _NO_TIME = np.iinfo(np.int64).min
 _AHEAD = 8
+_PIECE = 65_536
+"""Places that are looked through at a time, so that little more than the keys is in memory."""
 
 
 open_keys = opener(Slot.SEEN_KEYS, np.uint64, 3)  # (2, 2**k, 2)
@@ -37,13 +39,19 @@ def make_room(heap: Heap, records: int) -> None:
 
 def held_keys(heap: Heap) -> npt.NDArray[np.uint64]:
     """(n, 2) keys of both generations, one after the other: what a checkpoint keeps."""
-    return np.concatenate(_generations(heap))
+    held, at = np.empty((int(heap[Slot.SEEN_STATE][:2].sum()), 2), np.uint64), 0
+    for generation, count in zip(heap[Slot.SEEN_KEYS], heap[Slot.SEEN_STATE][:2], strict=True):
+        for first in range(0, len(generation) if count else 0, _PIECE):
+            part = _held(generation[first : first + _PIECE])
+            held[at : at + len(part)] = part
+            at += len(part)
+    return held
 
 
 def restore(heap: Heap, keys: npt.NDArray[np.uint64]) -> None:
     """Put back what ``held_keys`` gave; the window's state must be in the heap already."""
     first = int(heap[Slot.SEEN_STATE][0])
-    _rebuild(heap, [keys[:first], keys[first:]], 2 * max(len(keys), 1024))
+    _rebuild(heap, [keys[:first], keys[first:]], 2 * max(first, len(keys) - first, 1024))
 
 
 def _generations(heap: Heap) -> list[npt.NDArray[np.uint64]]:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from flows.lake.catalogue import live_files
@@ -112,6 +113,21 @@ def test_merged_files_hold_the_same_rows(lake: Path) -> None:
 
     assert digest([lake]) == before
     assert left < files
+
+
+def test_in_settled_and_merged_files_the_rows_of_an_order_lie_together(lake: Path) -> None:
+    for first in range(0, 900, 300):
+        write(lake, first, first + 299, 300)
+        maintain(lake)
+    connection = open_lake(lake, threads=1)
+    merge(connection, lake, next_to_merge(connection, files=3))
+    connection.close()
+
+    files = list((lake / "data" / "main" / "allocations_settled").rglob("*.parquet"))
+
+    orders = [pq.read_table(file, columns=["order_id"])["order_id"].to_pylist() for file in files]
+    assert max(map(len, orders)) > LINES
+    assert orders == [sorted(of_file) for of_file in orders]
 
 
 def test_files_of_unlike_size_are_not_merged(lake: Path) -> None:

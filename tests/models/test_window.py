@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.heap import Heap, Slot
-from models.ledger.window import hash_pairs, is_repeated, make_room, new_window
+from models.ledger.window import (
+    hash_pairs,
+    held_keys,
+    is_repeated,
+    make_room,
+    new_window,
+    restore,
+)
 
 SPAN, MANY = 100, 1_000_000
 
@@ -92,3 +99,16 @@ def test_keys_tell_where_source_ends_and_id_begins() -> None:
 
     assert first != second
     assert first == third
+
+
+def test_a_window_that_is_taken_up_again_knows_the_same_and_takes_no_more_room() -> None:
+    heap, again = window(), window()
+    for key in range(3_000):
+        seen(heap, key, 0, most=1_500)
+
+    again.put(Slot.SEEN_STATE, heap[Slot.SEEN_STATE].copy())
+    restore(again, held_keys(heap))
+
+    assert again[Slot.SEEN_KEYS].shape == heap[Slot.SEEN_KEYS].shape
+    assert again[Slot.SEEN_STATE].tolist() == heap[Slot.SEEN_STATE].tolist()
+    assert all(seen(again, key, 0) for key in range(3_000))
