@@ -12,6 +12,8 @@ from models.policy.document import default_policy, parse_policy
 from schemas.errors import InputError
 
 app = group_of_commands("Check a policy before it is activated.")
+_UNUSUAL = object()
+"""Equals no value: the defaults do not name such a key, say a tier."""
 
 
 @app.command()
@@ -35,7 +37,11 @@ def check(
         return
     usual = dict(_flat(default_policy().model_dump()))
     rows = [
-        (name, "none" if value is None else value, "" if value == usual[name] else "set here")
+        (
+            name,
+            "none" if value is None else value,
+            "" if value == usual.get(name, _UNUSUAL) else "set here",
+        )
         for name, value in _flat(policy)
     ]
     console().print(table(f"Policy {policy['version']}", ("setting", "value", ""), rows))

@@ -1,6 +1,5 @@
 """What the text of a notification may use: ``details`` and ``link`` of the outbox."""
 
-import re
 from collections.abc import Sequence
 from typing import NamedTuple
 from urllib.parse import quote
@@ -8,6 +7,7 @@ from urllib.parse import quote
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from models.intake.columns import NO_TIME
 from models.policy.answers import Occasion
@@ -23,8 +23,8 @@ from schemas.slices import Slice
 DATE_CHANGED = topic_of(Occasion.DATE_CHANGED)
 _PHASES = [phase.value for phase in Phase]
 _ENCODER = msgspec.json.Encoder()
-_PLAIN = re.compile(r"[\w.~/-]*", re.ASCII)
-"""What needs no quotation in a path."""
+_PLAIN = r"^[\w.~-]+/[\w.~-]+/[\w.~-]+$"
+"""A tenant, a network and an order that need no quotation in a path."""
 
 
 class Label(NamedTuple):
@@ -37,14 +37,11 @@ class Label(NamedTuple):
 
 def links(state: TrackState, orders: Ints) -> pa.Array:
     """The path of each order's page."""
-    keys = state.keys.take(orders.astype(np.int32)).to_pylist()
-    return pa.array(["/orders/" + _quoted(key) for key in keys])
-
-
-def _quoted(key: str) -> str:
-    if key.count("/") == 2 and _PLAIN.fullmatch(key):
-        return key
-    return "/".join(quote(part, safe="") for part in key.split("/", 2))
+    keys = state.keys.take(orders.astype(np.int32))
+    if not pc.all(pc.match_substring_regex(keys, _PLAIN)).as_py():
+        parts = [key.split("/", 2) for key in keys.to_pylist()]
+        keys = pa.array(["/".join(quote(part, safe="") for part in key) for key in parts])
+    return pc.binary_join_element_wise("/orders", keys, "/")
 
 
 def details_of(
@@ -117,5 +114,8 @@ def _reported(piece: Slice, notices: Records) -> tuple[list[str | None], list[st
 
 def _said(at: Ints) -> list[str | None]:
     """Instants to the second, as RFC 3339."""
-    texts = np.datetime_as_string(at.astype("M8[us]").astype("M8[s]")).tolist()
-    return [None if text == "NaT" else f"{text}Z" for text in texts]
+    texts, known = np.full(len(at), None, object), at != NO_TIME
+    seconds = np.datetime_as_string(at[known].astype("M8[us]").astype("M8[s]")).tolist()
+    texts[known] = [f"{second}Z" for second in seconds]
+    found: list[str | None] = texts.tolist()
+    return found
