@@ -11,9 +11,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from flows.notices import reports
+from flows.notices.deliveries import State
 from flows.notices.reports import Wanted
 from flows.notices.sending import Pace
-from flows.notices.store import State
 from tests.support.notices import (
     NOON,
     SECRET,

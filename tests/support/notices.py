@@ -22,11 +22,12 @@ from flows.lake.writer import create_or_open_writer
 from flows.metrics import Metrics
 from flows.notices import reports
 from flows.notices.addresses import AddressBook
+from flows.notices.deliveries import State
 from flows.notices.outbox import Notification
 from flows.notices.plan import Planner
 from flows.notices.sending import Dispatcher
 from flows.notices.settings import NotifySettings
-from flows.notices.store import State, Store
+from flows.notices.store import Store
 from flows.notices.texts import Texts
 from flows.notify import NotifyJob, run
 from schemas.ids import LogId
