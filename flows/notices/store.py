@@ -141,7 +141,7 @@ class Store:
         now: datetime,
     ) -> None:
         """Keep new deliveries and the cursor after them, both or neither."""
-        with self._transaction():
+        with self._transaction("take"):
             self._connection.executemany(_INSERT, [_row(one, now) for one in deliveries])
             open_ones = [one for one in deliveries if one.state in UNFINISHED]
             for way, lane in {(one.way, one.lane) for one in open_ones if one.is_urgent}:
@@ -170,7 +170,7 @@ class Store:
 
     def settle(self, results: Sequence[Result], now: datetime) -> None:
         """Write down what came of deliveries, and let the next of their lanes go."""
-        with self._transaction():
+        with self._transaction("settle"):
             for result in results:
                 self._settle(result, now)
             finished = [r.due for r in results if r.state not in UNFINISHED]
@@ -178,7 +178,7 @@ class Store:
 
     def purge(self, before: datetime) -> int:
         """Forget some of what was finished before; returns how many."""
-        with self._transaction():
+        with self._transaction("purge"):
             gone = self._connection.execute(
                 "DELETE FROM deliveries WHERE id IN "
                 "(SELECT id FROM deliveries WHERE done_at < ? LIMIT ?)",
@@ -224,7 +224,7 @@ class Store:
             )
         if version == 0:
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        with self._transaction():
+        with self._transaction("open"):
             known = dict(self._connection.execute("SELECT flow, log_id FROM lake_logs"))
             for flow, log in logs.items():
                 if known.get(flow, log) != log:
@@ -236,17 +236,17 @@ class Store:
                 self._connection.execute("INSERT OR IGNORE INTO lake_logs VALUES (?, ?)", row)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, name: str) -> Iterator[None]:
         with self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._crash_point("before commit")
+                self._crash_point(f"before {name}")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        self._crash_point("after commit")
+        self._crash_point(f"after {name}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
