@@ -30,12 +30,13 @@ from flows.guard import Guard, GuardedSink, run_guarded
 from flows.lake.commit import no_crash
 from flows.metrics import Metrics
 from flows.notices.addresses import AddressBook
+from flows.notices.deliveries import Delivery, State
 from flows.notices.outbox import OutboxReader, Taken
 from flows.notices.plan import Planner
 from flows.notices.reports import counted
 from flows.notices.sending import Clock, Dispatcher
 from flows.notices.settings import NotifySettings
-from flows.notices.store import Delivery, State, Store
+from flows.notices.store import Store
 from flows.notices.texts import Texts
 from flows.settings import Settings, load_settings
 from schemas.errors import InputError
@@ -117,7 +118,7 @@ class NotifyJob:
         self.ends_when_idle = ends_when_idle
         self._clock = clock
         self._cared_at = clock() - _CARE
-        self._turns = Counter[str]()
+        self._turns_begun = self._turns_ended = 0
         texts, self.book = Texts(settings.language, settings.texts), AddressBook(settings.addresses)
         self._planner = Planner(settings, texts, self.book)
         with ExitStack() as opened:
@@ -141,7 +142,7 @@ class NotifyJob:
 
     def look(self) -> Taken:
         """What is new in the outbox."""
-        self._turns["begun"] += 1
+        self._turns_begun += 1
         return self.outbox.take()
 
     def plan(self, taken: Taken) -> Planned:
@@ -176,11 +177,11 @@ class NotifyJob:
             self._cared_at = now
             self.book.refresh()
             self.store.purge(now - timedelta(days=self.settings.keep_days))
-        self._turns["ended"] += 1
+        self._turns_ended += 1
 
     def is_over(self, taken: Taken) -> bool:
         """Whether the flow is to end, being told to end when idle."""
-        is_caught_up = self._turns["begun"] - 1 == self._turns["ended"] > 0
+        is_caught_up = self._turns_begun - 1 == self._turns_ended > 0
         return (
             self.ends_when_idle and is_caught_up and not taken.places and self._dispatcher.is_idle()
         )

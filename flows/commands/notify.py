@@ -13,11 +13,11 @@ from flows.commands.output import console, error_console, print_json, table
 from flows.guard import Guard, ending_in_order
 from flows.metrics import serve
 from flows.notices import reports
+from flows.notices.deliveries import State
 from flows.notices.preview import previews
 from flows.notices.reports import Wanted
 from flows.notices.settings import NotifySettings
 from flows.notices.sms import parts
-from flows.notices.store import State
 from flows.notices.texts import Texts
 from flows.settings import Settings, load_settings
 from schemas.codes import Template

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from flows.notices.addresses import NOBODY, Address, AddressBook
 from flows.notices.contents import content_of
+from flows.notices.deliveries import Delivery, State
 from flows.notices.outbox import Notification
 from flows.notices.settings import (
     EmailWay,
@@ -16,7 +17,6 @@ from flows.notices.settings import (
     Way,
     WebhookWay,
 )
-from flows.notices.store import Delivery, State
 from flows.notices.texts import FAULTS, Texts
 from schemas.codes import Audience, Template
 

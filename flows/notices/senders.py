@@ -22,6 +22,7 @@ from standardwebhooks import Webhook
 from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from flows.notices.answers import Answered, Meaning, of_http
+from flows.notices.deliveries import Due
 from flows.notices.settings import (
     Auth,
     EmailWay,
@@ -31,7 +32,6 @@ from flows.notices.settings import (
     Way,
     WebhookWay,
 )
-from flows.notices.store import Due
 from flows.notices.texts import FAULTS
 from schemas.errors import InputError
 

@@ -14,11 +14,12 @@ from flows.lake.commit import no_crash
 from flows.metrics import Metrics
 from flows.notices.addresses import AddressBook
 from flows.notices.answers import Answered, Meaning
+from flows.notices.deliveries import Attempt, Due, Result, State
 from flows.notices.hours import quiet_until
 from flows.notices.plan import receiver
 from flows.notices.senders import Sender, sender_of
 from flows.notices.settings import NotifySettings, Way
-from flows.notices.store import Attempt, Due, Result, State, Store
+from flows.notices.store import Store
 from schemas.codes import Audience
 
 Clock = Callable[[], datetime]

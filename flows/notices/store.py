@@ -13,14 +13,13 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 from flows.files import make_directory
 from flows.lake.commit import no_crash
+from flows.notices.deliveries import UNFINISHED, Delivery, Due, Result, State
 from flows.notices.outbox import Place
 from schemas.errors import StoreError
 
@@ -29,95 +28,6 @@ VERSION = 1
 PURGED = 5_000
 """Finished deliveries removed at a time."""
 _BUSY_SECONDS = 30.0
-
-
-class State(StrEnum):
-    """What has become of a delivery."""
-
-    WAITING = "waiting"  # for its first attempt, the next one, or those before it
-    HELD = "held"  # for the end of the quiet hours
-    SENT = "sent"
-    DEAD = "dead"  # refused, or tried too often
-    EXPIRED = "expired"  # too old to be of use
-
-
-UNFINISHED = (State.WAITING, State.HELD)
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One message by one way.
-
-    Attributes:
-        key: of the notification; with the way, of the delivery.
-        way: its name.
-        lane: what has to go in order.
-        content: JSON, without an address; empty if the row could not be put in words.
-        detail: why it is finished already, if it is.
-    """
-
-    key: str
-    way: str
-    lane: str
-    tenant: str
-    network: str
-    order_id: str | None
-    audience: str
-    template: str
-    customer: str | None
-    language: str
-    at: datetime
-    expires_at: datetime
-    is_urgent: bool
-    content: str
-    state: State = State.WAITING
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Due:
-    """A delivery that may be sent now."""
-
-    id: int
-    key: str
-    way: str
-    lane: str
-    tenant: str
-    network: str
-    audience: str
-    template: str
-    customer: str | None
-    language: str
-    expires_at: datetime
-    is_urgent: bool
-    attempts: int
-    content: str
-
-
-class Attempt(NamedTuple):
-    """What came of one attempt."""
-
-    at: datetime
-    milliseconds: float
-    status: int | None
-
-
-class Result(NamedTuple):
-    """What becomes of a delivery.
-
-    Attributes:
-        due: the delivery.
-        state: its next one.
-        due_at: when it may be sent again, if it may.
-        detail: in words.
-        attempt: the attempt that led to it; None if there was none.
-    """
-
-    due: Due
-    state: State
-    due_at: datetime | None
-    detail: str | None
-    attempt: Attempt | None
 
 
 _SCHEMA = f"""
@@ -231,7 +141,7 @@ class Store:
         now: datetime,
     ) -> None:
         """Keep new deliveries and the cursor after them, both or neither."""
-        with self._transaction():
+        with self._transaction("take"):
             self._connection.executemany(_INSERT, [_row(one, now) for one in deliveries])
             open_ones = [one for one in deliveries if one.state in UNFINISHED]
             for way, lane in {(one.way, one.lane) for one in open_ones if one.is_urgent}:
@@ -260,7 +170,7 @@ class Store:
 
     def settle(self, results: Sequence[Result], now: datetime) -> None:
         """Write down what came of deliveries, and let the next of their lanes go."""
-        with self._transaction():
+        with self._transaction("settle"):
             for result in results:
                 self._settle(result, now)
             finished = [r.due for r in results if r.state not in UNFINISHED]
@@ -268,7 +178,7 @@ class Store:
 
     def purge(self, before: datetime) -> int:
         """Forget some of what was finished before; returns how many."""
-        with self._transaction():
+        with self._transaction("purge"):
             gone = self._connection.execute(
                 "DELETE FROM deliveries WHERE id IN "
                 "(SELECT id FROM deliveries WHERE done_at < ? LIMIT ?)",
@@ -314,7 +224,7 @@ class Store:
             )
         if version == 0:
             self._connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-        with self._transaction():
+        with self._transaction("open"):
             known = dict(self._connection.execute("SELECT flow, log_id FROM lake_logs"))
             for flow, log in logs.items():
                 if known.get(flow, log) != log:
@@ -326,17 +236,17 @@ class Store:
                 self._connection.execute("INSERT OR IGNORE INTO lake_logs VALUES (?, ?)", row)
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self, name: str) -> Iterator[None]:
         with self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._crash_point("before commit")
+                self._crash_point(f"before {name}")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
-        self._crash_point("after commit")
+        self._crash_point(f"after {name}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

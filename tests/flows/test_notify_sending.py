@@ -11,9 +11,9 @@ import pytest
 from standardwebhooks import Webhook
 
 from flows.notices import reports
+from flows.notices.deliveries import State
 from flows.notices.reports import Wanted
 from flows.notices.sending import Pace
-from flows.notices.store import State
 from tests.support.notices import (
     NOON,
     SECRET,
@@ -300,6 +300,22 @@ def test_the_pace_is_kept_and_what_was_missed_is_not_made_up_for() -> None:
     assert sent == 10
     assert burst == 1
     assert all(Pace(None).may(NOON) for _ in range(100))
+
+
+def test_a_way_sends_no_faster_than_it_may(tmp_path: Path, receiver: Receiver) -> None:
+    settings = to_webhook(receiver)
+    settings["ways"]["hook"]["per_second"] = 1
+    came = []
+    with office(tmp_path, settings) as one:
+        one.keep(of_order("a", 1), of_order("b", 2), of_order("c", 3))
+        for seconds in (0, 0.5, 0.5, 1):
+            one.clock.turn(seconds=seconds)
+            one.dispatcher.turn()
+            while one.dispatcher.is_busy:
+                one.dispatcher.turn()
+            came.append(len(receiver.requests))
+
+    assert came == [1, 1, 2, 3]
 
 
 def test_metrics_count_what_became_of_deliveries(tmp_path: Path, receiver: Receiver) -> None:

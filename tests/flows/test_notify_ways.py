@@ -16,8 +16,8 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from flows.notices import reports
+from flows.notices.deliveries import State
 from flows.notices.reports import Wanted
-from flows.notices.store import State
 from schemas.codes import Template
 from tests.support.notices import (
     Receiver,

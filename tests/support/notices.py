@@ -15,18 +15,19 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from flows.lake.layout import Flow, Identity
 from flows.lake.writer import create_or_open_writer
 from flows.metrics import Metrics
-from flows.notices import reports
+from flows.notices import outbox, reports
 from flows.notices.addresses import AddressBook
+from flows.notices.deliveries import State
 from flows.notices.outbox import Notification
 from flows.notices.plan import Planner
 from flows.notices.sending import Dispatcher
 from flows.notices.settings import NotifySettings
-from flows.notices.store import State, Store
+from flows.notices.store import Store
 from flows.notices.texts import Texts
 from flows.notify import NotifyJob, run
 from schemas.ids import LogId
@@ -291,25 +292,34 @@ def office(folder: Path, settings: Row) -> Iterator[Office]:
         made.close()
 
 
-class Bomb:
-    """Ends the process, as ``kill -9`` does, when it passes a crash point for the so-manieth time."""
+class Moment(NamedTuple):
+    """When a process is to die: as it passes a crash point for the so-manieth time."""
 
-    def __init__(self, passes: int) -> None:
-        self.passes = passes
+    point: str
+    times: int
+
+
+class Bomb:
+    """Ends the process at its moment, as ``kill -9`` does."""
+
+    def __init__(self, moment: Moment | None) -> None:
+        self.moment = moment
+        self.passed = collections.Counter[str]()
         self.lock = threading.Lock()
 
     def __call__(self, point: str) -> None:
         """A crash point is passed."""
         with self.lock:
-            self.passes -= 1
-            if self.passes == 0:
+            self.passed[point] += 1
+            if self.moment == Moment(point, self.passed[point]):
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
-def live_and_die(lake: Path, store: Path, settings: Row, passes: int) -> None:
+def live_and_die(lake: Path, store: Path, settings: Row, moment: Moment | None) -> None:
     """A process that delivers: until it has nothing to do, or its moment comes."""
+    outbox.ROWS = 4  # so that it has taken and sent by turns when it dies
     parsed = NotifySettings.model_validate(settings)
-    run(NotifyJob(lake, store, parsed, ends_when_idle=True, crash_point=Bomb(passes)))
+    run(NotifyJob(lake, store, parsed, ends_when_idle=True, crash_point=Bomb(moment)))
 
 
 def book_file(folder: Path, text: str = BOOK) -> Path:
