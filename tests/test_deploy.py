@@ -111,5 +111,14 @@ def test_what_delivers_takes_its_settings_and_is_started_alike(
     assert f"crossdock {' '.join(container['args'])}" in unit
 
 
+def test_seals_are_made_with_options_that_there_are() -> None:
+    unit = re.sub(r"\\\n\s*", "", (DEPLOY / "crossdock-seal.service").read_text())
+    (started,) = re.findall(r"^ExecStart=\S+/crossdock (.*)$", unit, re.M)
+
+    shown = run("audit", "seal", "--help").stdout
+    assert started.startswith("audit seal --lake ")
+    assert all(word in shown for word in started.split() if word.startswith("--"))
+
+
 def _targets(said: str) -> set[str]:
     return {line.split()[-1] for line in re.findall(r"^COPY (.*)$", said, re.M)}

@@ -228,7 +228,7 @@ def _compare(
                 yield Difference(What.SEAL, partition, block)
             if one is None or one.block != block:
                 continue
-            if one.upto > position:
+            if one.upto > position and block not in wrong:
                 yield Difference(What.LAKE_ENDS, partition, block, position=position)
                 return
             if block not in wrong or read_leaves(folder, partition, block) != leaves:

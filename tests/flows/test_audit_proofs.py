@@ -133,7 +133,7 @@ def test_an_order_in_two_networks_needs_its_network(tmp_path: Path) -> None:
     given = {Table.TIMELINE: to_table(Table.TIMELINE, rows)}
     lake, out = write(tmp_path / "lake", [Effects(0, 1, given)]), tmp_path / "proof.json"
     seal(lake, lake / "seals")
-    prove = ["audit", "prove", "o1", "--lake", lake, "--out", out]
+    prove: list[str | Path] = ["audit", "prove", "o1", "--lake", lake, "--out", out]
 
     assert "is in acme/eu, acme/us: say which by --network" in refused(run(*prove))
     assert run(*prove, "--network", "acme/us").exit_code == 0
