@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from models.policy.section import Hours, Money, Section, Weight
-from models.policy.tracking import ColdChain, Road, Tracking
+from models.policy.tracking import ColdChain, Estimates, Road, Tracking
 from schemas.errors import PolicyError
 
 
@@ -133,6 +133,7 @@ class Policy(Section):
     reevaluation: Reevaluation = Reevaluation()
     windows: Windows = Windows()
     tracking: Tracking = Tracking()
+    estimates: Estimates = Estimates()
     cold_chain: ColdChain = ColdChain()
     road: Road = Road()
     carbon_g_per_tkm: CarbonFactors = CarbonFactors()
