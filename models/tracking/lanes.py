@@ -137,10 +137,13 @@ def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights:
     elif known > 0:
         for b in range(BUCKETS):
             weights[b] += network[b] * (NETWORK / (known * ONE))
-    middle = planned if planned > NO_PLAN else UNKNOWN_HOURS
-    if seen(own) > 0 or known > 0 or compared > 0:
-        middle = quantile(weights, 0.5)
-    _add_tail(middle, weights)
+    total = 0.0
+    for b in range(BUCKETS):
+        total += weights[b]
+    if total > 0.0:
+        _add_tail(_hours_at(weights, 0.5 * total), weights)
+    else:
+        _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, weights)
 
 
 @numba.njit(cache=True)

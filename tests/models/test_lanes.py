@@ -111,6 +111,14 @@ def test_a_new_lane_goes_by_its_plan() -> None:
     assert lanes.quantile(blend(nothing(), 200.0), 0.5) == pytest.approx(200, rel=0.02)
 
 
+def test_without_anything_known_an_arrival_is_still_expected() -> None:
+    ratios, weights = history([0.5] * 9), np.empty(BUCKETS)
+
+    lanes.blend(nothing(), nothing(), ratios, NO_PLAN, weights)
+
+    assert lanes.quantile(weights, 0.5) == pytest.approx(lanes.UNKNOWN_HOURS, rel=0.02)
+
+
 def test_a_new_lane_without_a_plan_goes_by_the_network() -> None:
     weights = blend(nothing(), network=history([10.0] * 50))
 
