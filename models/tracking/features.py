@@ -1,0 +1,179 @@
+"""The inputs and outputs of an arrival model: the contract between the tracking fold and every ONNX file.
+
+One input row is one parcel (or an order, before its parcels are known) at one moment. Spans are given as
+multiples of the *scale*, the median of the lane's blend (lanes.py), so a model that was trained on some lanes
+holds for any. A model answers in the same unit. What it starts from is the lane's history: its answer is
+``REMAINING_P50`` and ``REMAINING_P90``, corrected; and these two are what is told while no model is active.
+
+A model file carries ``FEATURES_VERSION`` and the range of each input that it was trained on as metadata; a
+file of another version is refused. Every span is cut to ``MOST``, so a row is always finite.
+"""
+
+import math
+from enum import IntEnum
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from models.intake.columns import NO_TIME
+from models.tracking.lanes import HOUR_US, Floats, quantile, remaining, weekend_hours
+
+FEATURES_VERSION = "arrival-features-1"
+INPUT_NAME = "features"
+OUTPUT_NAME = "quantiles"
+MOST = 16.0
+"""Scales; what is longer counts as so long."""
+LEAST_PROGRESS = 0.02
+"""Share of the way below which a pace says nothing."""
+
+
+class Input(IntEnum):
+    """Columns of ``features: (n, 22) float32``. *Scales* are multiples of the lane's median."""
+
+    ELAPSED = 0  # scales since hand-over; 0 before it
+    REMAINING_P50 = 1  # scales until delivery by the lane's history, given what has elapsed
+    REMAINING_P90 = 2  # both with the wait for the hand-over that is planned
+    PROMISE = 3  # scales until the date told; below 0: it is past; 0 if none was told
+    HAS_PROMISE = 4
+    SPREAD = 5  # ln(p90 / p50) of the lane from hand-over to delivery
+    SEEN_LOG = 6  # ln(1 + deliveries in the lane's own history)
+    MEDIAN_LOG = 7  # ln(1 + hours of the scale)
+    IS_BEFORE = 8  # five groups of phases, see ``Group``; exactly one is 1
+    IS_MOVING = 9
+    IS_CUSTOMS = 10
+    IS_OUT = 11
+    IS_DOOR = 12
+    PROGRESS = 13  # share of the planned way at the last position; 0 if none is known
+    HAS_POSITION = 14
+    PACE = 15  # scales until delivery if the rest goes as the way so far; 0 if none is known
+    NEWS = 16  # scales since the last news of it
+    LATE = 17  # probability of being late, of the router's decision; 0 if it gave none
+    HAS_LATE = 18
+    WEEKEND = 19  # share of Saturdays and Sundays (UTC) in the time until REMAINING_P50
+    WEEKEND_SHARE = 20  # share of the lane's deliveries that came at a weekend
+    HAND_OVER = 21  # scales until the planned hand-over; 0 after it, and if none is planned
+
+
+class Output(IntEnum):
+    """Columns of ``quantiles: (n, 2) float32``: scales from now until delivery."""
+
+    P50 = 0  # never below 0
+    P90 = 1  # never below the median
+
+
+class Group(IntEnum):
+    """What a phase comes to for an arrival."""
+
+    BEFORE = 0  # up to packed: not handed over yet
+    MOVING = 1  # handed over, in transit
+    CUSTOMS = 2
+    OUT = 3  # out for delivery
+    DOOR = 4  # an attempt failed, or it waits to be picked up
+
+
+N_INPUTS = len(Input)
+N_OUTPUTS = len(Output)
+(
+    ELAPSED, REMAINING_P50, REMAINING_P90, PROMISE, HAS_PROMISE, SPREAD, SEEN_LOG, MEDIAN_LOG, IS_BEFORE,
+    _, _, _, _, PROGRESS, HAS_POSITION, PACE, NEWS, LATE, HAS_LATE, WEEKEND, WEEKEND_SHARE, HAND_OVER,
+) = (int(i) for i in Input)  # fmt: skip
+BEFORE = int(Group.BEFORE)
+
+
+@numba.njit(cache=True)
+def planned_hours(promise_us: int, start_us: int) -> float:
+    """Hours from a hand-over to the date told, as ``lanes.blend`` takes a plan; 0 if either is unknown.
+
+    ``start_us`` is the actual hand-over, else the planned one, else now.
+    """
+    if promise_us == NO_TIME or start_us == NO_TIME:
+        return 0.0
+    return max(0.0, (promise_us - start_us) / HOUR_US)
+
+
+@numba.njit(cache=True)
+def fill(
+    row: npt.NDArray[np.float32],
+    weights: Floats,
+    lane: tuple[float, float],
+    group: int,
+    clock: int,
+    handed_over: int,
+    to_hand_over: int,
+    heard: int,
+    promise: int,
+    position: tuple[int, float],
+    late: float,
+) -> float:
+    """Write the inputs of one parcel. Instants are us since 1970, ``NO_TIME`` where unknown.
+
+    Args:
+        row: (N_INPUTS,) is written.
+        weights: (BUCKETS,) blend of its lane.
+        lane: deliveries in the lane's own history, and ``lanes.weekend_share``.
+        group: ``Group`` of its phase.
+        clock: now.
+        handed_over: to the carrier.
+        to_hand_over: when that is planned; counts only before it.
+        heard: when the last news of it happened.
+        promise: the date told last.
+        position: when it was last located, and the share of the planned way then (NaN: unknown).
+        late: probability of being late, of the router's decision; NaN: it gave none.
+
+    Returns:
+        The scale, hours: what a model's answer is to be multiplied by.
+    """
+    scale = quantile(weights, 0.5)
+    for i in range(N_INPUTS):
+        row[i] = 0.0
+    elapsed = _since(handed_over, clock)
+    wait = 0.0
+    if group == BEFORE:
+        elapsed, wait = 0.0, _since(clock, to_hand_over)
+    p50 = remaining(weights, elapsed, 0.5) + wait
+    row[ELAPSED] = _cut(elapsed / scale)
+    row[REMAINING_P50] = _cut(p50 / scale)
+    row[REMAINING_P90] = _cut((remaining(weights, elapsed, 0.9) + wait) / scale)
+    row[SPREAD] = math.log(quantile(weights, 0.9) / scale)
+    row[SEEN_LOG], row[WEEKEND_SHARE] = math.log1p(lane[0]), lane[1]
+    row[MEDIAN_LOG] = math.log1p(scale)
+    row[IS_BEFORE + group] = 1.0
+    row[NEWS], row[HAND_OVER] = _cut(_since(heard, clock) / scale), _cut(wait / scale)
+    row[WEEKEND] = weekend_hours(clock, p50) / p50 if p50 > 0.0 else 0.0
+    if promise != NO_TIME:
+        row[PROMISE], row[HAS_PROMISE] = _cut((promise - clock) / HOUR_US / scale), 1.0
+    if late == late:  # not NaN
+        row[LATE], row[HAS_LATE] = min(1.0, max(0.0, late)), 1.0
+    _fill_position(row, position, clock, handed_over, scale)
+    return scale
+
+
+@numba.njit(cache=True)
+def _fill_position(
+    row: npt.NDArray[np.float32],
+    position: tuple[int, float],
+    clock: int,
+    handed_over: int,
+    scale: float,
+) -> None:
+    located, progress = position
+    if located == NO_TIME or progress != progress:
+        return
+    row[PROGRESS], row[HAS_POSITION] = min(1.0, max(0.0, progress)), 1.0
+    if progress > LEAST_PROGRESS:
+        taken = _since(handed_over, located) / progress
+        row[PACE] = _cut(max(0.0, taken - _since(handed_over, clock)) / scale)
+
+
+@numba.njit(cache=True)
+def _since(earlier: int, later: int) -> float:
+    """Hours between two instants; 0 if either is unknown, or they are the other way round."""
+    if earlier == NO_TIME or later == NO_TIME:
+        return 0.0
+    return max(0.0, (later - earlier) / HOUR_US)
+
+
+@numba.njit(cache=True)
+def _cut(scales: float) -> float:
+    return min(MOST, max(-MOST, scales))

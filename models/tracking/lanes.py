@@ -1,0 +1,207 @@
+"""What deliveries on a lane usually take, and what is left of it once some time has passed.
+
+A *history* is a row of ``COLUMNS`` counts: a histogram over ln(hours), and how many of them ended at a weekend.
+A new duration adds one; once the row holds ``BOUND`` of them all are halved, so a history follows a lane that
+has become slower, and is never larger. Counts are kept in parts of ``ONE``, so halving does not lose what is
+rare. Up to the bound the order of additions does not matter. The same serves any span: from hand-over to
+delivery, or from one scan to the next.
+
+A lane has too few deliveries at first. So estimates come from a *blend*: its own history; that of the network,
+which counts as much as ``NETWORK`` deliveries of its own; and a wide shape that counts as much as ``TAIL``,
+so that a parcel which is later than any before it is still expected. With a plan (the hours that were promised)
+the network's part is not what it takes, but how it compares with its plans.
+
+Nothing here allocates. Histories and blends belong to the caller; all spans are in hours.
+"""
+
+import math
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+Counts = npt.NDArray[np.uint32]
+Floats = npt.NDArray[np.float64]
+BUCKETS = 96
+SHORTEST, LONGEST = 0.05, 8_760.0
+"""Hours, from three minutes to a year, where the first bucket begins and the last ends; what lies beyond
+counts in these two."""
+LOW = math.log(SHORTEST)
+STEP = (math.log(LONGEST) - LOW) / BUCKETS
+"""Width of a bucket in ln(hours): 13 %."""
+COLUMNS = BUCKETS + 1
+"""Of a history: the buckets, then what ended on a Saturday or Sunday (UTC)."""
+ONE = 256
+"""What one duration adds to its bucket."""
+BOUND = 128
+"""Durations of which a history holds no more: enough for a quantile of 0.9, and a few days of a busy lane."""
+NETWORK = 8.0
+"""Deliveries as which the network's history counts on a lane; between 4 and 20 little depends on it."""
+TAIL = 0.5
+"""Deliveries as which the wide shape counts."""
+TAIL_POWER = 3.5
+"""Of the wide shape, log-logistic: ln(hours) spreads by 0.5, as road parcels do (delivery_statistics.py)."""
+UNKNOWN_HOURS = 72.0
+"""Median where neither lane, network nor plan is known; assumed."""
+NO_PLAN = 0.0
+HOUR_US = 3_600_000_000
+_WEEK_US, _WEEKDAYS_US = 168 * HOUR_US, 120 * HOUR_US
+_EPOCH_US = 72 * HOUR_US
+"""1970-01-01 was a Thursday; weeks begin on Monday."""
+
+
+@numba.njit(cache=True)
+def add(history: Counts, hours: float, at_weekend: bool) -> None:
+    """Take a duration into a history.
+
+    Args:
+        history: (COLUMNS,) of a lane or of the network; it is changed.
+        hours: what it took.
+        at_weekend: whether it ended at one, see ``is_weekend``.
+    """
+    history[_bucket(hours)] += np.uint32(ONE)
+    if at_weekend:
+        history[BUCKETS] += np.uint32(ONE)
+    total = 0
+    for b in range(BUCKETS):
+        total += history[b]
+    if total >= BOUND * ONE:
+        for b in range(COLUMNS):
+            history[b] >>= np.uint32(1)
+
+
+@numba.njit(cache=True)
+def add_ratio(ratios: Counts, hours: float, planned: float) -> None:
+    """Take a duration into the network's history of durations as multiples of their plans.
+
+    A multiple of one is kept as an hour is. Without a plan (``NO_PLAN``) there is nothing to keep.
+    """
+    if planned > NO_PLAN:
+        add(ratios, hours / planned, False)
+
+
+@numba.njit(cache=True)
+def is_weekend(at_us: int) -> bool:
+    """Whether an instant (us since 1970, UTC) is on a Saturday or Sunday."""
+    return (at_us + _EPOCH_US) % _WEEK_US >= _WEEKDAYS_US
+
+
+@numba.njit(cache=True)
+def weekend_hours(at_us: int, hours: float) -> float:
+    """How many of the hours that follow an instant are on a Saturday or Sunday (UTC)."""
+    start = (at_us + _EPOCH_US) % _WEEK_US / HOUR_US
+    return _weekend_up_to(start + hours) - _weekend_up_to(start)
+
+
+@numba.njit(cache=True)
+def _weekend_up_to(hour: float) -> float:
+    """Weekend hours up to an hour counted from a Monday."""
+    weeks = math.floor(hour / 168.0)
+    return 48.0 * weeks + max(0.0, hour - 168.0 * weeks - 120.0)
+
+
+@numba.njit(cache=True)
+def seen(history: Counts) -> float:
+    """How many durations a history holds; halved ones count less."""
+    total = 0
+    for b in range(BUCKETS):
+        total += history[b]
+    return total / ONE
+
+
+@numba.njit(cache=True)
+def weekend_share(own: Counts, network: Counts) -> float:
+    """Share of a lane's deliveries that came at a weekend, leaning on the network's; 2/7 if none is known."""
+    known = seen(network)
+    usual = network[BUCKETS] / (ONE * known) if known > 0 else 2 / 7
+    return (own[BUCKETS] / ONE + NETWORK * usual) / (seen(own) + NETWORK)
+
+
+@numba.njit(cache=True)
+def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights: Floats) -> None:
+    """What is to be expected on a lane.
+
+    Args:
+        own: (COLUMNS,) history of the lane.
+        network: (COLUMNS,) history of all lanes.
+        ratios: (COLUMNS,) multiples of plans on all lanes.
+        planned: hours that were planned or promised from hand-over to delivery; ``NO_PLAN``: unknown.
+        weights: (BUCKETS,) the answer, for ``quantile`` and ``remaining``.
+    """
+    for b in range(BUCKETS):
+        weights[b] = own[b] / ONE
+    compared = seen(ratios)
+    known = seen(network)
+    if planned > NO_PLAN and compared > 0:
+        _add_shifted(ratios, math.log(planned) / STEP, NETWORK / (compared * ONE), weights)
+    elif known > 0:
+        for b in range(BUCKETS):
+            weights[b] += network[b] * (NETWORK / (known * ONE))
+    total = 0.0
+    for b in range(BUCKETS):
+        total += weights[b]
+    if total > 0.0:
+        _add_tail(_hours_at(weights, 0.5 * total), weights)
+    else:
+        _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, weights)
+
+
+@numba.njit(cache=True)
+def quantile(weights: Floats, share: float) -> float:
+    """Hours within which a share of the deliveries of a blend arrive."""
+    total = 0.0
+    for b in range(BUCKETS):
+        total += weights[b]
+    return _hours_at(weights, share * total)
+
+
+@numba.njit(cache=True)
+def remaining(weights: Floats, elapsed: float, share: float) -> float:
+    """Hours within which a share of those arrive that have been under way for ``elapsed`` hours."""
+    place = min(float(BUCKETS), max(0.0, (math.log(max(elapsed, SHORTEST)) - LOW) / STEP))
+    before, total = 0.0, 0.0
+    for b in range(BUCKETS):
+        before += weights[b] * min(1.0, max(0.0, place - b))
+        total += weights[b]
+    return max(0.0, _hours_at(weights, before + share * (total - before)) - elapsed)
+
+
+@numba.njit(cache=True)
+def _bucket(hours: float) -> int:
+    place = (math.log(max(hours, SHORTEST)) - LOW) / STEP
+    return min(BUCKETS - 1, int(place))
+
+
+@numba.njit(cache=True)
+def _hours_at(weights: Floats, mass: float) -> float:
+    """Hours below which there is so much of a blend; even in ln(hours) within a bucket."""
+    below = 0.0
+    for b in range(BUCKETS):
+        if weights[b] > 0.0 and below + weights[b] >= mass:
+            return math.exp(LOW + STEP * (b + (mass - below) / weights[b]))
+        below += weights[b]
+    return LONGEST
+
+
+@numba.njit(cache=True)
+def _add_shifted(ratios: Counts, places: float, scale: float, weights: Floats) -> None:
+    """Add a history moved by so many buckets; what would leave the row stays in its last bucket."""
+    whole = math.floor(places)
+    part = places - whole
+    for b in range(BUCKETS):
+        to = b + int(whole)
+        weights[min(BUCKETS - 1, max(0, to))] += ratios[b] * scale * (1.0 - part)
+        weights[min(BUCKETS - 1, max(0, to + 1))] += ratios[b] * scale * part
+
+
+@numba.njit(cache=True)
+def _add_tail(middle: float, weights: Floats) -> None:
+    """Add the wide shape around a median."""
+    odds = math.exp(TAIL_POWER * (LOW - math.log(middle)))
+    growth = math.exp(TAIL_POWER * STEP)
+    below = 0.0
+    for b in range(BUCKETS):
+        odds *= growth
+        upto = odds / (1.0 + odds)
+        weights[b] += TAIL * (upto - below)
+        below = upto
