@@ -14,6 +14,7 @@ import numpy.typing as npt
 from schemas.codes import ExceptionCode, TempClass
 
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint32]
 Records = Any
 """A table of records, or a row of one; kernels read its columns by name."""
 NEVER = np.iinfo(np.int64).max
@@ -23,6 +24,8 @@ BLOCK = 1024
 CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
 """Records of one order that its state remembers; what comes beyond is kept in the lake alone."""
+PARTS, NO_PART = 200, 255
+"""A share of one as a byte: so many parts; not known."""
 
 ENTRY = np.dtype(
     [
@@ -40,9 +43,11 @@ ENTRY = np.dtype(
         ("package", np.int32),
         ("node", np.int32),
         ("next", np.int32),
+        ("lane", np.int32),  # word: of an offer its lane, of a milestone its carrier
         ("step", np.uint8),
-        ("classifier", np.uint8),
-        ("reason", np.uint8),  # ``ExceptionCode``, or 0
+        ("classifier", np.uint8),  # of a decision how probably it is late, see ``PARTS``
+        ("reason", np.uint8),  # ``ExceptionCode``, or 0; of a device how far along it was last
+        ("is_taught", np.bool_),  # the lane has learnt from this delivery
     ],
     align=True,
 )
@@ -54,6 +59,7 @@ measure, ``classifier`` which of ``Sort``."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
+        ("ask_at", np.int64),  # when to estimate its arrival again; ``NEVER``: there is none
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
@@ -81,6 +87,10 @@ PARCEL = np.dtype(
         ("reason", np.uint8),
         ("position", np.int64),
         ("at", np.int64),
+        ("carrier", np.int32),  # word
+        ("handed_at", np.int64),  # first seen after packing
+        ("heard_at", np.int64),
+        ("there_at", np.int64),  # first delivered or signed for
     ],
     align=True,
 )
@@ -96,6 +106,7 @@ WORK = np.dtype(
         ("position", np.int64),
         ("accepted_at", np.int64),  # an answer counts if it is not older than the offer
         ("picked_at", np.int64),
+        ("lane", np.int32),  # word, of the newest offer
         ("phase", np.uint8),  # ROUTED, RELEASED, PICKED
     ],
     align=True,
@@ -200,6 +211,8 @@ class Limit(IntEnum):
     LIGHT = 2
     CORRIDOR_KM = 3
     CORRIDOR_SHARE = 4
+    SILENCE_GAPS = 5
+    CHANGE_SHARE = 6
 
 
 class Wants(IntEnum):
@@ -230,6 +243,13 @@ class Term(IntEnum):
     STAY = 15
     DEDUPE = 16
     DEDUPE_RECORDS = 17  # a number
+    SILENCE_LEAST = 18
+    SILENCE_MOST = 19
+    EVERY = 20
+    CHANGE = 21
+    CONFIRM = 22
+    MARGIN = 23
+    WITHDRAWN = 24
 
 
 class Flag(IntEnum):
@@ -288,6 +308,25 @@ class Cursor(IntEnum):
     USED = 4  # entries ever used
     SWEPT = 5  # orders that the tick under way has looked at
     INDEX = 6  # effects of the record under way
+    ASKED = 7
+    LANES = 8  # rows in use
+
+
+class LaneTables(NamedTuple):
+    """What deliveries took, see lane_book.py."""
+
+    rows: Records
+    counts: Counts  # (rows, 2, COLUMNS), see ``History``
+    networks: Counts  # (networks, 3, COLUMNS)
+    slots: npt.NDArray[np.int32]  # where the row of a key is; 0: free
+
+
+class Asked(NamedTuple):
+    """Questions for the model, see asking.py."""
+
+    questions: Records
+    features: npt.NDArray[np.float32]  # (questions, N_INPUTS)
+    weights: npt.NDArray[np.float64]  # (BUCKETS,) scratch
 
 
 class Tables(NamedTuple):
@@ -313,3 +352,5 @@ class Tables(NamedTuple):
     seen: int  # heap of the window in which telemetry is told from its repeats
     evidence: Ints  # (CODES, 2) position and package of what shows an exception
     cursor: Ints
+    lanes: LaneTables
+    asked: Asked

@@ -30,6 +30,7 @@ from models.tracking.arrays import (
     REPORT,
     STOP,
     WORK,
+    Asked,
     Bound,
     Cursor,
     Ints,
@@ -39,6 +40,11 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
+from models.tracking.asking import MOST_ASKED, QUESTION
+from models.tracking.features import N_INPUTS
+from models.tracking.lane_book import LaneBook
+from models.tracking.lanes import BUCKETS
+from models.tracking.telling import Told
 from models.tracking.verdict import VERDICT
 
 HOUR_US = 3_600_000_000
@@ -46,6 +52,8 @@ YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
 OUTPUT_ROWS = 4 * CODES
 """Room for exceptions and for moves, emptied when it is full."""
+QUESTIONS = 4_096
+"""The same for questions; there is more if a slice is larger."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -55,6 +63,7 @@ _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 for _word in ("customer", "tier", "channel", "region", "currency"):
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
+_EMPTY_ORDER["ask_at"] = NEVER
 
 
 class TrackState:
@@ -72,6 +81,9 @@ class TrackState:
         entries: their histories, rows of ``ENTRY``.
         terms: (networks, len(Term)) deadlines in us.
         records: read so far; forgetting goes by it.
+        lanes: what deliveries took.
+        told: what was told of arrivals.
+        models: sha256 of the model of each network; empty: the histories of lanes alone.
     """
 
     def __init__(self, partition: int, policy_override: Policy | None = None, position: int = -1):
@@ -89,8 +101,11 @@ class TrackState:
         self.seen = Heap(len(Slot))
         window.new_window(self.seen)
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
-        self.cursor[Cursor.FREE] = NOBODY
+        self.cursor[[Cursor.FREE, Cursor.LANES]] = NOBODY, 1  # the first row is the unknown lane
         self.records = 0
+        self.lanes, self.told = LaneBook(), Told()
+        self.models: list[str] = []
+        self.asked = _room_for(0)
         self.scratch = (
             np.zeros(MAX_ENTRIES, PARCEL),
             np.zeros(MAX_ENTRIES, WORK),
@@ -108,6 +123,8 @@ class TrackState:
         """What the walk works on, with room for these records."""
         n = len(records)
         self._grow()
+        if n > len(self.asked.questions):
+            self.asked = _room_for(n)
         heard = int((records["entry"]["step"] >= Step.BOUND).sum())
         if heard:
             window.make_room(self.seen, heard)
@@ -130,6 +147,8 @@ class TrackState:
             self.seen.addresses,
             self.evidence,
             self.cursor,
+            self.lanes.tables,
+            self.asked,
         )
 
     def set_policy(self, network: str, policy: Policy) -> None:
@@ -150,13 +169,21 @@ class TrackState:
             self.terms = np.concatenate([self.terms, *[_terms(policy)[None]] * missing])
             self.bands = np.concatenate([self.bands, *[_bands(policy)[None]] * missing])
             self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
+            self.models += [""] * missing
+
+    def take_questions(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[np.float32]]]:
+        """Questions with their features, as they are now; there is room for others after."""
+        count = int(self.cursor[Cursor.ASKED])
+        self.cursor[Cursor.ASKED] = 0
+        return [(self.asked.questions[:count].copy(), self.asked.features[:count].copy())][:count]
 
     def roomy(self, tables: Tables) -> Tables:
         """The same with room for the next record."""
         self._grow()
-        return tables._replace(entries=self.entries)
+        return tables._replace(entries=self.entries, lanes=self.lanes.tables)
 
     def _grow(self) -> None:
+        self.lanes.grow(int(self.cursor[Cursor.LANES]), len(self.networks))
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
         if orders > len(self.orders):
             more = np.repeat(_EMPTY_ORDER, max(orders, 2 * len(self.orders)) - len(self.orders))
@@ -171,6 +198,7 @@ class TrackState:
 
     def forget_closed(self, clock: int) -> None:
         """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        self.cursor[Cursor.LANES] = self.lanes.forget(int(self.cursor[Cursor.LANES]))
         held = self.orders[: len(self.keys)]
         closed = held["closed_at"] != NO_TIME
         kept_us = np.where(
@@ -182,9 +210,9 @@ class TrackState:
             return
         kept = np.flatnonzero(~gone).astype(np.int32)
         self.keys = self.keys.kept(kept)
-        self._keep(held[kept])
+        self._keep(held[kept], kept)
 
-    def _keep(self, orders: npt.NDArray[Any]) -> None:
+    def _keep(self, orders: npt.NDArray[Any], kept: npt.NDArray[np.int32]) -> None:
         """Let only these orders be there, each with its entries one after another."""
         counts = orders["entries"].astype(np.int64)
         chain, at = np.empty(int(counts.sum()), np.int64), orders["first"].astype(np.int64)
@@ -196,7 +224,7 @@ class TrackState:
         entries = self.entries[chain]
         entries["next"] = np.arange(1, len(chain) + 1)
         entries["next"][firsts[counts > 0] + counts[counts > 0] - 1] = NOBODY
-        self._keep_words(entries)
+        self.told.keep(kept, self._keep_words(entries))
         self.orders = np.repeat(_EMPTY_ORDER, max(64, len(orders)))
         self.orders[: len(orders)] = orders
         self.orders["first"][: len(orders)] = np.where(counts > 0, firsts, NOBODY)
@@ -206,14 +234,19 @@ class TrackState:
         due[: len(self.orders)] = self.orders["due"]
         self.blocks = due.reshape(-1, BLOCK).min(axis=1)
 
-    def _keep_words(self, entries: npt.NDArray[Any]) -> None:
-        used = np.unique(np.concatenate([entries["package"], entries["node"]]))
+    def _keep_words(self, entries: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+        """Forget the words that nothing refers to; says what number each word has from here on."""
+        lanes = int(self.cursor[Cursor.LANES])
+        named = [entries[name] for name in ("package", "node", "lane")]
+        used = np.unique(np.concatenate([*named, self.lanes.words(lanes)]))
         used = used[used >= 0]
         numbers = np.full(len(self.words) + 1, NOBODY, np.int32)  # the last one is that of NOBODY
         numbers[used] = np.arange(len(used))
         self.words = self.words.kept(used)
-        for name in ("package", "node"):
+        for name in ("package", "node", "lane"):
             entries[name] = numbers[entries[name]]
+        self.lanes.renumber(lanes, numbers)
+        return numbers
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """What a checkpoint keeps: tables, and values that JSON can take."""
@@ -227,10 +260,14 @@ class TrackState:
             "seen": window.held_keys(self.seen),
             "seen_state": self.seen[Slot.SEEN_STATE],
         }
+        lanes = self.lanes.to_arrays(int(self.cursor[Cursor.LANES]))
+        arrays |= {f"lanes/{part}": kept for part, kept in lanes.items()}
+        told = self.told.to_arrays(len(self.keys))
+        arrays |= {f"told/{part}": kept for part, kept in told.items()}
         for name in _NAMES:
             names: Names = getattr(self, name)
             arrays |= {f"{name}/{part}": kept for part, kept in names.to_arrays().items()}
-        return arrays, {"records": self.records}
+        return arrays, {"records": self.records, "models": self.models}
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take up what ``to_arrays`` gave."""
@@ -242,7 +279,9 @@ class TrackState:
         self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
         self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
         window.restore(self.seen, arrays["seen"])
-        self.records = values["records"]
+        self.lanes.restore({p: arrays[f"lanes/{p}"] for p in ("rows", "counts", "networks")})
+        self.told.restore({p: arrays[f"told/{p}"] for p in ("orders", "told", "counts")})
+        self.records, self.models = values["records"], list(values["models"])
         self.blocks = np.full(-(-max(1, len(self.orders)) // BLOCK), NO_TIME)
         self._grow()
 
@@ -250,13 +289,22 @@ class TrackState:
 _NAMES = ("keys", "words", "networks")
 
 
+def _room_for(records: int) -> Asked:
+    """Room for the questions of so many records; most ask one."""
+    room = max(QUESTIONS, records + 2 * MOST_ASKED)
+    return Asked(
+        np.zeros(room, QUESTION), np.zeros((room, N_INPUTS), np.float32), np.zeros(BUCKETS)
+    )
+
+
 def _terms(policy: Policy) -> Ints:
     """As in ``Term``."""
-    tracking, cold, road, windows = (
+    tracking, cold, road, windows, estimates = (
         policy.tracking,
         policy.cold_chain,
         policy.road,
         policy.windows,
+        policy.estimates,
     )
     hours = (
         tracking.sign_within_hours,
@@ -277,7 +325,17 @@ def _terms(policy: Policy) -> Ints:
         road.stay_minutes / 60,
         windows.dedupe_hours,
     )
-    return np.array([*(round(h * HOUR_US) for h in hours), windows.dedupe_max_records], np.int64)
+    more = (
+        tracking.silence_least_hours,
+        tracking.silence_most_hours,
+        estimates.every_hours,
+        estimates.change_hours,
+        estimates.confirm_hours,
+        estimates.delay_margin_hours,
+        estimates.delay_withdrawn_hours,
+    )
+    first, rest = ([round(h * HOUR_US) for h in some] for some in (hours, more))
+    return np.array([*first, windows.dedupe_max_records, *rest], np.int64)
 
 
 def _bands(policy: Policy) -> Floats:
@@ -307,5 +365,7 @@ def _limits(policy: Policy) -> Floats:
             cold.light_lux,
             road.corridor_km,
             road.corridor_share,
+            policy.tracking.silence_gaps,
+            policy.estimates.change_share,
         ]
     )
