@@ -17,7 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
-from models.tracking.lanes import HOUR_US, Floats, quantile, remaining, weekend_hours
+from models.tracking.lanes import (
+    HOUR_US,
+    NO_PLAN,
+    Counts,
+    Floats,
+    blend,
+    blend_plan,
+    quantile,
+    remaining,
+    seen,
+    weekend_hours,
+    weekend_share,
+)
 
 FEATURES_VERSION = "arrival-features-1"
 INPUT_NAME = "features"
@@ -29,7 +41,7 @@ LEAST_PROGRESS = 0.02
 
 
 class Input(IntEnum):
-    """Columns of ``features: (n, 22) float32``. *Scales* are multiples of the lane's median."""
+    """Columns of ``features: (n, 25) float32``. *Scales* are multiples of the lane's median."""
 
     ELAPSED = 0  # scales since hand-over; 0 before it
     REMAINING_P50 = 1  # scales until delivery by the lane's history, given what has elapsed
@@ -53,6 +65,9 @@ class Input(IntEnum):
     WEEKEND = 19  # share of Saturdays and Sundays (UTC) in the time until REMAINING_P50
     WEEKEND_SHARE = 20  # share of the lane's deliveries that came at a weekend
     HAND_OVER = 21  # scales until the planned hand-over; 0 after it, and if none is planned
+    TOLD_P50 = 22  # as REMAINING_P50, by what became of the network's promises; 0 if none was told
+    TOLD_P90 = 23
+    TOLD_SPREAD = 24  # ln(p90 / p50) from hand-over to delivery by these; 0 if none was told
 
 
 class Output(IntEnum):
@@ -77,26 +92,24 @@ N_OUTPUTS = len(Output)
 (
     ELAPSED, REMAINING_P50, REMAINING_P90, PROMISE, HAS_PROMISE, SPREAD, SEEN_LOG, MEDIAN_LOG, IS_BEFORE,
     _, _, _, _, PROGRESS, HAS_POSITION, PACE, NEWS, LATE, HAS_LATE, WEEKEND, WEEKEND_SHARE, HAND_OVER,
+    TOLD_P50, TOLD_P90, TOLD_SPREAD,
 ) = (int(i) for i in Input)  # fmt: skip
 BEFORE = int(Group.BEFORE)
 
 
 @numba.njit(cache=True)
-def planned_hours(promise_us: int, start_us: int) -> float:
-    """Hours from a hand-over to the date told, as ``lanes.blend`` takes a plan; 0 if either is unknown.
-
-    ``start_us`` is the actual hand-over, else the planned one, else now.
-    """
-    if promise_us == NO_TIME or start_us == NO_TIME:
-        return 0.0
-    return max(0.0, (promise_us - start_us) / HOUR_US)
+def planned_hours(promise: int, start: int) -> float:
+    """Hours from a hand-over to the date told, the plan of ``lanes``; ``NO_PLAN`` if either is unknown."""
+    if promise == NO_TIME or start == NO_TIME:
+        return NO_PLAN
+    return max(NO_PLAN, (promise - start) / HOUR_US)
 
 
 @numba.njit(cache=True)
 def fill(
     row: npt.NDArray[np.float32],
-    weights: Floats,
-    lane: tuple[float, float],
+    scratch: Floats,
+    histories: tuple[Counts, Counts, Counts],
     group: int,
     clock: int,
     handed_over: int,
@@ -110,8 +123,8 @@ def fill(
 
     Args:
         row: (N_INPUTS,) is written.
-        weights: (BUCKETS,) blend of its lane.
-        lane: deliveries in the lane's own history, and ``lanes.weekend_share``.
+        scratch: (BUCKETS,) is used; afterwards it holds the blend of the lane.
+        histories: (COLUMNS,) each: of the lane, of the network, and of the network's plans (lanes.py).
         group: ``Group`` of its phase.
         clock: now.
         handed_over: to the carrier.
@@ -124,22 +137,29 @@ def fill(
     Returns:
         The scale, hours: what a model's answer is to be multiplied by.
     """
-    scale = quantile(weights, 0.5)
+    own, network, ratios = histories
     for i in range(N_INPUTS):
         row[i] = 0.0
-    elapsed = _since(handed_over, clock)
-    wait = 0.0
+    start, elapsed, wait = handed_over, _since(handed_over, clock), 0.0
     if group == BEFORE:
-        elapsed, wait = 0.0, _since(clock, to_hand_over)
-    p50 = remaining(weights, elapsed, 0.5) + wait
-    row[ELAPSED] = _cut(elapsed / scale)
-    row[REMAINING_P50] = _cut(p50 / scale)
-    row[REMAINING_P90] = _cut((remaining(weights, elapsed, 0.9) + wait) / scale)
-    row[SPREAD] = math.log(quantile(weights, 0.9) / scale)
-    row[SEEN_LOG], row[WEEKEND_SHARE] = math.log1p(lane[0]), lane[1]
+        start = clock if to_hand_over == NO_TIME else max(clock, to_hand_over)
+        elapsed, wait = 0.0, _since(clock, start)
+    planned = planned_hours(promise, start)
+    if planned > NO_PLAN:
+        blend_plan(ratios, planned, scratch)
+        row[TOLD_P50], row[TOLD_P90] = _left(scratch, elapsed, wait)
+        row[TOLD_SPREAD] = math.log(quantile(scratch, 0.9) / quantile(scratch, 0.5))
+    blend(own, network, ratios, planned, scratch)
+    scale = quantile(scratch, 0.5)
+    p50, p90 = _left(scratch, elapsed, wait)
+    row[REMAINING_P50], row[REMAINING_P90] = _cut(p50 / scale), _cut(p90 / scale)
+    row[TOLD_P50], row[TOLD_P90] = _cut(row[TOLD_P50] / scale), _cut(row[TOLD_P90] / scale)
+    row[ELAPSED], row[HAND_OVER] = _cut(elapsed / scale), _cut(wait / scale)
+    row[NEWS] = _cut(_since(heard, clock) / scale)
+    row[SPREAD] = math.log(quantile(scratch, 0.9) / scale)
+    row[SEEN_LOG], row[WEEKEND_SHARE] = math.log1p(seen(own)), weekend_share(own, network)
     row[MEDIAN_LOG] = math.log1p(scale)
     row[IS_BEFORE + group] = 1.0
-    row[NEWS], row[HAND_OVER] = _cut(_since(heard, clock) / scale), _cut(wait / scale)
     row[WEEKEND] = weekend_hours(clock, p50) / p50 if p50 > 0.0 else 0.0
     if promise != NO_TIME:
         row[PROMISE], row[HAS_PROMISE] = _cut((promise - clock) / HOUR_US / scale), 1.0
@@ -147,6 +167,12 @@ def fill(
         row[LATE], row[HAS_LATE] = min(1.0, max(0.0, late)), 1.0
     _fill_position(row, position, clock, handed_over, scale)
     return scale
+
+
+@numba.njit(cache=True)
+def _left(weights: Floats, elapsed: float, wait: float) -> tuple[float, float]:
+    """Hours until delivery at both quantiles."""
+    return remaining(weights, elapsed, 0.5) + wait, remaining(weights, elapsed, 0.9) + wait
 
 
 @numba.njit(cache=True)

@@ -130,20 +130,29 @@ def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights:
     """
     for b in range(BUCKETS):
         weights[b] = own[b] / ONE
-    compared = seen(ratios)
     known = seen(network)
-    if planned > NO_PLAN and compared > 0:
-        _add_shifted(ratios, math.log(planned) / STEP, NETWORK / (compared * ONE), weights)
+    if planned > NO_PLAN and seen(ratios) > 0:
+        _add_planned(ratios, planned, NETWORK, weights)
     elif known > 0:
         for b in range(BUCKETS):
             weights[b] += network[b] * (NETWORK / (known * ONE))
-    total = 0.0
+    _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, weights)
+
+
+@numba.njit(cache=True)
+def blend_plan(ratios: Counts, planned: float, weights: Floats) -> None:
+    """What is to be expected of a plan alone, by what became of the network's plans.
+
+    Args:
+        ratios: (COLUMNS,) multiples of plans on all lanes.
+        planned: hours from hand-over to delivery; more than ``NO_PLAN``.
+        weights: (BUCKETS,) the answer, for ``quantile`` and ``remaining``.
+    """
     for b in range(BUCKETS):
-        total += weights[b]
-    if total > 0.0:
-        _add_tail(_hours_at(weights, 0.5 * total), weights)
-    else:
-        _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, weights)
+        weights[b] = 0.0
+    if seen(ratios) > 0:
+        _add_planned(ratios, planned, seen(ratios), weights)
+    _add_tail(planned, weights)
 
 
 @numba.njit(cache=True)
@@ -184,10 +193,12 @@ def _hours_at(weights: Floats, mass: float) -> float:
 
 
 @numba.njit(cache=True)
-def _add_shifted(ratios: Counts, places: float, scale: float, weights: Floats) -> None:
-    """Add a history moved by so many buckets; what would leave the row stays in its last bucket."""
+def _add_planned(ratios: Counts, planned: float, mass: float, weights: Floats) -> None:
+    """Add what a plan's multiples come to; what would leave the row stays in its outermost bucket."""
+    places = math.log(planned) / STEP
     whole = math.floor(places)
     part = places - whole
+    scale = mass / (seen(ratios) * ONE)
     for b in range(BUCKETS):
         to = b + int(whole)
         weights[min(BUCKETS - 1, max(0, to))] += ratios[b] * scale * (1.0 - part)
@@ -195,8 +206,12 @@ def _add_shifted(ratios: Counts, places: float, scale: float, weights: Floats) -
 
 
 @numba.njit(cache=True)
-def _add_tail(middle: float, weights: Floats) -> None:
-    """Add the wide shape around a median."""
+def _add_tail(otherwise: float, weights: Floats) -> None:
+    """Add the wide shape around the median; of nothing, around ``otherwise``."""
+    total = 0.0
+    for b in range(BUCKETS):
+        total += weights[b]
+    middle = _hours_at(weights, 0.5 * total) if total > 0.0 else otherwise
     odds = math.exp(TAIL_POWER * (LOW - math.log(middle)))
     growth = math.exp(TAIL_POWER * STEP)
     below = 0.0

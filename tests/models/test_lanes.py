@@ -137,6 +137,17 @@ def test_the_network_tells_a_new_lane_what_its_plans_are_worth() -> None:
     assert lanes.seen(ratios) == 30
 
 
+def test_a_plan_alone_is_worth_what_became_of_others() -> None:
+    ratios, weights = nothing(), np.empty(BUCKETS)
+    for _ in range(100):
+        lanes.add_ratio(ratios, 10.0, 20.0)
+
+    lanes.blend_plan(ratios, 90.0, weights)
+
+    assert lanes.quantile(weights, 0.5) == pytest.approx(45, rel=0.15)
+    assert lanes.quantile(weights, 0.9) < 55
+
+
 def test_own_deliveries_soon_outweigh_what_others_do() -> None:
     weights = blend(history([100.0] * 30), network=history([5.0] * 100))
 
@@ -184,8 +195,8 @@ def row_of(parcel: Parcel) -> tuple[npt.NDArray[np.float32], float]:
     own, row = history([40.0] * 100), np.full(N_INPUTS, np.nan, np.float32)
     scale = fill(
         row,
-        blend(own),
-        (lanes.seen(own), lanes.weekend_share(own, own)),
+        np.empty(BUCKETS),
+        (own, own, nothing()),
         int(parcel.group),
         MONDAY,
         instant(parcel.handed_over),
@@ -207,6 +218,7 @@ def test_spans_are_multiples_of_the_lanes_median() -> None:
     assert row[Input.PROMISE] * scale == pytest.approx(60)
     assert row[Input.REMAINING_P50] * scale == pytest.approx(30, rel=0.2)
     assert row[Input.REMAINING_P50] <= row[Input.REMAINING_P90]
+    assert row[Input.TOLD_P50] * scale == pytest.approx(60, rel=0.15)  # no promise was kept yet
     assert row[Input.IS_MOVING] == row[Input.HAS_PROMISE] == 1
     assert row[[Input.IS_BEFORE, Input.HAS_POSITION, Input.HAS_LATE, Input.WEEKEND]].max() == 0
 
