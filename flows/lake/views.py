@@ -33,6 +33,7 @@ VIEWS = (
     "cold_chain",
     "stays",
     "locations_now",
+    "estimates_now",
 )
 """In order of dependency."""
 

@@ -17,7 +17,7 @@ from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, number
 from models.tracking.arrays import NEVER, NO_PART, NOBODY, PARTS, Cursor, Records, Tables, Term
 from models.tracking.devices import BOUND
-from models.tracking.features import Group, fill, planned_hours
+from models.tracking.features import Group, fill
 from models.tracking.judge import is_counted
 from models.tracking.lane_book import (
     LEGS,
@@ -27,7 +27,7 @@ from models.tracking.lane_book import (
     handed_over_at,
     way_of,
 )
-from models.tracking.lanes import blend, seen, weekend_share
+from models.tracking.lanes import seen
 from schemas.codes import ExceptionCode, Phase
 
 QUESTION = np.dtype(
@@ -49,11 +49,14 @@ QUESTION = np.dtype(
         ("is_over", np.bool_),  # no arrival is waited for
         ("is_breached", np.bool_),  # the promised date has passed
         ("is_shown", np.bool_),  # the record shows it; else time has passed
+        ("is_blind", np.bool_),  # hardly a delivery of the network is known
     ],
     align=True,
 )
 EFFECTS = 2
 """Of a question: an estimate, and a change of an exception."""
+LEAST_KNOWN = 10
+"""Deliveries of a network below which its lanes predict no delay."""
 MOST_ASKED = 32
 """Parcels of one order whose arrival is estimated."""
 
@@ -204,16 +207,14 @@ def _fill(
     question, asked, lanes = tables.asked.questions[q], tables.asked, tables.lanes
     question.lane, question.carrier, question.node, question.region = way
     lane, network = find_lane(tables, question.network, way), question.network
-    own, usual = lanes.counts[lane, LEGS], lanes.networks[network, LEGS]
+    usual, ratios = lanes.networks[network, LEGS], lanes.networks[network, RATIOS]
     handed, ship_by, heard = times
-    start = handed if handed != NO_TIME else max(question.now, ship_by)
-    planned = planned_hours(question.promise, start)
-    blend(own, usual, lanes.networks[network, RATIOS], planned, asked.weights)
+    question.is_blind = seen(usual) < LEAST_KNOWN
     late = np.nan if verdict.late == NO_PART else verdict.late / PARTS
     question.scale = fill(
         asked.features[q],
         asked.weights,
-        (seen(own), weekend_share(own, usual)),
+        (lanes.counts[lane, LEGS], usual, ratios),
         group,
         question.now,
         handed,

@@ -146,6 +146,7 @@ def _answer(
         rows = np.flatnonzero((questions["network"] == network) & ~questions["is_over"])
         sha256 = state.models[network]
         scorer = scorer_of(sha256) if sha256 else LANES
+        questions["is_blind"][rows] &= not sha256
         hours[rows] = score_rows(scorer, features[rows]) * questions["scale"][rows, None]
     heard = Heard(questions, hours, piece.positions, state.terms, state.limits)
     news = state.told.take(heard, len(state.keys))

@@ -60,7 +60,6 @@ class History(IntEnum):
     RATIOS = 2  # of the network alone: legs as multiples of what was promised
 
 
-NOTHING = (ABSENT, ABSENT, ABSENT, ABSENT)
 LEGS, GAPS, RATIOS = (int(h) for h in History)
 
 
@@ -103,7 +102,7 @@ def find_lane(tables: Tables, network: int, way: Way) -> int:
 def _enter_lane(tables: Tables, network: int, way: Way) -> int:
     """The same, made if there is none and the book has room."""
     lanes, cursor = tables.lanes, tables.cursor
-    if way == NOTHING:
+    if way[0] == way[1] == way[2] == way[3] == NOBODY:
         return UNKNOWN
     place = _slot(lanes, network, way)
     if lanes.slots[place] != UNKNOWN or cursor[LANES] == MAX_LANES:

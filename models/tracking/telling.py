@@ -137,7 +137,8 @@ def _take(heard: Heard, q: int, row: Records, news: News) -> None:
     p50_at = _instant(question.now, heard.hours[q, 0])
     p90_at = max(p50_at, _instant(question.now, heard.hours[q, 1]))
     terms, was_late = heard.terms[question.network], row.is_late
-    if question.promise == NO_TIME or p50_at < question.promise - terms[T_WITHDRAWN]:
+    is_open = question.promise != NO_TIME and not question.is_blind
+    if not is_open or p50_at < question.promise - terms[T_WITHDRAWN]:
         row.is_late = False
     elif p50_at > question.promise + terms[T_MARGIN]:
         row.is_late = True
