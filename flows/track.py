@@ -5,14 +5,18 @@ Its steps are those of folding.py; its partitions are counted from 10,000 in the
 ``python -m bytewax.run "flows.track:replay('LOG', 'LAKE')"``.
 """
 
+from functools import cache
+
 from bytewax.dataflow import Dataflow
 
 from flows.checkpoints import TRACK_FORM
-from flows.folding import FoldJob, Steps, build_replay
+from flows.folding import FoldJob, Opened, Steps, build_replay
 from flows.lake.layout import Flow
 from flows.metrics import Metrics
+from models.inference import ARTIFACTS, load_model
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
+from schemas.codes import ModelOf
 from schemas.slices import Slice
 from schemas.tables import Effects
 from schemas.topics import LogOf
@@ -32,9 +36,14 @@ class TrackJob(FoldJob[TrackState]):
     steps = Steps("read_tracking", "advance_orders", "drop_order_key", "write_facts")
     gauges = "track_"
 
+    def __init__(self, opened: Opened) -> None:
+        super().__init__(opened)
+        model_dirs = [*opened.settings.model_dirs, ARTIFACTS]
+        self.scorer_of = cache(lambda sha256: load_model(model_dirs, sha256, ModelOf.ARRIVAL))
+
     def fold(self, state: TrackState, piece: Slice) -> Effects:
         """See ``FoldJob``."""
-        return advance(state, piece)
+        return advance(state, piece, self.scorer_of)
 
     def watch(self, metrics: Metrics) -> None:
         """See ``FoldJob``."""
