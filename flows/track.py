@@ -53,3 +53,8 @@ class TrackJob(FoldJob[TrackState]):
             "Orders that the tracking state remembers.",
             lambda: sum(len(state.keys) for state in list(self.states.values())),
         )
+        metrics.watch(
+            "networks_estimated_by_lanes",
+            "Networks whose arrivals no model estimates.",
+            lambda: sum(state.models.count("") for state in list(self.states.values())),
+        )
