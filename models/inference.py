@@ -27,6 +27,8 @@ from schemas.errors import ModelError
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHIPPED_MODEL = "route-1"
+SHIPPED_ARRIVAL_MODEL = "arrival-1"
+SHIPPED = {ModelOf.ROUTE: SHIPPED_MODEL, ModelOf.ARRIVAL: SHIPPED_ARRIVAL_MODEL}
 CPU_FLAGS = ("avx", "fma", "f16c", "amx", "asimd", "sve", "i8mm", "bf16")
 """Beginnings of the CPU flags by which onnxruntime's kernels are chosen (x86, then Arm)."""
 
@@ -143,14 +145,14 @@ def load_model(
     )
 
 
-def default_model_path() -> Path:
+def default_model_path(of: ModelOf = ModelOf.ROUTE) -> Path:
     """The file of the shipped model."""
-    return ARTIFACTS / f"{SHIPPED_MODEL}.onnx"
+    return ARTIFACTS / f"{SHIPPED[of]}.onnx"
 
 
-def shipped_model_sha256() -> str:
+def shipped_model_sha256(of: ModelOf = ModelOf.ROUTE) -> str:
     """What a ``model.activated`` record names to activate the shipped model."""
-    return hashlib.sha256(_read(default_model_path())).hexdigest()
+    return hashlib.sha256(_read(default_model_path(of))).hexdigest()
 
 
 def runtime_fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:

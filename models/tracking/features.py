@@ -24,10 +24,9 @@ from models.tracking.lanes import (
     Floats,
     blend,
     blend_plan,
+    hours_without_weekends,
     quantile,
     remaining,
-    seen,
-    weekend_hours,
     weekend_share,
 )
 
@@ -36,21 +35,31 @@ INPUT_NAME = "features"
 OUTPUT_NAME = "quantiles"
 MOST = 16.0
 """Scales; what is longer counts as so long."""
+LEAST = 1e-3
+"""Scales; what is shorter counts as so long in a logarithm."""
+FARTHEST = 3.0
+"""How far another forecast can be from the lane's history, in ln: twenty times."""
+WEEK, WORKED = 7 / 2, 5 / 7
+"""Of a week: by the part that is a weekend, and the part that is not."""
 LEAST_PROGRESS = 0.02
 """Share of the way below which a pace says nothing."""
 
 
 class Input(IntEnum):
-    """Columns of ``features: (n, 25) float32``. *Scales* are multiples of the lane's median."""
+    """Columns of ``features: (n, 24) float32``. *Scales* are multiples of the lane's median.
 
-    ELAPSED = 0  # scales since hand-over; 0 before it
+    Other forecasts than that of the lane's history are given as what they would correct it by:
+    ``ln(theirs / REMAINING_P50)``, or 0 where there is none.
+    """
+
+    ELAPSED_LOG = 0  # ln(1 + scales since hand-over); 0 before it
     REMAINING_P50 = 1  # scales until delivery by the lane's history, given what has elapsed
     REMAINING_P90 = 2  # both with the wait for the hand-over that is planned
-    PROMISE = 3  # scales until the date told; below 0: it is past; 0 if none was told
-    HAS_PROMISE = 4
-    SPREAD = 5  # ln(p90 / p50) of the lane from hand-over to delivery
-    SEEN_LOG = 6  # ln(1 + deliveries in the lane's own history)
-    MEDIAN_LOG = 7  # ln(1 + hours of the scale)
+    LEFT_SPREAD = 3  # ln(REMAINING_P90 / REMAINING_P50)
+    SPREAD = 4  # ln(p90 / p50) of the lane from hand-over to delivery
+    MEDIAN_LOG = 5  # ln(1 + hours of the scale)
+    HAND_OVER = 6  # share of REMAINING_P50 that is the wait for the planned hand-over
+    NEWS_LOG = 7  # ln(1 + scales since the last news of it)
     IS_BEFORE = 8  # five groups of phases, see ``Group``; exactly one is 1
     IS_MOVING = 9
     IS_CUSTOMS = 10
@@ -58,16 +67,15 @@ class Input(IntEnum):
     IS_DOOR = 12
     PROGRESS = 13  # share of the planned way at the last position; 0 if none is known
     HAS_POSITION = 14
-    PACE = 15  # scales until delivery if the rest goes as the way so far; 0 if none is known
-    NEWS = 16  # scales since the last news of it
-    LATE = 17  # probability of being late, of the router's decision; 0 if it gave none
-    HAS_LATE = 18
-    WEEKEND = 19  # share of Saturdays and Sundays (UTC) in the time until REMAINING_P50
-    WEEKEND_SHARE = 20  # share of the lane's deliveries that came at a weekend
-    HAND_OVER = 21  # scales until the planned hand-over; 0 after it, and if none is planned
-    TOLD_P50 = 22  # as REMAINING_P50, by what became of the network's promises; 0 if none was told
-    TOLD_P90 = 23
-    TOLD_SPREAD = 24  # ln(p90 / p50) from hand-over to delivery by these; 0 if none was told
+    PACE = 15  # by the position, if the rest goes as the way so far
+    LATE = 16  # probability of being late, of the router's decision; 0 if it gave none
+    HAS_LATE = 17
+    WEEKEND = 18  # by the calendar, if the lane rests at weekends as far as CLOSED says
+    CLOSED = 19  # 0: as many deliveries at weekends (UTC) as on other days; 1: none
+    HAS_PROMISE = 20
+    TOLD_P50 = 21  # by what became of the network's promises
+    TOLD_P90 = 22  # ln(theirs / REMAINING_P90)
+    TOLD_SPREAD = 23  # their ln(p90 / p50) from hand-over to delivery
 
 
 class Output(IntEnum):
@@ -90,9 +98,9 @@ class Group(IntEnum):
 N_INPUTS = len(Input)
 N_OUTPUTS = len(Output)
 (
-    ELAPSED, REMAINING_P50, REMAINING_P90, PROMISE, HAS_PROMISE, SPREAD, SEEN_LOG, MEDIAN_LOG, IS_BEFORE,
-    _, _, _, _, PROGRESS, HAS_POSITION, PACE, NEWS, LATE, HAS_LATE, WEEKEND, WEEKEND_SHARE, HAND_OVER,
-    TOLD_P50, TOLD_P90, TOLD_SPREAD,
+    ELAPSED_LOG, REMAINING_P50, REMAINING_P90, LEFT_SPREAD, SPREAD, MEDIAN_LOG, HAND_OVER, NEWS_LOG,
+    IS_BEFORE, _, _, _, _, PROGRESS, HAS_POSITION, PACE, LATE, HAS_LATE, WEEKEND, CLOSED,
+    HAS_PROMISE, TOLD_P50, TOLD_P90, TOLD_SPREAD,
 ) = (int(i) for i in Input)  # fmt: skip
 BEFORE = int(Group.BEFORE)
 
@@ -144,29 +152,51 @@ def fill(
     if group == BEFORE:
         start = clock if to_hand_over == NO_TIME else max(clock, to_hand_over)
         elapsed, wait = 0.0, _since(clock, start)
-    planned = planned_hours(promise, start)
+    planned, told = planned_hours(promise, start), (0.0, 0.0)
     if planned > NO_PLAN:
         blend_plan(ratios, planned, scratch)
-        row[TOLD_P50], row[TOLD_P90] = _left(scratch, elapsed, wait)
+        told = _left(scratch, elapsed, wait)
         row[TOLD_SPREAD] = math.log(quantile(scratch, 0.9) / quantile(scratch, 0.5))
     blend(own, network, ratios, planned, scratch)
     scale = quantile(scratch, 0.5)
     p50, p90 = _left(scratch, elapsed, wait)
-    row[REMAINING_P50], row[REMAINING_P90] = _cut(p50 / scale), _cut(p90 / scale)
-    row[TOLD_P50], row[TOLD_P90] = _cut(row[TOLD_P50] / scale), _cut(row[TOLD_P90] / scale)
-    row[ELAPSED], row[HAND_OVER] = _cut(elapsed / scale), _cut(wait / scale)
-    row[NEWS] = _cut(_since(heard, clock) / scale)
-    row[SPREAD] = math.log(quantile(scratch, 0.9) / scale)
-    row[SEEN_LOG], row[WEEKEND_SHARE] = math.log1p(seen(own)), weekend_share(own, network)
-    row[MEDIAN_LOG] = math.log1p(scale)
+    row[REMAINING_P50], row[REMAINING_P90] = min(MOST, p50 / scale), min(MOST, p90 / scale)
+    row[ELAPSED_LOG] = math.log1p(min(MOST, elapsed / scale))
+    row[NEWS_LOG] = math.log1p(min(MOST, _since(heard, clock) / scale))
+    row[SPREAD], row[LEFT_SPREAD] = (
+        math.log(quantile(scratch, 0.9) / scale),
+        _beside(p90, p50, scale),
+    )
+    row[MEDIAN_LOG], row[HAND_OVER] = math.log1p(scale), wait / p50 if wait > 0.0 else 0.0
     row[IS_BEFORE + group] = 1.0
-    row[WEEKEND] = weekend_hours(clock, p50) / p50 if p50 > 0.0 else 0.0
-    if promise != NO_TIME:
-        row[PROMISE], row[HAS_PROMISE] = _cut((promise - clock) / HOUR_US / scale), 1.0
+    if planned > NO_PLAN:
+        row[TOLD_P50], row[TOLD_P90] = _beside(told[0], p50, scale), _beside(told[1], p90, scale)
+        row[HAS_PROMISE] = 1.0
     if late == late:  # not NaN
         row[LATE], row[HAS_LATE] = min(1.0, max(0.0, late)), 1.0
-    _fill_position(row, position, clock, handed_over, scale)
+    closed = min(1.0, max(0.0, 1.0 - weekend_share(own, network) * WEEK))
+    row[CLOSED] = closed
+    row[WEEKEND] = closed * _beside(hours_without_weekends(clock, p50 * WORKED), p50, scale)
+    _fill_position(row, position, clock, handed_over, p50, scale)
     return scale
+
+
+@numba.njit(cache=True)
+def _fill_position(
+    row: npt.NDArray[np.float32],
+    position: tuple[int, float],
+    clock: int,
+    handed_over: int,
+    p50: float,
+    scale: float,
+) -> None:
+    located, progress = position
+    if located == NO_TIME or progress != progress:
+        return
+    row[PROGRESS], row[HAS_POSITION] = min(1.0, max(0.0, progress)), 1.0
+    if progress > LEAST_PROGRESS:
+        taken = _since(handed_over, located) / min(1.0, progress)
+        row[PACE] = _beside(taken - _since(handed_over, clock), p50, scale)
 
 
 @numba.njit(cache=True)
@@ -176,20 +206,10 @@ def _left(weights: Floats, elapsed: float, wait: float) -> tuple[float, float]:
 
 
 @numba.njit(cache=True)
-def _fill_position(
-    row: npt.NDArray[np.float32],
-    position: tuple[int, float],
-    clock: int,
-    handed_over: int,
-    scale: float,
-) -> None:
-    located, progress = position
-    if located == NO_TIME or progress != progress:
-        return
-    row[PROGRESS], row[HAS_POSITION] = min(1.0, max(0.0, progress)), 1.0
-    if progress > LEAST_PROGRESS:
-        taken = _since(handed_over, located) / progress
-        row[PACE] = _cut(max(0.0, taken - _since(handed_over, clock)) / scale)
+def _beside(other: float, hours: float, scale: float) -> float:
+    """How far one forecast is from another, in ln, neither below ``LEAST`` scales."""
+    far = math.log(max(other, LEAST * scale) / max(hours, LEAST * scale))
+    return min(FARTHEST, max(-FARTHEST, far))
 
 
 @numba.njit(cache=True)
@@ -198,8 +218,3 @@ def _since(earlier: int, later: int) -> float:
     if earlier == NO_TIME or later == NO_TIME:
         return 0.0
     return max(0.0, (later - earlier) / HOUR_US)
-
-
-@numba.njit(cache=True)
-def _cut(scales: float) -> float:
-    return min(MOST, max(-MOST, scales))

@@ -87,17 +87,11 @@ def is_weekend(at_us: int) -> bool:
 
 
 @numba.njit(cache=True)
-def weekend_hours(at_us: int, hours: float) -> float:
-    """How many of the hours that follow an instant are on a Saturday or Sunday (UTC)."""
-    start = (at_us + _EPOCH_US) % _WEEK_US / HOUR_US
-    return _weekend_up_to(start + hours) - _weekend_up_to(start)
-
-
-@numba.njit(cache=True)
-def _weekend_up_to(hour: float) -> float:
-    """Weekend hours up to an hour counted from a Monday."""
-    weeks = math.floor(hour / 168.0)
-    return 48.0 * weeks + max(0.0, hour - 168.0 * weeks - 120.0)
+def hours_without_weekends(at_us: int, hours: float) -> float:
+    """Hours on the clock until so many have passed that are not on a Saturday or Sunday (UTC)."""
+    since = (at_us + _EPOCH_US) % _WEEK_US / HOUR_US  # of a week that begins on Monday
+    worked = min(since, 120.0) + hours
+    return worked + 48.0 * math.floor(worked / 120.0) - since
 
 
 @numba.njit(cache=True)

@@ -155,10 +155,12 @@ def test_own_deliveries_soon_outweigh_what_others_do() -> None:
 
 
 @given(start=st.integers(0, 2000), hours=st.integers(0, 2000))
-def test_weekend_hours_are_counted(start: int, hours: int) -> None:
-    counted = sum(lanes.is_weekend((start + h) * HOUR_US) for h in range(hours))
+def test_weekends_are_left_out(start: int, hours: int) -> None:
+    took = lanes.hours_without_weekends(start * HOUR_US, hours + 0.5)
 
-    assert lanes.weekend_hours(start * HOUR_US, float(hours)) == pytest.approx(counted)
+    passed = range(start, start + math.floor(took))
+    assert sum(not lanes.is_weekend(hour * HOUR_US) for hour in passed) == hours
+    assert not lanes.is_weekend((start + math.floor(took)) * HOUR_US)
 
 
 def test_deliveries_at_weekends_are_a_share_that_leans_on_the_network() -> None:
@@ -213,29 +215,45 @@ def test_spans_are_multiples_of_the_lanes_median() -> None:
     row, scale = row_of(Parcel())
 
     assert scale == pytest.approx(40, rel=0.15)
-    assert row[Input.ELAPSED] * scale == pytest.approx(10)
-    assert row[Input.NEWS] * scale == pytest.approx(4)
-    assert row[Input.PROMISE] * scale == pytest.approx(60)
-    assert row[Input.REMAINING_P50] * scale == pytest.approx(30, rel=0.2)
+    assert math.expm1(row[Input.ELAPSED_LOG]) * scale == pytest.approx(10)
+    assert math.expm1(row[Input.NEWS_LOG]) * scale == pytest.approx(4)
+    left = row[Input.REMAINING_P50] * scale
+    assert left == pytest.approx(30, rel=0.2)
     assert row[Input.REMAINING_P50] <= row[Input.REMAINING_P90]
-    assert row[Input.TOLD_P50] * scale == pytest.approx(60, rel=0.15)  # no promise was kept yet
+    assert math.exp(row[Input.TOLD_P50]) * left == pytest.approx(
+        60, rel=0.15
+    )  # as none was kept yet
     assert row[Input.IS_MOVING] == row[Input.HAS_PROMISE] == 1
-    assert row[[Input.IS_BEFORE, Input.HAS_POSITION, Input.HAS_LATE, Input.WEEKEND]].max() == 0
+    assert row[[Input.IS_BEFORE, Input.HAS_POSITION, Input.HAS_LATE]].max() == 0
 
 
 def test_before_the_hand_over_its_plan_is_waited_for() -> None:
     row, scale = row_of(Parcel(group=Group.BEFORE, to_hand_over=20))
 
-    assert row[Input.ELAPSED] == 0
-    assert row[Input.HAND_OVER] * scale == pytest.approx(20)
-    assert row[Input.REMAINING_P50] * scale == pytest.approx(20 + scale, rel=0.01)
+    assert row[Input.ELAPSED_LOG] == 0
+    left = row[Input.REMAINING_P50] * scale
+    assert left == pytest.approx(20 + scale, rel=0.01)
+    assert row[Input.HAND_OVER] * left == pytest.approx(20)
 
 
 def test_a_position_tells_the_pace_of_the_way_so_far() -> None:
     row, scale = row_of(Parcel(handed_over=-10, located=-2, progress=0.25))
 
     assert row[Input.PROGRESS] == 0.25
-    assert row[Input.PACE] * scale == pytest.approx(4 * 8 - 10)
+    left = row[Input.REMAINING_P50] * scale
+    assert math.exp(row[Input.PACE]) * left == pytest.approx(4 * 8 - 10)
+
+
+def test_a_lane_that_rests_at_weekends_is_expected_after_them() -> None:
+    own, row = history([40.0] * 100), np.empty(N_INPUTS, np.float32)
+    friday = MONDAY + 4 * 24 * HOUR_US
+    where = (friday, friday, NO_TIME, friday, NO_TIME, (NO_TIME, math.nan), math.nan)
+
+    scale = fill(row, np.empty(BUCKETS), (own, own, nothing()), int(Group.MOVING), *where)
+
+    left = row[Input.REMAINING_P50] * scale
+    assert row[Input.CLOSED] > 0.9
+    assert math.exp(row[Input.WEEKEND] / row[Input.CLOSED]) * left == pytest.approx(left / 1.4 + 48)
 
 
 @given(
@@ -256,7 +274,7 @@ def test_a_row_is_finite_whatever_is_known(parcel: Parcel) -> None:
     row, scale = row_of(parcel)
 
     assert np.isfinite(row).all()
-    assert np.abs(row).max() <= MOST
+    assert 0 <= row[Input.REMAINING_P50] <= row[Input.REMAINING_P90] <= MOST
     assert scale > 0
     groups = row[Input.IS_BEFORE : Input.IS_DOOR + 1]
     assert groups.sum() == groups[parcel.group] == 1
