@@ -44,8 +44,9 @@ bench: .venv/ready ## Measure, with a ratio against baselines in the same call; 
 	then exec $(BIN)/python -m tests.broker.server $(BIN)/python -m bench; \
 	else exec $(BIN)/python -m bench; fi
 
-train: .venv/ready ## Rebuild the shipped model, bit for bit
+train: .venv/ready ## Rebuild the shipped models, bit for bit
 	$(BIN)/python -m models.training.train
+	$(BIN)/python -m models.training.arrival.train
 
 golden: .venv/ready ## Rewrite generated files (JSON Schemas, texts as they are sent); read the diff
 	$(BIN)/crossdock schemas --out schemas/json

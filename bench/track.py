@@ -1,7 +1,8 @@
 """Tracking at full speed: a recorded tracking log into a lake, against an object per event.
 
 The world: every order is one parcel with nine milestones, an hour apart, all orders taking turns, and a
-tick a minute. Both sides work out each order's phase and write a row for every milestone. Then loggers that
+tick a minute. Both sides work out each order's phase and write a row for every milestone; the flow also has
+the shipped model estimate every arrival anew at each of them. Then loggers that
 go with parcels, each reading temperature every five minutes, a record for each reading.
 """
 
@@ -22,8 +23,10 @@ from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.ticks import with_ticks
 from flows.track import TrackJob
+from models.inference import shipped_model_sha256
 from models.lifecycle.transitions import TABLE
-from schemas.codes import Milestone, Phase, TempClass, UnitOfMeasure
+from schemas.codes import Milestone, ModelOf, Phase, TempClass, UnitOfMeasure
+from schemas.control import ModelActivated, ModelActivation
 from schemas.envelope import Event
 from schemas.kinds import Kind
 from schemas.shipments import ShipmentMilestone, ShipmentStep
@@ -46,7 +49,7 @@ STEPS = tuple(
 
 def measure(folder: Path, scratch: Path) -> list[Figure]:
     """Log to lake through the flow, and a plain loop; the best of some runs each."""
-    log = _log(folder / f"tracking-{ORDERS}")
+    log = _log(folder / f"tracking-{ORDERS}-estimated")
     milestones = ORDERS * len(STEPS)
     readings = _readings_log(folder / f"readings-{DEVICES}")
     flow = min(_flow(log, scratch / f"tracked-{n}") for n in range(RUNS))
@@ -93,6 +96,11 @@ def _readings() -> Iterator[Event]:
 
 
 def _events() -> Iterator[Event]:
+    activation = ModelActivation(sha256=shipped_model_sha256(ModelOf.ARRIVAL), of=ModelOf.ARRIVAL)
+    scope: dict[str, Any] = {"tenant": "bench", "network": "one"}
+    yield ModelActivated(
+        id="model", source="bench", subject="arrival", time=BEGIN, data=activation, **scope
+    )
     for number, (hour, order) in enumerate(
         itertools.product(range(len(STEPS)), range(ORDERS)), start=1
     ):

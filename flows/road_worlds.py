@@ -1,6 +1,6 @@
 """A world of parcels tracked by the ordinary flow: are its alarms right, and what is news worth at once?
 
-The world and the truth about it come from ``models.simulation.journeys``; what is found is read from the
+The world and the truth about it come from ``models.simulation.parcels``; what is found is read from the
 lake, and compared by order. The second question tracks one world twice: once as it is reported, and once with
 every report held back to the next run of an hourly sync, as systems do that exchange files.
 """
@@ -23,7 +23,7 @@ from flows.logs.source import LogSource
 from flows.ticks import with_ticks
 from flows.track import TrackJob
 from models.simulation.customers import Mood, Wait, ask
-from models.simulation.journeys import BEGIN, NETWORK, TENANT, Road, Truth, travel
+from models.simulation.parcels import BEGIN, NETWORK, TENANT, Road, Truth, travel
 from models.simulation.scene import in_order
 from schemas.codes import Template
 from schemas.decisions import DecisionRouted, WorkOffered

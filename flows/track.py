@@ -7,6 +7,7 @@ the router is on its way to the journal before the lake is given the effects (re
 """
 
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -21,8 +22,10 @@ from flows.logs.log import Log
 from flows.metrics import Metrics
 from flows.reroutes import Reroutes, reroutes
 from flows.settings import Settings
+from models.inference import ARTIFACTS, load_model
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
+from schemas.codes import ModelOf
 from schemas.slices import Slice
 from schemas.tables import Effects
 from schemas.topics import LogOf
@@ -44,6 +47,8 @@ class TrackJob(FoldJob[TrackState]):
 
     def __init__(self, opened: Opened, wishes: Reroutes | None = None) -> None:
         super().__init__(opened)
+        model_dirs = [*opened.settings.model_dirs, ARTIFACTS]
+        self.scorer_of = cache(lambda sha256: load_model(model_dirs, sha256, ModelOf.ARRIVAL))
         self._wishes = wishes
         self._in_lake = {p: self.writer.high_water(p) for p in self.states}
 
@@ -85,7 +90,7 @@ class TrackJob(FoldJob[TrackState]):
 
     def fold(self, state: TrackState, piece: Slice) -> Effects:
         """See ``FoldJob``; what is wanted of the router is durable before anybody has the effects."""
-        effects = advance(state, piece)
+        effects = advance(state, piece, self.scorer_of)
         if self._wishes is not None:
             wanted = list(reroutes(effects, self.log.id, self._in_lake[state.partition]))
             for record in wanted:
@@ -101,4 +106,9 @@ class TrackJob(FoldJob[TrackState]):
             "tracked_orders",
             "Orders that the tracking state remembers.",
             lambda: sum(len(state.keys) for state in list(self.states.values())),
+        )
+        metrics.watch(
+            "networks_estimated_by_lanes",
+            "Networks whose arrivals no model estimates.",
+            lambda: sum(state.models.count("") for state in list(self.states.values())),
         )

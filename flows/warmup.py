@@ -11,7 +11,7 @@ from typing import Any
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import RULES
 from models.tracking.fold import advance as track
-from models.tracking.state import TrackState
+from models.tracking.state import YEAR_US, TrackState
 from schemas.codec import to_slice
 from schemas.codes import Milestone
 from schemas.control import ClockTicked, Tick
@@ -42,7 +42,9 @@ def warm_up() -> None:
     """
     state = RouteState(0)
     advance(state, to_slice(_records(), 0, 0), lambda _sha256: RULES)
-    track(TrackState(0), to_slice(_tracked(), 0, 0))
+    tracked = TrackState(0)
+    track(tracked, to_slice(_tracked(), 0, 0))
+    tracked.forget_closed(round(_AT.timestamp() * 1e6) + YEAR_US)
     for network in state.networks.values():
         network.refresh_view()
         network.forget_closed()
@@ -71,10 +73,12 @@ def _records() -> list[Event]:
 
 
 def _tracked() -> list[Event]:
-    step = ShipmentStep(milestone=Milestone.DELIVERED)
+    on_its_way = ShipmentStep(milestone=Milestone.HANDED_OVER)
+    back = ShipmentStep(milestone=Milestone.RETURNED)
     return [
-        ShipmentMilestone(**_about("1", "order"), data=step),
-        ClockTicked(**_about("2", "clock"), data=Tick(at=_AT)),
+        ShipmentMilestone(**_about("1", "order"), data=on_its_way),
+        ShipmentMilestone(**_about("2", "closed"), data=back),
+        ClockTicked(**_about("3", "clock"), data=Tick(at=_AT)),
     ]
 
 

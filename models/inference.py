@@ -13,24 +13,22 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime_errors
 
-from models.routing.features import (
-    FEATURES_VERSION,
-    INPUT_NAME,
-    N_FEATURES,
-    N_QUANTITIES,
-    OUTPUT_NAME,
-)
+from models.routing import features as route
+from models.tracking import features as arrival
+from schemas.codes import ModelOf
 from schemas.errors import ModelError
 
 ARTIFACTS = Path(__file__).parent / "artifacts"
 SHIPPED_MODEL = "route-1"
+SHIPPED_ARRIVAL_MODEL = "arrival-1"
+SHIPPED = {ModelOf.ROUTE: SHIPPED_MODEL, ModelOf.ARRIVAL: SHIPPED_ARRIVAL_MODEL}
 CPU_FLAGS = ("avx", "fma", "f16c", "amx", "asimd", "sve", "i8mm", "bf16")
 """Beginnings of the CPU flags by which onnxruntime's kernels are chosen (x86, then Arm)."""
 
@@ -53,44 +51,79 @@ _RUN_ERRORS = (
 Array = npt.NDArray[np.float32]
 
 
+class Contract(NamedTuple):
+    """What a model has to take and to give, see the features of those who use it."""
+
+    version: str
+    input_name: str
+    inputs: int
+    output_name: str
+    outputs: int
+
+
+CONTRACTS = {
+    ModelOf.ROUTE: Contract(
+        route.FEATURES_VERSION,
+        route.INPUT_NAME,
+        route.N_FEATURES,
+        route.OUTPUT_NAME,
+        route.N_QUANTITIES,
+    ),
+    ModelOf.ARRIVAL: Contract(
+        arrival.FEATURES_VERSION,
+        arrival.INPUT_NAME,
+        arrival.N_INPUTS,
+        arrival.OUTPUT_NAME,
+        arrival.N_OUTPUTS,
+    ),
+}
+
+
 @dataclass(frozen=True, eq=False)
 class Model:
     """A checked model, ready to score."""
 
     sha256: str
     name: str
-    low: Array  # (16,), lowest value of each input in training
-    high: Array  # (16,), highest
+    contract: Contract
+    low: Array  # (inputs,), lowest value of each input in training
+    high: Array  # (inputs,), highest
     _session: Any = field(repr=False)  # onnxruntime has no types
 
     def score(self, features: Array) -> Array:
-        """Quantities of each row: (n, 4) float32 for (n, 16) float32, C-contiguous; n may be 0.
+        """Outputs of each row: (n, outputs) float32 for (n, inputs) float32, C-contiguous; n may be 0.
 
         Raises:
             ModelError: an input or an output is not finite, or the model fails on a row.
             ValueError: another dtype, shape or layout: a defect of the caller.
         """
-        if features.dtype != np.float32 or features.shape[1:] != (N_FEATURES,):
-            raise ValueError(f"features are {features.dtype}{features.shape}, not float32 (n, 16)")
+        width = self.contract.inputs
+        if features.dtype != np.float32 or features.shape[1:] != (width,):
+            found = f"{features.dtype}{features.shape}"
+            raise ValueError(f"features are {found}, not float32 (n, {width})")
         if not features.flags.c_contiguous:
             raise ValueError(f"features {features.shape} are not C-contiguous")
         # Checked before the call: a ReLU turns minus infinity into an innocent zero.
         _check_finite(self, "inputs", features)
         try:
-            quantities: Array = self._session.run([OUTPUT_NAME], {INPUT_NAME: features})[0]
+            _, input_name, _, output_name, _ = self.contract
+            outputs: Array = self._session.run([output_name], {input_name: features})[0]
         except _RUN_ERRORS as error:
             raise ModelError(f"model {self.name} ({self.sha256[:12]}): {error}") from error
-        _check_finite(self, "outputs", quantities)
-        return quantities
+        _check_finite(self, "outputs", outputs)
+        return outputs
 
 
-def load_model(sources: Path | Sequence[Path] | None, sha256: str) -> Model:
+def load_model(
+    sources: Path | Sequence[Path] | None, sha256: str, of: ModelOf = ModelOf.ROUTE
+) -> Model:
     """The model whose file has this sha256.
 
     Args:
         sources: a model file, a directory of ``*.onnx``, or several of either; ``None`` is the
             directory of the shipped models.
         sha256: of the file, in hexadecimal, as in the ``model.activated`` record.
+        of: what it is to score.
 
     Raises:
         ModelError: no such file, or the one whose card names it is damaged or expects other inputs.
@@ -103,7 +136,7 @@ def load_model(sources: Path | Sequence[Path] | None, sha256: str) -> Model:
     for path in _candidates(places):
         content = _read(path)
         if hashlib.sha256(content).hexdigest() == wanted:
-            return _open(content, path, wanted)
+            return _open(content, path, wanted, CONTRACTS[of])
         _check_card(path, wanted)
     searched = ", ".join(str(place) for place in places) or "no directory"
     raise ModelError(
@@ -112,14 +145,14 @@ def load_model(sources: Path | Sequence[Path] | None, sha256: str) -> Model:
     )
 
 
-def default_model_path() -> Path:
+def default_model_path(of: ModelOf = ModelOf.ROUTE) -> Path:
     """The file of the shipped model."""
-    return ARTIFACTS / f"{SHIPPED_MODEL}.onnx"
+    return ARTIFACTS / f"{SHIPPED[of]}.onnx"
 
 
-def shipped_model_sha256() -> str:
+def shipped_model_sha256(of: ModelOf = ModelOf.ROUTE) -> str:
     """What a ``model.activated`` record names to activate the shipped model."""
-    return hashlib.sha256(_read(default_model_path())).hexdigest()
+    return hashlib.sha256(_read(default_model_path(of))).hexdigest()
 
 
 def runtime_fingerprint(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
@@ -155,7 +188,7 @@ def _check_card(path: Path, wanted: str) -> None:
         )
 
 
-def _open(content: bytes, path: Path, sha256: str) -> Model:
+def _open(content: bytes, path: Path, sha256: str, contract: Contract) -> Model:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -168,20 +201,20 @@ def _open(content: bytes, path: Path, sha256: str) -> Model:
             f"model {sha256}: {path} is not a model onnxruntime can load ({reason}); "
             "activate another model"
         ) from error
-    _check_contract(session, path, sha256)
+    _check_contract(session, path, sha256, contract)
     facts: dict[str, str] = session.get_modelmeta().custom_metadata_map
-    low, high = (_range(facts, key, path, sha256) for key in ("low", "high"))
-    return Model(sha256, facts.get("name", path.stem), low, high, session)
+    low, high = (_range(facts, key, path, sha256, contract.inputs) for key in ("low", "high"))
+    return Model(sha256, facts.get("name", path.stem), contract, low, high, session)
 
 
-def _check_contract(session: Any, path: Path, sha256: str) -> None:
+def _check_contract(session: Any, path: Path, sha256: str, contract: Contract) -> None:
     """Compare features version, names, types and widths with ours."""
     version = session.get_modelmeta().custom_metadata_map.get("features_version", "none")
     found = [version]
     found += [f"{a.name} {a.type} {a.shape[1:]}" for a in session.get_inputs()]
     found += [f"{a.name} {a.type} {a.shape[1:]}" for a in session.get_outputs()]
-    ours = [FEATURES_VERSION, f"{INPUT_NAME} tensor(float) [{N_FEATURES}]"]
-    ours += [f"{OUTPUT_NAME} tensor(float) [{N_QUANTITIES}]"]
+    ours = [contract.version, f"{contract.input_name} tensor(float) [{contract.inputs}]"]
+    ours += [f"{contract.output_name} tensor(float) [{contract.outputs}]"]
     if found != ours:
         raise ModelError(
             f"model {sha256}: {path} has {', '.join(found)}, this version of Crossdock writes "
@@ -189,15 +222,15 @@ def _check_contract(session: Any, path: Path, sha256: str) -> None:
         )
 
 
-def _range(facts: dict[str, str], key: str, path: Path, sha256: str) -> Array:
+def _range(facts: dict[str, str], key: str, path: Path, sha256: str, inputs: int) -> Array:
     """The trained minimum or maximum of each input, read-only."""
     try:
         values = np.asarray(json.loads(facts.get(key, "null")), np.float32)
     except (ValueError, TypeError):
         values = np.empty(0, np.float32)
-    if values.shape != (N_FEATURES,) or not np.isfinite(values).all():
+    if values.shape != (inputs,) or not np.isfinite(values).all():
         raise ModelError(
-            f"model {sha256}: metadata {key!r} of {path} is not {N_FEATURES} numbers; "
+            f"model {sha256}: metadata {key!r} of {path} is not {inputs} numbers; "
             "export the model again with its trained ranges"
         )
     values.setflags(write=False)

@@ -391,6 +391,13 @@ class ExceptionCode(IntEnum):
     SHOCK = 46  # ours: the parcel was thrown or dropped
 
 
+class ModelOf(StrEnum):
+    """What a model scores; each is activated on the log of those who use it."""
+
+    ROUTE = "route"  # candidates of the router, on the journal
+    ARRIVAL = "arrival"  # of a parcel, on the tracking log
+
+
 class Action(StrEnum):
     """What answers an exception (domain.md D.6)."""
 

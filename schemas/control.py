@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from schemas.codes import ModelOf
 from schemas.envelope import Event, Instant
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -30,6 +31,7 @@ class ModelActivation(msgspec.Struct, kw_only=True, frozen=True, gc=False):
     """The sha256 of the ONNX file that scores from here on."""
 
     sha256: Sha256
+    of: ModelOf = ModelOf.ROUTE
 
 
 class ClockTicked(Event, tag="clock.ticked", kw_only=True, frozen=True, gc=False):

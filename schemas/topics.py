@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+from schemas.codes import ModelOf
+from schemas.control import ModelActivated
 from schemas.envelope import Event
 from schemas.ids import network_key
 from schemas.kinds import KIND_OF, Kind
@@ -24,6 +26,7 @@ _OF_BOTH = frozenset(
         *(Kind(k) for k in range(Kind.WORK_ACCEPTED, Kind.WORK_HANDED_OVER + 1)),
         Kind.CLOCK_TICKED,
         Kind.POLICY_ACTIVATED,
+        Kind.MODEL_ACTIVATED,
     )
 )
 KINDS = {
@@ -37,19 +40,24 @@ BY_ROUTER = frozenset(
 )
 """Kinds that ingest leaves to the router, whose decisions say what of them concerns the tracking log."""
 
-EVERYWHERE = frozenset((Kind.CLOCK_TICKED, Kind.POLICY_ACTIVATED))
+EVERYWHERE = frozenset((Kind.CLOCK_TICKED, Kind.POLICY_ACTIVATED, Kind.MODEL_ACTIVATED))
 """Kinds that every partition of the tracking log has to know of."""
+
+LOG_OF = {ModelOf.ROUTE: LogOf.JOURNAL, ModelOf.ARRIVAL: LogOf.TRACKING}
+"""The log on which a model is activated."""
 
 
 def belongs(event: Event, of: LogOf) -> bool:
     """Whether a record may be on a log."""
+    if isinstance(event, ModelActivated):
+        return LOG_OF[event.data.of] is of
     return KIND_OF[type(event)] in KINDS[of]
 
 
 def is_sent_to(event: Event, of: LogOf) -> bool:
     """Whether ingest writes it there."""
-    kind = KIND_OF[type(event)]
-    return kind in KINDS[of] and (of is LogOf.JOURNAL or kind not in BY_ROUTER)
+    by_router = of is LogOf.TRACKING and KIND_OF[type(event)] in BY_ROUTER
+    return belongs(event, of) and not by_router
 
 
 def key_on(event: Event, of: LogOf) -> str:

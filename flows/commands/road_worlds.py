@@ -12,7 +12,7 @@ from flows.commands.scenario import OUT_OF_BAND, AsJson
 from flows.road_worlds import Arm, alarms, compare
 from flows.scenarios import LARGEST, SMALLEST
 from flows.warmup import warm_up
-from models.simulation.journeys import Road
+from models.simulation.parcels import Road
 
 LEAST_RECALL, LEAST_PRECISION = 0.95, 0.9
 """What alarms are held to (domain.md H9)."""

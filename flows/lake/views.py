@@ -39,6 +39,7 @@ VIEWS = (
     "cold_chain",
     "stays",
     "locations_now",
+    "estimates_now",
     "twin",
     "twin_nodes",
     "order_health",

@@ -15,7 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from models.policy.answers import Answers, Compensation, Notifications
 from models.policy.section import Hours, Money, Section, Weight
-from models.policy.tracking import ColdChain, Road, Tracking
+from models.policy.tracking import ColdChain, Estimates, Road, Tracking
 from schemas.errors import PolicyError
 
 
@@ -134,6 +134,7 @@ class Policy(Section):
     reevaluation: Reevaluation = Reevaluation()
     windows: Windows = Windows()
     tracking: Tracking = Tracking()
+    estimates: Estimates = Estimates()
     cold_chain: ColdChain = ColdChain()
     road: Road = Road()
     actions: Answers = Answers()

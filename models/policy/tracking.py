@@ -19,13 +19,32 @@ class Tracking(Section):
     pack_before_hours: Hours = 2
     hand_over_grace_hours: Hours = 6  # after the end of that day
     customs_within_hours: Hours = 48
-    silence_hours: Hours = 72  # without a word from the carrier
+    silence_hours: Hours = 72  # without a word from the carrier, where its lane is not known yet
+    silence_gaps: Annotated[float, Field(gt=0, le=100)] = 3  # else so many times the gap between
+    # two scans of a lane that nine of ten keep to; a median forgets the nights
+    silence_least_hours: Hours = 24
+    silence_most_hours: Hours = 24 * 10
     expired_hours: Hours = 24 * 30  # without one, after which nobody waits any more
     sign_within_hours: Hours = 72  # of the delivery; then it counts as signed for
     install_within_hours: Hours = 24 * 14
     accept_within_hours: Hours = 24 * 7
     feedback_within_hours: Hours = 24 * 14  # then the order is closed without an answer
     retention_hours: Hours = 24 * 30  # of closed orders in the state; the lake keeps everything
+
+
+class Estimates(Section):
+    """When an arrival is estimated, and when what came out of it is told.
+
+    A change is told once it is greater than ``change_hours`` and ``change_share`` of the time that is left,
+    and has lasted; at once if it is three times that, or if what was told has passed.
+    """
+
+    every_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 4  # at least, however little is heard
+    change_hours: Hours = 4
+    change_share: Annotated[float, Field(ge=0, le=1)] = 0.15
+    confirm_hours: Hours = 2  # for so long a change has to last
+    delay_margin_hours: Hours = 2  # beyond the date told: a delay is predicted
+    delay_withdrawn_hours: Hours = 6  # before it: not any more
 
 
 class Band(Section):

@@ -26,6 +26,7 @@ from schemas.codes import (
     DeadLetterReason,
     LocationType,
     Mode,
+    ModelOf,
     SignalKind,
     TempClass,
 )
@@ -282,6 +283,8 @@ def _activate_policy(network: Network, record: ControlRecord, now: int) -> list[
 
 
 def _activate_model(network: Network, record: ControlRecord, now: int) -> list[ControlRow]:
+    if record.data["of"] != ModelOf.ROUTE.value:
+        return _refuse(network, record, now)
     network.model_sha256 = record.data["sha256"]
     return []
 

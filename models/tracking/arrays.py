@@ -15,6 +15,7 @@ from models.policy.answers import MOST_RULES
 from schemas.codes import Action, ExceptionCode, TempClass
 
 Ints = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.uint32]
 Records = Any
 """A table of records, or a row of one; kernels read its columns by name."""
 NEVER = np.iinfo(np.int64).max
@@ -24,6 +25,8 @@ BLOCK = 1024
 CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
 """Records of one order that its state remembers; what comes beyond is kept in the lake alone."""
+PARTS, NO_PART = 200, 255
+"""A share of one as a byte: so many parts; not known."""
 
 ENTRY = np.dtype(
     [
@@ -41,9 +44,11 @@ ENTRY = np.dtype(
         ("package", np.int32),
         ("node", np.int32),
         ("next", np.int32),
+        ("lane", np.int32),  # word: of an offer its lane, of a milestone its carrier
         ("step", np.uint8),
-        ("classifier", np.uint8),
-        ("reason", np.uint8),  # ``ExceptionCode``, or 0
+        ("classifier", np.uint8),  # of a decision how probably it is late, see ``PARTS``
+        ("reason", np.uint8),  # ``ExceptionCode``, or 0; of a device how far along it was last
+        ("is_taught", np.bool_),  # the lane has learnt from this delivery
     ],
     align=True,
 )
@@ -56,6 +61,7 @@ and ``also`` when it happened and which step it was, ``classifier`` its phase.""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
+        ("ask_at", np.int64),  # when to estimate its arrival again; ``NEVER``: there is none
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
@@ -108,6 +114,10 @@ PARCEL = np.dtype(
         ("reason", np.uint8),
         ("position", np.int64),
         ("at", np.int64),
+        ("carrier", np.int32),  # word
+        ("handed_at", np.int64),  # first seen after packing
+        ("heard_at", np.int64),
+        ("there_at", np.int64),  # first delivered or signed for
     ],
     align=True,
 )
@@ -123,6 +133,7 @@ WORK = np.dtype(
         ("position", np.int64),
         ("accepted_at", np.int64),  # an answer counts if it is not older than the offer
         ("picked_at", np.int64),
+        ("lane", np.int32),  # word, of the newest offer
         ("phase", np.uint8),  # ROUTED, RELEASED, PICKED
     ],
     align=True,
@@ -227,6 +238,8 @@ class Limit(IntEnum):
     LIGHT = 2
     CORRIDOR_KM = 3
     CORRIDOR_SHARE = 4
+    SILENCE_GAPS = 5
+    CHANGE_SHARE = 6
 
 
 class Term(IntEnum):
@@ -255,6 +268,13 @@ class Term(IntEnum):
     PICK = 20
     PACK = 21
     CUSTOMS = 22
+    SILENCE_LEAST = 23
+    SILENCE_MOST = 24
+    EVERY = 25
+    CHANGE = 26
+    CONFIRM = 27
+    MARGIN = 28
+    WITHDRAWN = 29
 
 
 class Flag(IntEnum):
@@ -294,7 +314,8 @@ NOTICE = np.dtype(
         ("index", np.int64),  # the first of ``ANSWERS`` that are its own
         ("at", np.int64),  # when it happened, or log time
         ("promise", np.int64),  # the date that stands
-        ("other", np.int64),  # of another date the one before; of a reminder the deadline
+        ("other", np.int64),  # of another date the one before; of a reminder the deadline; of a
+        # predicted delay when it is expected
         ("active", np.uint64),  # exceptions that hold
         ("value", np.int64),  # of the order then, as are the following words
         ("order", np.int32),
@@ -345,6 +366,26 @@ class Cursor(IntEnum):
     SWEPT = 5  # orders that the tick under way has looked at
     INDEX = 6  # effects of the record under way
     NOTICED = 7
+    ASKED = 8
+    LANES = 9  # rows in use
+
+
+class LaneTables(NamedTuple):
+    """What deliveries took, see lane_book.py."""
+
+    rows: Records
+    counts: Counts  # (rows, 2, COLUMNS), see ``History``
+    networks: Counts  # (networks, 3, COLUMNS)
+    slots: npt.NDArray[np.int32]  # where the row of a key is; 0: free
+
+
+class Asked(NamedTuple):
+    """Questions for the model, see asking.py."""
+
+    questions: Records
+    features: npt.NDArray[np.float32]  # (questions, N_INPUTS)
+    notices: Records  # of a delay, should the round that a question ends come to one
+    weights: npt.NDArray[np.float64]  # (BUCKETS,) scratch
 
 
 class Tables(NamedTuple):
@@ -373,3 +414,5 @@ class Tables(NamedTuple):
     seen: int  # heap of the window in which telemetry is told from its repeats
     evidence: Ints  # (CODES, 3) position, package and node of what shows an exception
     cursor: Ints
+    lanes: LaneTables
+    asked: Asked

@@ -15,12 +15,13 @@ from models.tracking.arrays import Ints, Records
 from models.tracking.rows import names
 from models.tracking.state import TrackState
 from models.tracking.topics import EXCEPTIONS_FROM, OCCASIONS_FROM, topic_of
-from schemas.codes import Phase
+from schemas.codes import ExceptionCode, Phase
 from schemas.kinds import Kind
 from schemas.notifications import Details
 from schemas.slices import Slice
 
 DATE_CHANGED = topic_of(Occasion.DATE_CHANGED)
+DELAY_PREDICTED = EXCEPTIONS_FROM + ExceptionCode.DELAY_PREDICTED
 _PHASES = [phase.value for phase in Phase]
 _ENCODER = msgspec.json.Encoder()
 _PLAIN = r"^[\w.~-]+/[\w.~-]+/[\w.~-]+$"
@@ -59,6 +60,7 @@ def details_of(
     """
     topics, others = notices["topic"], notices["other"]
     is_reminder = (topics >= OCCASIONS_FROM) & (topics < EXCEPTIONS_FROM) & (topics != DATE_CHANGED)
+    is_estimate = topics == DELAY_PREDICTED
     carriers, reasons = _reported(piece, notices)
     columns = (
         [_PHASES[topic] if topic < OCCASIONS_FROM else None for topic in topics.tolist()],
@@ -70,6 +72,7 @@ def details_of(
         _said(notices["at"]),
         _said(notices["promise"]),
         _said(np.where(topics == DATE_CHANGED, others, NO_TIME)),
+        _said(np.where(is_estimate, others, NO_TIME)),
         _said(np.where(is_reminder, others, NO_TIME)),
         amounts,
         names(state, notices["currency"]).to_pylist(),
@@ -80,7 +83,7 @@ def details_of(
 def _encoded(
     phase: str | None, label: Label, package: str | None, node: str | None, carrier: str | None,
     reason: str | None, at: str | None, promise: str | None, previous: str | None,
-    due: str | None, amount: int | None, currency: str | None,
+    estimated: str | None, due: str | None, amount: int | None, currency: str | None,
 ) -> str:  # fmt: skip
     details = Details(
         phase=phase,
@@ -94,6 +97,7 @@ def _encoded(
         happened_at=at,
         promise_at=promise,
         previous_promise_at=previous,
+        estimated_at=estimated,
         due_at=due,
         amount_minor=amount,
         currency=None if amount is None else currency,

@@ -15,7 +15,7 @@ import numpy as np
 
 from models.intake.columns import NO_TIME
 from models.lifecycle.steps import Step
-from models.tracking.arrays import NEVER, NOBODY, Records, Tables
+from models.tracking.arrays import NEVER, NO_PART, NOBODY, Records, Tables
 from models.tracking.history import drop, enter, is_full
 
 BOUND, RELEASED, DEVIATED = int(Step.BOUND), int(Step.RELEASED), int(Step.DEVIATED)
@@ -63,7 +63,7 @@ def _add(tables: Tables, record: Records, step: int) -> int:
     entry = entries[new]
     entry.at, entry.key, entry.said, entry.also = NO_TIME, np.uint64(0), NO_TIME, NO_LIMITS
     entry.cause, entry.position, entry.package = NO_TIME, NO_TIME, NOBODY
-    entry.step, entry.classifier, entry.reason = step, 0, 0
+    entry.step, entry.classifier, entry.reason = step, 0, NO_PART
     entry.next = tables.orders[order].first
     tables.orders[order].first = new
     return new

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from models.intake.columns import NO_TIME, instants, numbers, pair_keys
 from models.lifecycle.steps import STEP_OF, Step
-from models.tracking.arrays import NOBODY, RECORD, Ints, Records
+from models.tracking.arrays import NO_PART, NOBODY, PARTS, RECORD, Ints, Records
 from models.tracking.judge import BAD_SCORE, BAD_STARS
 from models.tracking.places import packed_places
 from models.tracking.state import TrackState
@@ -91,7 +91,8 @@ def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
     records["position"], records["clock"] = piece.positions, clock
     records["order"] = records["network"] = records["detail"] = NOBODY
     entries = records["entry"]
-    entries["package"] = entries["node"] = entries["next"] = entries["cause"] = NOBODY
+    for name in ("package", "node", "next", "cause", "lane"):
+        entries[name] = NOBODY
     entries["said"] = entries["also"] = NO_TIME
     entries["position"] = piece.positions
     entries["at"] = instants(piece.envelope["time"])
@@ -195,6 +196,8 @@ def _decisions(
     entries["said"][rows] = instants(data["latest_commit_at"])
     entries["also"][rows] = instants(data["original_commit_at"])
     entries["cause"][rows] = _causes(piece, rows)
+    late = np.rint(PARTS * data["late_probability"].fill_null(NO_PART / PARTS).to_numpy())
+    entries["classifier"][rows] = np.clip(late, 0, NO_PART)
 
 
 def _offers(
@@ -206,6 +209,7 @@ def _offers(
     entries["node"][rows] = named(state, data["node"])
     entries["said"][rows] = units_of(data["lines"])
     entries["cause"][rows] = _causes(piece, rows)
+    entries["lane"][rows] = named(state, data["lane_id"])
     entries["also"][rows] = ends_of(data["ship_date"])
 
 
@@ -230,6 +234,7 @@ def _milestones(
     entries["said"][rows] = instants(data["at"])
     entries["package"][rows] = named(state, data["package"])
     entries["node"][rows] = named(state, data["node"])
+    entries["lane"][rows] = named(state, data["carrier"])
     entries["reason"][rows] = _words(data["reason"], _REASONS)
     is_placed = (classifiers == _PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
     if is_placed.any():

@@ -15,7 +15,17 @@ from models.intake.columns import NO_TIME, Wants
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
 from models.policy.answers import Occasion
-from models.tracking.arrays import NEVER, NOBODY, Records, Tables, Term
+from models.tracking.arrays import (
+    NEVER,
+    NO_PART,
+    NOBODY,
+    Limit,
+    Records,
+    Tables,
+    Term,
+)
+from models.tracking.lane_book import find_lane, way_of
+from models.tracking.lanes import HOUR_US
 from models.tracking.topics import topic_of
 from models.tracking.verdict import expect, show
 from models.tracking.watch import look_at_devices
@@ -45,6 +55,8 @@ T_SIGN, T_INSTALL, T_ACCEPT, T_FEEDBACK, T_SILENCE, T_EXPIRED, T_HAND_OVER = (
 )
 T_ROUTE, T_PICK, T_PACK = int(Term.ROUTE), int(Term.PICK), int(Term.PACK)
 T_CUSTOMS = int(Term.CUSTOMS)
+T_SILENCE_LEAST, T_SILENCE_MOST = int(Term.SILENCE_LEAST), int(Term.SILENCE_MOST)
+L_SILENCE_GAPS = int(Limit.SILENCE_GAPS)
 E_DELAY_BREACHED, E_SILENCE = int(ExceptionCode.DELAY_BREACHED), int(ExceptionCode.SILENCE)
 E_EXPIRED, E_CUSTOMS_HOLD = int(ExceptionCode.EXPIRED), int(ExceptionCode.CUSTOMS_HOLD)
 E_ATTEMPT_FAILED = int(ExceptionCode.ATTEMPT_FAILED)
@@ -81,6 +93,8 @@ def _parcel(tables: Tables, count: int, package: int, node: int) -> int:
     parcel.package, parcel.node, parcel.attempts = package, node, 0
     parcel.phase, parcel.step, parcel.reason = NONE, RETRACTED, 0
     parcel.position, parcel.at = NOBODY, NO_TIME
+    parcel.carrier, parcel.handed_at, parcel.heard_at = NOBODY, NO_TIME, NO_TIME
+    parcel.there_at = NO_TIME
     return count
 
 
@@ -93,12 +107,19 @@ def _work(tables: Tables, count: int, node: int) -> int:
     work = tables.works[count]
     work.node, work.units, work.cause, work.phase = node, 0, NOBODY, P_ROUTED
     work.ship_by, work.position, work.offered_at = NO_TIME, NOBODY, NO_TIME
-    work.accepted_at, work.picked_at = NO_TIME, NO_TIME
+    work.accepted_at, work.picked_at, work.lane = NO_TIME, NO_TIME, NOBODY
     return count
 
 
 @numba.njit(cache=True)
 def _move_parcel(parcel: Records, entry: Records) -> None:
+    parcel.heard_at = entry.at
+    if entry.lane != NOBODY:
+        parcel.carrier = entry.lane
+    if parcel.handed_at == NO_TIME and entry.step != PACKED:
+        parcel.handed_at = entry.at
+    if parcel.there_at == NO_TIME and (entry.step == DELIVERED or entry.step == SIGNED):
+        parcel.there_at = entry.at
     to = NEXT[parcel.phase, entry.step]
     if to == parcel.phase and entry.step != ATTEMPT_FAILED and entry.step != CUSTOMS_HELD:
         return
@@ -114,7 +135,7 @@ def _move_work(work: Records, entry: Records) -> None:
         work.units += entry.said
         if entry.cause >= work.cause:
             work.cause, work.offered_at = entry.cause, entry.at
-            work.ship_by, work.position = entry.also, entry.position
+            work.ship_by, work.position, work.lane = entry.also, entry.position, entry.lane
     elif entry.step == WITHDRAWN:
         work.units -= entry.said
     elif entry.step == WORK_ACCEPTED:
@@ -192,6 +213,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     parcels, works, decided, cause, is_paid = 0, 0, P_RECEIVED, NOBODY, False
     promise, last = NO_TIME, NO_TIME
     installed, accepted, answered, bad = NO_TIME, NO_TIME, NO_TIME, NOBODY
+    late = NO_PART
     at = tables.orders[order].first
     while at != NOBODY:
         entry = tables.entries[at]
@@ -210,6 +232,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         elif HELD <= step <= CANCELLED:
             if entry.cause >= cause:
                 decided, promise, cause = _decided(step), entry.said, entry.cause
+                late = entry.classifier
         elif OFFERED <= step <= SHORT_PICKED:
             w = _work(tables, works, entry.node)
             works = max(works, w + 1)
@@ -226,7 +249,8 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     if is_paid and decided == P_RECEIVED:
         decided = P_VALIDATED
     verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER
-    verdict.promise, verdict.closed_at, verdict.parcels = promise, NO_TIME, parcels
+    verdict.promise, verdict.closed_at, verdict.last = promise, NO_TIME, last
+    verdict.parcels, verdict.works, verdict.late = parcels, works, late
     verdict.reminder, verdict.deadline = 0, NO_TIME
     phase = _furthest_behind(tables, parcels, works, decided)
     verdict.phase = phase
@@ -365,7 +389,7 @@ def _look_at_times(
         if tables.works[w].units > 0 and tables.works[w].ship_by != NO_TIME:
             _look_at_work(tables, order, tables.works[w], parcels, clock, verdict)
     if PROGRESS[phase] >= PROGRESS[P_HANDED_OVER]:
-        if expect(verdict, last + terms[T_SILENCE], clock):
+        if expect(verdict, last + _silence_us(tables, order, parcels, works), clock):
             show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
         if expect(verdict, last + terms[T_EXPIRED], clock):
             show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
@@ -410,3 +434,22 @@ def _look_at_work(
     if missed:
         show(tables, verdict, missed, work.position, NOBODY)
         tables.evidence[missed, 2] = work.node
+
+
+@numba.njit(cache=True)
+def _silence_us(tables: Tables, order: int, parcels: int, works: int) -> int:
+    """How long the carriers of what is under way may be silent: as long as the slowest lane among them."""
+    network = tables.orders[order].network
+    terms, longest = tables.terms[network], NO_TIME
+    for k in range(parcels):
+        parcel, silence = tables.parcels[k], terms[T_SILENCE]
+        is_there = PROGRESS[parcel.phase] >= PROGRESS[P_DELIVERED]
+        if is_there or not is_counted(tables, k, parcels):
+            continue
+        way = way_of(tables, order, parcel.node, parcel.carrier, works)
+        gap_hours = tables.lanes.rows[find_lane(tables, network, way)].gap_hours
+        if gap_hours > 0:
+            usual = np.int64(tables.limits[network, L_SILENCE_GAPS] * gap_hours * HOUR_US)
+            silence = min(terms[T_SILENCE_MOST], max(terms[T_SILENCE_LEAST], usual))
+        longest = max(longest, silence)
+    return terms[T_SILENCE] if longest == NO_TIME else longest

@@ -9,7 +9,7 @@ import numpy as np
 from models.intake.columns import NO_TIME
 from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
-from models.lifecycle.transitions import NONE
+from models.lifecycle.transitions import NONE, number
 from models.tracking.arrays import (
     BLOCK,
     CODES,
@@ -25,25 +25,24 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
+from models.tracking.asking import MOST_ASKED, ask
 from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
 from models.tracking.judge import ACTUAL, judge
+from models.tracking.lane_book import MAX_LANES, teach
 from models.tracking.notices import notice, tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate
 from models.tracking.sensing import sense
 from models.tracking.topics import EXCEPTIONS_FROM
+from schemas.codes import ExceptionCode, Phase
 
-RECORD, RAISED, MOVED, SWEPT, INDEX, USED, NOTICED = (
-    int(c)
-    for c in (
-        Cursor.RECORD, Cursor.RAISED, Cursor.MOVED, Cursor.SWEPT, Cursor.INDEX, Cursor.USED,
-        Cursor.NOTICED,
-    )
-)  # fmt: skip
+RECORD, RAISED, MOVED, _, USED, SWEPT, INDEX, NOTICED, ASKED, LANES = (int(c) for c in Cursor)
 TAKEN, REPEATED, BEYOND = int(Flag.TAKEN), int(Flag.REPEATED), int(Flag.BEYOND)
 IS_RAISED, IS_ESCALATED, IS_RESOLVED = (int(c) for c in Change)
 IS_BOUND = int(Step.BOUND)
 IS_SENSED, IS_LOCATED = int(Step.SENSED), int(Step.LOCATED)
+P_DELIVERED, P_SIGNED = number(Phase.DELIVERED), number(Phase.SIGNED)
+BREACHED = np.uint64(1) << np.uint64(ExceptionCode.DELAY_BREACHED)
 T_DEDUPE, T_DEDUPE_RECORDS = int(Term.DEDUPE), int(Term.DEDUPE_RECORDS)
 R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, R_LOUD, R_PACKAGE, R_EVIDENCE, R_AT = (
     int(r) for r in Raised
@@ -94,14 +93,35 @@ def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> No
 
 
 @numba.njit(cache=True)
-def _settle(tables: Tables, order: int, verdict: Records, clock: int) -> None:
-    """Keep what the verdict says, and say what is new."""
+def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
+    """Keep what the verdict says, say what is new, and ask about the arrival.
+
+    ``is_shown``: the record under way bears on it; else it is asked about if it is time to.
+    """
+    row = tables.orders[order]
+    is_time = row.ask_at <= clock or (row.raised ^ verdict.active) & BREACHED != 0
     _say_changes(tables, order, verdict, clock)
     tell_order(tables, order, verdict, clock)
-    row = tables.orders[order]
-    row.due, row.closed_at, row.phase = verdict.due, verdict.closed_at, verdict.phase
+    row.closed_at, row.phase = verdict.closed_at, verdict.phase
+    if is_shown or is_time:
+        ask(tables, order, verdict, clock, is_shown)
+    row.due = min(verdict.due, row.ask_at)
     block = order // BLOCK
-    tables.blocks[block] = min(tables.blocks[block], verdict.due)
+    tables.blocks[block] = min(tables.blocks[block], row.due)
+
+
+@numba.njit(cache=True)
+def _has_asked_enough(tables: Tables) -> bool:
+    return tables.cursor[ASKED] + MOST_ASKED >= len(tables.asked.questions)
+
+
+@numba.njit(cache=True)
+def _learn(tables: Tables, record: Records, verdict: Records) -> None:
+    """Let the lane of the record's parcel learn, if it was delivered."""
+    for k in range(verdict.parcels):
+        parcel = tables.parcels[k]
+        if parcel.package == record.entry.package and parcel.phase in (P_DELIVERED, P_SIGNED):
+            teach(tables, record.order, k, verdict, record.position)
 
 
 @numba.njit(cache=True)
@@ -117,7 +137,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
         if order % BLOCK == 0:
             tables.blocks[block] = NEVER
         if tables.orders[order].due <= clock:
-            full = cursor[RAISED] + CODES > len(tables.raised)
+            full = cursor[RAISED] + CODES > len(tables.raised) or _has_asked_enough(tables)
             full |= cursor[NOTICED] + MOST_NOTICED > len(tables.notices)
             if full or cursor[MOVED] == len(tables.moved):
                 cursor[SWEPT] = order
@@ -132,7 +152,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
                 row[M_HOLDS], row[M_PACKAGE_PHASE] = 1, NONE
                 cursor[MOVED] += 1
                 cursor[INDEX] += 1
-            _settle(tables, order, verdict, clock)
+            _settle(tables, order, verdict, clock, False)
         else:
             tables.blocks[block] = min(tables.blocks[block], tables.orders[order].due)
         order += 1
@@ -171,7 +191,7 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
         tables.packages[i] = tables.entries[device].package
     if is_new or tables.orders[record.order].phase == UNSEEN:
         judge(tables, record.order, record.clock, verdict)
-        _settle(tables, record.order, verdict, record.clock)
+        _settle(tables, record.order, verdict, record.clock, entry.step == IS_LOCATED)
         tables.phases[i, 1] = _package_phase(tables, verdict, entry.package)
         for n in range(said, cursor[MOVED]):
             row = tables.moved[n]
@@ -183,7 +203,7 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
 
 
 @numba.njit(cache=True)
-def _learn(tables: Tables, record: Records) -> None:
+def _take_facts(tables: Tables, record: Records) -> None:
     """Let the order be what the record says, if none has said more."""
     order, fact = tables.orders[record.order], tables.facts[record.detail]
     if fact.revision < order.revision:
@@ -218,7 +238,9 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             return False
         if cursor[NOTICED] + MOST_NOTICED > len(tables.notices):
             return False
-        if cursor[USED] + MOST_ENTERED > len(tables.entries):
+        if cursor[USED] + MOST_ENTERED > len(tables.entries) or _has_asked_enough(tables):
+            return False
+        if cursor[LANES] == len(tables.lanes.rows) and cursor[LANES] < MAX_LANES:
             return False
         if record.order < NOBODY:  # not for the walk
             pass
@@ -234,10 +256,11 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             flag = take(tables, record)
             tables.flags[i] = flag
             if record.detail != NOBODY and flag != REPEATED:
-                _learn(tables, record)
+                _take_facts(tables, record)
             if flag != REPEATED and flag != BEYOND:
                 judge(tables, record.order, record.clock, verdict)
-                _settle(tables, record.order, verdict, record.clock)
+                _learn(tables, record, verdict)
+                _settle(tables, record.order, verdict, record.clock, True)
                 tables.phases[i, 0] = verdict.phase
                 tables.phases[i, 1] = _package_phase(tables, verdict, record.entry.package)
                 if record.entry.step < MILESTONES and record.entry.classifier == ACTUAL:

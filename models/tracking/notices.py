@@ -57,17 +57,27 @@ def notice(
     is_loud: bool = False,
 ) -> None:
     """Note something that the policy answers; of anything else nothing. See ``NOTICE``."""
-    row, cursor = tables.orders[order], tables.cursor
-    if not tables.answered[row.network, topic]:
+    cursor = tables.cursor
+    if not tables.answered[tables.orders[order].network, topic]:
         return
     new = tables.notices[cursor[NOTICED]]
-    new.record, new.index, new.order, new.topic = cursor[RECORD], cursor[INDEX], order, topic
-    new.at, new.promise, new.other, new.active = at, verdict.promise, other, verdict.active
-    new.package, new.node = package, node
-    new.change, new.is_loud, new.phase = change, is_loud, verdict.phase
-    new.value, new.customer, new.tier = row.value, row.customer, row.tier
-    new.channel, new.currency = row.channel, row.currency
+    begin_notice(tables, new, order, topic, verdict, at)
+    new.other, new.package, new.node = other, package, node
+    new.change, new.is_loud = change, is_loud
     cursor[NOTICED] += 1
+
+
+@numba.njit(cache=True)
+def begin_notice(
+    tables: Tables, new: Records, order: int, topic: int, verdict: Records, at: int
+) -> None:
+    """Write down what a notice says of its order, and keep indexes for its answers."""
+    row, cursor = tables.orders[order], tables.cursor
+    new.record, new.index, new.order, new.topic = cursor[RECORD], cursor[INDEX], order, topic
+    new.at, new.promise, new.other, new.active = at, verdict.promise, NO_TIME, verdict.active
+    new.package, new.node, new.change, new.is_loud = NOBODY, NOBODY, RAISED, False
+    new.phase, new.value, new.customer, new.tier = verdict.phase, row.value, row.customer, row.tier
+    new.channel, new.currency = row.channel, row.currency
     cursor[INDEX] += ANSWERS
 
 

@@ -21,6 +21,7 @@ from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import (
     MAX_STOPS,
     NOBODY,
+    PARTS,
     Cursor,
     Limit,
     Moved,
@@ -46,6 +47,8 @@ T_LEFT, T_STAY, T_JOINED = int(Term.LEFT), int(Term.STAY), int(Term.OFF_ROUTE)
 EASED = np.uint64(1 << int(ExceptionCode.GPS_STALE) | 1 << int(ExceptionCode.GPS_OFF_ROUTE))
 """Exceptions that the next position may end."""
 PLANNED = 1
+NOTICED = PARTS // 20
+"""Parts of the way after which an arrival is estimated anew."""
 MOST_SAID = 4 * MAX_STOPS
 """Arrivals and departures that one position can change."""
 EARTH_KM = 6_371.0088
@@ -160,7 +163,7 @@ def _enter_stay(tables: Tables, record: Records, stop: Records, step: int, at: i
     entry.at = entry.said = at
     entry.key, entry.also, entry.cause, entry.node = np.uint64(0), stop.place, NOBODY, NOBODY
     entry.position, entry.package = record.position, stop.package
-    entry.step, entry.classifier, entry.reason = step, 0, 0
+    entry.step, entry.classifier, entry.reason, entry.lane = step, 0, 0, NOBODY
     link(tables, record.order, new)
     return new
 
@@ -286,10 +289,16 @@ def locate(tables: Tables, record: Records) -> bool:
     entry, fix = tables.entries[device], tables.fixes[record.detail]
     is_new = tables.orders[order].raised & EASED != 0 and at > entry.position
     is_new |= entry.position == NO_TIME
+    is_newest = at >= entry.position
     entry.position = max(entry.position, at)
     terms, limits = tables.terms[record.network], tables.limits[record.network]
     count = _gather(tables, order, entry.package)
-    if _measure(tables, count, fix, limits):
+    strays = _measure(tables, count, fix, limits)
+    if is_newest and fix.progress == fix.progress:  # not NaN
+        share = np.uint8(PARTS * min(1.0, fix.progress))
+        is_new |= entry.reason // NOTICED != share // NOTICED
+        entry.reason = share
+    if strays:
         is_new |= deviate(tables, record, OFF_ROUTE, at, False, terms[T_JOINED])
     for k in range(count):
         stop = tables.stops[k]

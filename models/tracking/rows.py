@@ -11,7 +11,17 @@ import pyarrow.compute as pc
 from models.intake.columns import NO_TIME
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, phase_name
-from models.tracking.arrays import NOBODY, Change, Cursor, Flag, Ints, Moved, Raised, Tables
+from models.tracking.arrays import (
+    NOBODY,
+    Change,
+    Cursor,
+    Flag,
+    Ints,
+    Moved,
+    Raised,
+    Records,
+    Tables,
+)
 from models.tracking.encode import (
     DECISIONS,
     OFFERS,
@@ -20,6 +30,7 @@ from models.tracking.encode import (
     ends_of,
     units_of,
 )
+from models.tracking.lane_book import LANE_WORDS
 from models.tracking.places import unpacked
 from models.tracking.state import TrackState
 from schemas.codes import Classifier, ExceptionCode, ReadingState, Severity
@@ -64,7 +75,7 @@ class Collected:
 
     def tables(self) -> dict[Table, pa.Table]:
         """Everything, in (position, index) order."""
-        return {table: pa.concat_tables(parts) for table, parts in self._parts.items()}
+        return {table: _in_order(pa.concat_tables(parts)) for table, parts in self._parts.items()}
 
     def add(self, table: Table, columns: Mapping[str, pa.Array], n: int) -> None:
         """Rows of a table; columns that are not given are null."""
@@ -82,12 +93,14 @@ class Collected:
         raised = tables.raised[: cursor[Cursor.RAISED]]
         moved = tables.moved[: cursor[Cursor.MOVED]]
         cursor[[Cursor.RAISED, Cursor.MOVED]] = 0
-        if len(raised):
-            self._add_exceptions(state, piece, raised)
+        self.add_exceptions(state, piece, raised)
         if len(moved):
             self._add_moves(state, piece, moved)
 
-    def _add_exceptions(self, state: TrackState, piece: Slice, rows: Ints) -> None:
+    def add_exceptions(self, state: TrackState, piece: Slice, rows: Ints) -> None:
+        """A row for each of ``Raised``."""
+        if not len(rows):
+            return
         codes, loud = rows[:, Raised.CODE], rows[:, Raised.LOUD] > 0
         loud |= np.isin(codes, [int(code) for code in LOUD])
         shown, package = rows[:, Raised.EVIDENCE], rows[:, Raised.PACKAGE]
@@ -126,6 +139,28 @@ class Collected:
             "is_late": pa.repeat(False, len(rows)),
         }
         self.add(Table.TIMELINE, columns, len(rows))
+
+    def add_estimates(
+        self, state: TrackState, piece: Slice, questions: Records, told: Records
+    ) -> None:
+        """A row for each of ``telling.ESTIMATE``."""
+        if not len(told):
+            return
+        asked = questions[told["question"]]
+        columns = self.about(state, piece, asked["record"], asked["order"])
+        columns |= {
+            "index": pa.array(asked["index"]),
+            "package": names(state, asked["package"]),
+            "lane": _lane_names(state, asked),
+            "step": word(asked["step"], _STEPS),
+            "at": instant(asked["now"]),
+            "p50_at": instant(told["p50_at"]),
+            "p90_at": instant(told["p90_at"]),
+            "promise_at": instant(asked["promise"]),
+            "is_delay_predicted": pa.array(told["is_late"]),
+            "model_sha256": word(asked["network"], state.models),
+        }
+        self.add(Table.ESTIMATES, columns, len(told))
 
     def about(
         self, state: TrackState, piece: Slice, records: Ints, orders: Ints
@@ -243,6 +278,15 @@ class Collected:
         self.add(Table.DEAD_LETTERS, columns, len(rows))
 
 
+def _in_order(rows: pa.Table) -> pa.Table:
+    """By (position, index): what is told of arrivals is known after everything else."""
+    position, index = (rows[name].to_numpy() for name in ("position", "index"))
+    steps = np.diff(position)
+    if ((steps > 0) | ((steps == 0) & (np.diff(index) > 0))).all():
+        return rows
+    return rows.take(pa.array(np.lexsort((index, position))))
+
+
 def _heard(state: TrackState, piece: Slice, tables: Tables, rows: Rows) -> pa.RecordBatch:
     """What all rows of telemetry share."""
     mine = piece.envelope.take(pa.array(rows))
@@ -305,7 +349,7 @@ def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _of_offers(data: pa.RecordBatch) -> dict[str, pa.Array]:
-    ship_by = _instant(ends_of(data["ship_date"]))
+    ship_by = instant(ends_of(data["ship_date"]))
     return {"units": pa.array(units_of(data["lines"])), "planned_at": ship_by}
 
 
@@ -350,6 +394,15 @@ def names(state: TrackState, codes: npt.NDArray[Any]) -> pa.Array:
     known = np.flatnonzero(codes >= 0)
     names = state.words.take(codes[known].astype(np.int32))
     return together([(known, names)], np.arange(len(codes)), len(codes))
+
+
+def _lane_names(state: TrackState, asked: Records) -> pa.Array:
+    """What a question's lane is called: by its id, or by what is known of the way; null: by nothing."""
+    ways = np.stack([asked[name] for name in LANE_WORDS], axis=1)
+    distinct, which = np.unique(ways, axis=0, return_inverse=True)
+    words = names(state, distinct.ravel()).to_pylist()
+    named = [words[k : k + len(LANE_WORDS)] for k in range(0, len(words), len(LANE_WORDS))]
+    return word(which.ravel(), ["/".join(filter(None, way)) or None for way in named])
 
 
 def instant(at: Ints) -> pa.Array:

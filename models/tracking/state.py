@@ -33,6 +33,7 @@ from models.tracking.arrays import (
     REPORT,
     STOP,
     WORK,
+    Asked,
     Bound,
     Cursor,
     Ints,
@@ -42,7 +43,12 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
+from models.tracking.asking import MOST_ASKED, QUESTION
+from models.tracking.features import N_INPUTS
 from models.tracking.history import forget
+from models.tracking.lane_book import LaneBook
+from models.tracking.lanes import BUCKETS
+from models.tracking.telling import Told
 from models.tracking.topics import TOPICS, answered
 from models.tracking.verdict import VERDICT
 
@@ -53,6 +59,8 @@ ROOM = 65_536
 """Rows by which a large table grows at least; it is a sixteenth beyond a million."""
 OUTPUT_ROWS = 4 * CODES
 """Room for exceptions and for moves, emptied when it is full."""
+QUESTIONS = 4_096
+"""The same for questions; there is more if a slice is larger."""
 
 Floats = npt.NDArray[np.float64]
 
@@ -62,7 +70,7 @@ _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 for _word in FACT_WORDS:
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
-_EMPTY_ORDER["promised"] = NO_TIME
+_EMPTY_ORDER["promised"], _EMPTY_ORDER["ask_at"] = NO_TIME, NEVER
 
 
 class TrackState:
@@ -81,6 +89,9 @@ class TrackState:
         entries: their histories, rows of ``ENTRY``.
         terms: (networks, len(Term)) deadlines in us.
         records: read so far; forgetting goes by it.
+        lanes: what deliveries took.
+        told: what was told of arrivals.
+        models: sha256 of the model of each network; empty: the histories of lanes alone.
     """
 
     def __init__(self, partition: int, policy_override: Policy | None = None, position: int = -1):
@@ -100,8 +111,11 @@ class TrackState:
         self.seen = Heap(len(Slot))
         window.new_window(self.seen)
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
-        self.cursor[Cursor.FREE] = NOBODY
+        self.cursor[[Cursor.FREE, Cursor.LANES]] = NOBODY, 1  # the first row is the unknown lane
         self.records = 0
+        self.lanes, self.told = LaneBook(), Told()
+        self.models: list[str] = []
+        self.asked = _room_for(0)
         self.scratch = (
             np.zeros(MAX_ENTRIES, PARCEL),
             np.zeros(MAX_ENTRIES, WORK),
@@ -121,6 +135,8 @@ class TrackState:
         """What the walk works on, with room for these records."""
         n = len(records)
         self._grow()
+        if n > len(self.asked.questions):
+            self.asked = _room_for(n)
         heard = int((records["entry"]["step"] >= Step.BOUND).sum())
         if heard:
             window.make_room(self.seen, heard)
@@ -146,6 +162,8 @@ class TrackState:
             self.seen.addresses,
             self.evidence,
             self.cursor,
+            self.lanes.tables,
+            self.asked,
         )
 
     def set_policy(self, network: str, policy: Policy) -> None:
@@ -169,11 +187,19 @@ class TrackState:
             self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
             self.answered = np.concatenate([self.answered, *[answered(policy)[None]] * missing])
             self.policies += [policy] * missing
+            self.models += [""] * missing
+
+    def take_questions(self) -> list[tuple[npt.NDArray[Any], ...]]:
+        """Questions, their features, and a notice of each; there is room for others after."""
+        count = int(self.cursor[Cursor.ASKED])
+        self.cursor[Cursor.ASKED] = 0
+        asked = self.asked.questions, self.asked.features, self.asked.notices
+        return [tuple(part[:count].copy() for part in asked)][:count]
 
     def roomy(self, tables: Tables) -> Tables:
         """The same with room for the next record."""
         self._grow()
-        return tables._replace(entries=self.entries)
+        return tables._replace(entries=self.entries, lanes=self.lanes.tables)
 
     def take_notices(self) -> npt.NDArray[Any]:
         """Those that the walk made; there is room for others after."""
@@ -182,6 +208,7 @@ class TrackState:
         return self.notices[:count]
 
     def _grow(self) -> None:
+        self.lanes.grow(int(self.cursor[Cursor.LANES]), len(self.networks))
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
         have = len(self.orders)
         _make_room(self.orders, orders)
@@ -194,15 +221,17 @@ class TrackState:
 
     def forget_closed(self, clock: int) -> None:
         """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        self.cursor[Cursor.LANES] = self.lanes.forget(int(self.cursor[Cursor.LANES]))
         gone = self._are_gone(clock)
         if 4 * int(gone.sum()) < len(gone):
             return
-        self.keys = self.keys.kept(np.flatnonzero(~gone).astype(np.int32))
+        kept = np.flatnonzero(~gone).astype(np.int32)
+        self.keys = self.keys.kept(kept)
         forget(self.orders, self.entries, self.cursor, gone)
         _resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
         _resize(self.orders, max(64, len(self.keys)))
         self.orders[len(self.keys) :] = _EMPTY_ORDER
-        self._keep_words()
+        self.told.keep(kept, self._keep_words())
         due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
         due[: len(self.orders)] = self.orders["due"]
         self.blocks = due.reshape(-1, BLOCK).min(axis=1)
@@ -218,13 +247,15 @@ class TrackState:
         gone: npt.NDArray[np.bool_] = closed & (until <= clock)
         return gone
 
-    def _keep_words(self) -> None:
+    def _keep_words(self) -> npt.NDArray[np.int32]:
+        """Forget the words that nothing refers to; says what number each word has from here on."""
+        lanes = int(self.cursor[Cursor.LANES])
         columns = [
             *(self.orders[: len(self.keys)][name] for name in FACT_WORDS),
             *(self.entries[: int(self.cursor[Cursor.USED])][name] for name in _WORDS_OF_ENTRIES),
         ]
         is_used = np.zeros(len(self.words) + 1, bool)  # the last one is that of NOBODY
-        for column in columns:
+        for column in [*columns, self.lanes.words(lanes)]:
             is_used[column] = True
         used = np.flatnonzero(is_used[:-1]).astype(np.int32)
         numbers = np.full(len(is_used), NOBODY, np.int32)
@@ -232,6 +263,8 @@ class TrackState:
         self.words = self.words.kept(used)
         for column in columns:
             column[:] = numbers[column]
+        self.lanes.renumber(lanes, numbers)
+        return numbers
 
     def to_arrays(self) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]]:
         """What a checkpoint keeps: tables, and values that JSON can take."""
@@ -245,11 +278,16 @@ class TrackState:
             "seen": window.held_keys(self.seen),
             "seen_state": self.seen[Slot.SEEN_STATE],
         }
+        lanes = self.lanes.to_arrays(int(self.cursor[Cursor.LANES]))
+        arrays |= {f"lanes/{part}": kept for part, kept in lanes.items()}
+        told = self.told.to_arrays(len(self.keys))
+        arrays |= {f"told/{part}": kept for part, kept in told.items()}
         for name in _NAMES:
             names: Names = getattr(self, name)
             arrays |= {f"{name}/{part}": kept for part, kept in names.to_arrays().items()}
         policies = [policy.model_dump_json() for policy in self.policies]
-        return arrays, {"records": self.records, "policies": policies}
+        values = {"records": self.records, "policies": policies, "models": self.models}
+        return arrays, values
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
         """Take up what ``to_arrays`` gave."""
@@ -261,7 +299,9 @@ class TrackState:
         self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
         self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
         window.restore(self.seen, arrays["seen"])
-        self.records = values["records"]
+        self.lanes.restore({p: arrays[f"lanes/{p}"] for p in ("rows", "counts", "networks")})
+        self.told.restore({p: arrays[f"told/{p}"] for p in ("orders", "told", "counts")})
+        self.records, self.models = values["records"], list(values["models"])
         self.policies = [Policy.model_validate_json(policy) for policy in values["policies"]]
         tables = [answered(policy) for policy in self.policies]
         self.answered = np.array(tables, np.bool_).reshape(-1, TOPICS)
@@ -270,7 +310,7 @@ class TrackState:
 
 
 _NAMES = ("keys", "words", "networks")
-_WORDS_OF_ENTRIES = ("package", "node")
+_WORDS_OF_ENTRIES = ("package", "node", "lane")
 
 
 def _make_room(table: npt.NDArray[Any], needed: int) -> None:
@@ -294,13 +334,25 @@ def _own(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return np.require(table, requirements=("O", "W"))
 
 
+def _room_for(records: int) -> Asked:
+    """Room for the questions of so many records; most ask one."""
+    room = max(QUESTIONS, records + 2 * MOST_ASKED)
+    return Asked(
+        np.zeros(room, QUESTION),
+        np.zeros((room, N_INPUTS), np.float32),
+        np.zeros(room, NOTICE),
+        np.zeros(BUCKETS),
+    )
+
+
 def _terms(policy: Policy) -> Ints:
     """As in ``Term``."""
-    tracking, cold, road, windows = (
+    tracking, cold, road, windows, estimates = (
         policy.tracking,
         policy.cold_chain,
         policy.road,
         policy.windows,
+        policy.estimates,
     )
     hours = (
         tracking.sign_within_hours,
@@ -327,6 +379,13 @@ def _terms(policy: Policy) -> Ints:
         tracking.pick_before_hours,
         tracking.pack_before_hours,
         tracking.customs_within_hours,
+        tracking.silence_least_hours,
+        tracking.silence_most_hours,
+        estimates.every_hours,
+        estimates.change_hours,
+        estimates.confirm_hours,
+        estimates.delay_margin_hours,
+        estimates.delay_withdrawn_hours,
     )
     first, second = ([round(h * HOUR_US) for h in part] for part in (hours, later))
     return np.array([*first, windows.dedupe_max_records, *second], np.int64)
@@ -359,5 +418,7 @@ def _limits(policy: Policy) -> Floats:
             cold.light_lux,
             road.corridor_km,
             road.corridor_share,
+            policy.tracking.silence_gaps,
+            policy.estimates.change_share,
         ]
     )

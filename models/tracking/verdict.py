@@ -12,6 +12,7 @@ VERDICT = np.dtype(
         ("loud", np.uint64),  # those of them that need a person
         ("due", np.int64),  # when to look again
         ("promise", np.int64),  # the date that stands
+        ("last", np.int64),  # when the newest of what is known happened
         ("closed_at", np.int64),
         ("phase", np.uint8),
         ("parcels", np.int32),  # how many were gathered in the scratch
@@ -20,6 +21,8 @@ VERDICT = np.dtype(
             np.uint8,
         ),  # topic of what the customer is to be reminded of by now; 0: nothing
         ("deadline", np.int64),  # of that
+        ("works", np.int32),
+        ("late", np.uint8),  # how probably it comes late, says the decision; see ``PARTS``
     ],
     align=True,
 )

@@ -11,7 +11,7 @@ import polars as pl
 
 from models.routing.features import N_FEATURES, Feature
 from models.simulation.deliveries import SLACK_SCALE_HOURS, Floats, parcel_transit_hours
-from models.training.network import pinball
+from models.training.layers import pinball
 
 Quantiles = tuple[float, float]
 SHARES: Quantiles = (0.5, 0.9)

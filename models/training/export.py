@@ -7,19 +7,16 @@ finite input.
 """
 
 import json
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.routing.features import (
-    FEATURES_VERSION,
-    INPUT_NAME,
-    N_FEATURES,
-    N_QUANTITIES,
-    OUTPUT_NAME,
-)
-from models.training.network import Array, Network
+from models.inference import CONTRACTS, Contract
+from models.routing.features import INPUT_NAME, OUTPUT_NAME
+from models.training.layers import Array, Network
+from schemas.codes import ModelOf
 
 OPSET, IR_VERSION = 17, 9  # read by every onnxruntime since 1.14
 RAW_MIN, RAW_MAX = -12.0, 9.0  # e**9 is 8,103 hours, 11 months; e**-12 is a hundredth of a second
@@ -28,7 +25,7 @@ ODDS = np.diag(np.array([0, 0, 1, 0], np.float32))
 
 
 def to_onnx(network: Network, name: str, low: Array, high: Array) -> bytes:
-    """The file of a model; the same arguments give the same bytes.
+    """The file of a routing model; the same arguments give the same bytes.
 
     Args:
         network: trained weights.
@@ -36,12 +33,25 @@ def to_onnx(network: Network, name: str, low: Array, high: Array) -> bytes:
         low: (16,) float32, lowest trained value of each input.
         high: (16,) float32, highest.
     """
+    contract = CONTRACTS[ModelOf.ROUTE]
+    return to_bytes(_nodes(), _constants(network), contract, name, (low, high))
+
+
+def to_bytes(
+    nodes: Sequence[onnx.NodeProto],
+    constants: Mapping[str, Array],
+    contract: Contract,
+    name: str,
+    ranges: tuple[Array, Array],
+) -> bytes:
+    """A graph as the bytes of a file, with its contract and its trained ranges."""
+    version, input_name, inputs, output_name, outputs = contract
     graph = helper.make_graph(
-        _nodes(),
+        nodes,
         name,
-        [helper.make_tensor_value_info(INPUT_NAME, TensorProto.FLOAT, ["n", N_FEATURES])],
-        [helper.make_tensor_value_info(OUTPUT_NAME, TensorProto.FLOAT, ["n", N_QUANTITIES])],
-        [numpy_helper.from_array(array, label) for label, array in _constants(network).items()],
+        [helper.make_tensor_value_info(input_name, TensorProto.FLOAT, ["n", inputs])],
+        [helper.make_tensor_value_info(output_name, TensorProto.FLOAT, ["n", outputs])],
+        [numpy_helper.from_array(array, label) for label, array in constants.items()],
     )
     model = helper.make_model(
         graph,
@@ -49,8 +59,9 @@ def to_onnx(network: Network, name: str, low: Array, high: Array) -> bytes:
         ir_version=IR_VERSION,
         producer_name="crossdock",
     )
+    low, high = ranges
     metadata = {
-        "features_version": FEATURES_VERSION,
+        "features_version": version,
         "high": json.dumps([float(v) for v in high]),
         "low": json.dumps([float(v) for v in low]),
         "name": name,
@@ -61,15 +72,19 @@ def to_onnx(network: Network, name: str, low: Array, high: Array) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _constants(network: Network) -> dict[str, Array]:
+def folded_layers(network: Network) -> dict[str, Array]:
+    """Weights and biases by name, with the normalisation of inputs in the first layer."""
     first = network.weights[0] / network.scale[:, None]
     weights = [first, *network.weights[1:]]
     biases = [network.biases[0] - network.mean @ first, *network.biases[1:]]
     layers = {f"weight_{i}": w for i, w in enumerate(weights)}
-    layers |= {f"bias_{i}": b for i, b in enumerate(biases)}
+    return layers | {f"bias_{i}": b for i, b in enumerate(biases)}
+
+
+def _constants(network: Network) -> dict[str, Array]:
     bounds = {"raw_min": np.float32(RAW_MIN), "raw_max": np.float32(RAW_MAX), "one": np.float32(1)}
     scalars = {label: np.asarray(value, np.float32) for label, value in bounds.items()}
-    return layers | scalars | {"mix": MIX, "odds": ODDS}
+    return folded_layers(network) | scalars | {"mix": MIX, "odds": ODDS}
 
 
 def _nodes() -> list[onnx.NodeProto]:

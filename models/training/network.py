@@ -1,38 +1,21 @@
-"""The network: 16 -> 32 -> 16 -> 4 with ReLU, trained by Adam in plain NumPy.
+"""The routing network: 16 -> 32 -> 16 -> 4.
 
 Its four raw outputs are ``ln p50``, ``ln (p90 - p50)``, the logit of being late, and
 ``ln handling``. An exponential keeps hours positive and quantiles in order as a softplus would (it
 is the softplus of ``ln (1 + hours)``), and one vectorised operation for all heads costs the router
 less. Quantiles survive a logarithm, so they are fitted to ``ln hours`` by pinball loss: an hour
-counts more next door than across an ocean. Everything runs in a fixed order, so a seed gives the
-same bytes (on one BLAS thread).
+counts more next door than across an ocean.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from models.simulation.deliveries import Deliveries
+from models.training.layers import Array, Network, pinball, start, train
 
-Array = npt.NDArray[np.float32]
 WIDTHS = (16, 32, 16, 4)
-BATCH_ROWS = 4096
-LEARNING_RATE = 4e-3  # falls to nothing along half a cosine
-DECAYS = (0.9, 0.999)  # of Adam's two moments
-TINY = 1e-8  # keeps Adam's denominator from zero
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """Weights (rows in, rows out) and biases of the three layers, for normalised inputs."""
-
-    mean: Array  # (16,)
-    scale: Array  # (16,), never 0
-    weights: tuple[Array, ...]
-    biases: tuple[Array, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,69 +47,23 @@ def fit(
         steps: how many batches; the learning rate falls along them.
         generator: draws the first weights and the order of rows.
     """
-    network = _start(features, targets, generator)
-    parameters = [*network.weights, *network.biases]
-    moments = [(np.zeros_like(p), np.zeros_like(p)) for p in parameters]
-    normal = (features - network.mean) / network.scale
-    for step in range(steps):
-        rows = generator.integers(0, len(features), BATCH_ROWS)
-        batch = Targets(*(t[rows] for t in vars(targets).values()))
-        loss, gradients = _gradients(network, normal[rows], batch)
-        rate = LEARNING_RATE * (1 + np.cos(np.pi * step / steps)) / 2
-        for parameter, gradient, pair in zip(parameters, gradients, moments, strict=True):
-            _adam(parameter, gradient, pair, rate, step + 1)
+    transit, handling = (np.median(t) for t in (targets.log_transit, targets.log_handling))
+    level = np.array([transit, transit, 0, handling], np.float32)
+    network = start(features, WIDTHS, level, generator)
+
+    def loss_of(
+        raw: Array, rows: np.ndarray[tuple[int], np.dtype[np.int64]]
+    ) -> tuple[float, Array]:
+        return _loss(raw, Targets(*(t[rows] for t in vars(targets).values())))
+
+    for loss in train(network, features, loss_of, steps, generator):
         yield network, loss
-
-
-def raw_outputs(network: Network, features: Array) -> Array:
-    """The four raw outputs of (n, 16) features: (n, 4) float32."""
-    return _forward(network, (features - network.mean) / network.scale)[-1]
 
 
 def quantities(raw: Array) -> Array:
     """Raw outputs as the contract's columns: (n, 4), p50, p90, late probability, handling."""
     p50, extra, odds, handling = np.exp(raw).T
     return np.stack([p50, p50 + extra, odds / (1 + odds), handling], axis=1)
-
-
-def pinball(error: npt.NDArray[np.floating], share: float) -> float:
-    """Mean pinball loss of ``error`` (actual less forecast) at quantile ``share``."""
-    return float(np.mean(np.maximum(share * error, (share - 1) * error)))
-
-
-def _start(features: Array, targets: Targets, generator: np.random.Generator) -> Network:
-    mean = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    scale = features.std(axis=0, dtype=np.float64).astype(np.float32)
-    scale[scale == 0] = 1
-    pairs = list(pairwise(WIDTHS))
-    weights = [generator.normal(0, (2 / p[0]) ** 0.5, p).astype(np.float32) for p in pairs]
-    biases = [np.zeros(p[1], np.float32) for p in pairs]
-    # Outputs begin at the plain medians, so that the first steps do not go into finding the level.
-    transit, handling = (np.median(t) for t in (targets.log_transit, targets.log_handling))
-    biases[-1][:] = np.array([transit, transit, 0, handling], np.float32)
-    return Network(mean, scale, tuple(weights), tuple(biases))
-
-
-def _forward(network: Network, normal: Array) -> list[Array]:
-    """Activations of each layer, the input first."""
-    layers = [normal]
-    for i, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        summed = layers[-1] @ weight + bias
-        layers.append(summed if i == len(network.weights) - 1 else np.maximum(summed, 0))
-    return layers
-
-
-def _gradients(network: Network, normal: Array, targets: Targets) -> tuple[float, list[Array]]:
-    """The loss of a batch, and its gradients: of the weights, then of the biases."""
-    layers = _forward(network, normal)
-    loss, slope = _loss(layers[-1], targets)
-    weight_slopes: list[Array] = []
-    bias_slopes: list[Array] = []
-    for below, weight in zip(reversed(layers[:-1]), reversed(network.weights), strict=True):
-        weight_slopes.append(below.T @ slope)
-        bias_slopes.append(slope.sum(axis=0))
-        slope = (slope @ weight.T) * (below > 0)
-    return loss, [*reversed(weight_slopes), *reversed(bias_slopes)]
 
 
 def _loss(raw: Array, targets: Targets) -> tuple[float, Array]:
@@ -155,14 +92,3 @@ def _loss(raw: Array, targets: Targets) -> tuple[float, Array]:
         axis=1,
     )
     return loss + float(log_loss), (slope / len(raw)).astype(np.float32)
-
-
-def _adam(
-    parameter: Array, gradient: Array, moments: tuple[Array, Array], rate: float, step: int
-) -> None:
-    """Move ``parameter`` in place by one step of Adam. Source: Kingma and Ba 2015, algorithm 1."""
-    for moment, decay, power in zip(moments, DECAYS, (1, 2), strict=True):
-        moment *= np.float32(decay)
-        moment += np.float32(1 - decay) * gradient**power
-    first, second = (m / (1 - d**step) for m, d in zip(moments, DECAYS, strict=True))
-    parameter -= (rate * first / (np.sqrt(second) + TINY)).astype(np.float32)

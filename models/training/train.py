@@ -7,7 +7,6 @@ to one thread, because how it splits a product among threads may change the last
 
 import argparse
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,8 +28,10 @@ from models.training.evaluate import (
     score_probabilities,
 )
 from models.training.export import to_onnx
-from models.training.network import BATCH_ROWS, WIDTHS, fit, targets_of
+from models.training.layers import BATCH_ROWS
+from models.training.network import WIDTHS, fit, targets_of
 from models.training.olist import halves, has_olist, read_olist
+from models.training.process import DATA, hold_to_one_thread
 
 SEED = 20_180_502  # arbitrary
 ROWS = 500_000
@@ -38,8 +39,6 @@ STEPS = 10_000  # twice as many gain 0.3 % of loss
 HOLD_OUT_ROWS = 200_000
 RIVAL_ROWS = 20_000  # per mode; two coefficients need no more
 RANGE_MARGIN = 1e-5  # so that another rounding of the same input is not out of range
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-DATA = Path(__file__).parents[3] / "shared" / "data"
 
 
 @dataclass(frozen=True)
@@ -167,10 +166,8 @@ def _plan(arguments: Sequence[str]) -> Plan:
 
 
 def main() -> None:
-    """Train on one BLAS thread: NumPy reads the limit as it loads, so the process starts anew."""
-    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
-        command = [sys.executable, "-m", "models.training.train", *sys.argv[1:]]
-        os.execve(sys.executable, command, {**os.environ, **ONE_THREAD})
+    """Train on one BLAS thread."""
+    hold_to_one_thread("models.training.train")
     plan = _plan(sys.argv[1:])
     print(f"{SHIPPED_MODEL} {write_model(plan)} -> {plan.out}")
 

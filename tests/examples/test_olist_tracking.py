@@ -84,3 +84,36 @@ def test_orders_are_on_time_by_the_date_that_was_promised(found: pl.DataFrame, l
     delays = counted(lake, f"SELECT count(*) FROM exceptions WHERE {raised}")
     open_ = counted(lake, "SELECT count(*) FROM exceptions_open WHERE code = 'DELAY_BREACHED'")
     assert delays - open_ == late
+
+
+def test_most_breaches_are_predicted_before_they_happen(lake: Path) -> None:
+    """Without a model, by nothing but the promises of this network and what became of them."""
+    query = """
+        WITH first AS (
+            SELECT order_id, code, min("position") AS "position" FROM exceptions
+            WHERE change = 'raised' GROUP BY order_id, code
+        )
+        SELECT
+            count(*) FILTER (code = 'DELAY_PREDICTED'),
+            count(*) FILTER (code = 'DELAY_BREACHED'),
+            (
+                SELECT count(*) FROM first AS predicted JOIN first AS breached USING (order_id)
+                WHERE predicted.code = 'DELAY_PREDICTED' AND breached.code = 'DELAY_BREACHED'
+                AND predicted."position" < breached."position"
+            )
+        FROM first
+    """
+    with connect_reader(lake) as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    predicted, breached, in_time = row
+    print(f"\n{predicted} delays predicted, {breached} breaches, {in_time} of them foretold")
+    assert in_time / breached > 0.5
+    assert in_time / predicted > 0.5
+
+
+def test_estimates_do_not_flap_and_hold_as_often_as_they_say(lake: Path) -> None:
+    told = counted(lake, "SELECT count(*) FROM estimates")
+    orders = counted(lake, "SELECT count(DISTINCT order_id) FROM estimates")
+    print(f"\n{told / orders:.1f} estimates an order")
+    assert told / orders < 8

@@ -1,4 +1,4 @@
-"""The views of service follow their definitions: small logs through the real fold, figures worked out by hand."""
+"""Views of service follow their definitions: small logs through the real fold, figures worked out by hand."""
 
 from typing import Any
 

@@ -18,6 +18,7 @@ from flows.track import TrackJob
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.codec import encode_event
+from schemas.codes import ModelOf
 from schemas.errors import LakeError, LogError
 from schemas.kinds import Kind
 from schemas.tables import Table, to_tables
@@ -25,7 +26,7 @@ from schemas.topics import LogOf
 from tests.support import builders
 from tests.support.command_line import run as command
 from tests.support.journeys import disturbed, records, with_ticks
-from tests.support.tracks import decided, feedback, policy, step, tick
+from tests.support.tracks import activated, decided, feedback, moment, policy, step, tick
 
 PARTITIONS = 2
 
@@ -63,7 +64,7 @@ def test_the_lake_holds_what_the_plain_fold_says(log: ParquetLog, lake: Path) ->
         effects = [advance(state, piece) for piece in log.read(partition)]
         expected = to_tables(effects)
         with connect_reader(lake) as connection:
-            for table in (Table.TIMELINE, Table.EXCEPTIONS):
+            for table in (Table.TIMELINE, Table.EXCEPTIONS, Table.ESTIMATES):
                 found = connection.execute(
                     f'SELECT * FROM {table} WHERE partition = ? ORDER BY position, "index"',
                     [10_000 + partition],
@@ -181,6 +182,54 @@ def test_views_say_how_orders_parcels_and_exceptions_stand(tmp_path: Path) -> No
         ("o1", "ATTEMPT_FAILED", "warn", "a"),
         ("o2", "FEEDBACK_NEGATIVE", "high", None),
     ]
+
+
+def test_a_view_says_what_was_told_of_each_arrival_last(tmp_path: Path) -> None:
+    events = [
+        decided(0, promise=50),
+        decided(0, "o2", promise=50),
+        step("handed_over", 1),
+        tick(2),
+        step("delivered", 40),
+        tick(41),
+    ]
+    log = write_log(tmp_path / "log", events, of=LogOf.TRACKING)
+    assert command("replay", log.path, "--lake", tmp_path / "lake").exit_code == 0
+
+    query = "SELECT order_id, package, p50_at, delivered_at, round(error_hours) FROM estimates_now"
+    with connect_reader(tmp_path / "lake") as connection:
+        rows = connection.execute(f"{query} ORDER BY ALL").fetchall()
+
+    # Nothing is known of the lane: half of what is promised arrives in time.
+    assert rows == [
+        ("o1", "1", moment(50), moment(40), -10),
+        ("o2", None, moment(50), None, None),
+    ]
+
+
+def test_a_model_that_is_not_at_hand_stops_the_partition_with_a_clear_line(tmp_path: Path) -> None:
+    events = [decided(0, promise=50), activated("a" * 64), step("handed_over", 1)]
+    log = write_log(tmp_path / "log", events, of=LogOf.TRACKING)
+
+    done = command("replay", log.path, "--lake", tmp_path / "lake")
+
+    assert done.exit_code == 2
+    assert f"model {'a' * 64}: no *.onnx with this sha256" in done.stderr
+
+
+def test_models_are_imported_for_the_log_of_those_who_use_them(tmp_path: Path) -> None:
+    events = [activated("a" * 64), activated("b" * 64, of=ModelOf.ROUTE), step("delivered", 1)]
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\n".join(map(encode_event, events)) + b"\n")
+    options = ("--as", "tracking", "--partitions", "2", "--json")
+
+    done = command("import", file, "--out", tmp_path / "log", *options)
+
+    assert json.loads(done.stdout)["dead_letters"] == {"WRONG_LOG": 1}
+    kinds = [
+        k for p in range(2) for piece in ParquetLog(tmp_path / "log").read(p) for k in piece.kinds
+    ]
+    assert kinds.count(Kind.MODEL_ACTIVATED) == 2
 
 
 def test_files_become_a_tracking_log_with_ticks_and_policies_in_every_partition(

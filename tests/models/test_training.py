@@ -23,15 +23,8 @@ from models.training.evaluate import (
     score_probabilities,
 )
 from models.training.export import RAW_MAX, RAW_MIN, to_onnx
-from models.training.network import (
-    Targets,
-    _loss,
-    fit,
-    pinball,
-    quantities,
-    raw_outputs,
-    targets_of,
-)
+from models.training.layers import pinball, raw_outputs
+from models.training.network import Targets, _loss, fit, quantities, targets_of
 from models.training.olist import halves, has_olist, read_olist
 
 ROOT = Path(__file__).parents[2]

@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import models.tracking.fold as fold
 from models.lifecycle.transitions import phase_name
 from models.tracking.arrays import FACT_WORDS
+from models.tracking.features import Input
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.codes import Classifier, ExceptionCode, Milestone
@@ -29,7 +31,7 @@ from tests.support.journeys import (
     with_policies,
     with_ticks,
 )
-from tests.support.tracks import Tracked, moment, tick, track, tracking_log
+from tests.support.tracks import Tracked, activated, moment, tick, track, tracking_log
 
 SEEDS = range(20)
 END = 24.0 * 12
@@ -71,6 +73,61 @@ def test_cutting_changes_nothing(seed: int) -> None:
 
     assert said(track(events, cuts)) == said(whole)
     assert said(track(events, range(1, len(events)))) == said(whole)
+
+
+class Restless:
+    """A model whose answers go up and down by what it is asked, and by nothing else."""
+
+    def score(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Up to three times what the lane says."""
+        wild = np.abs(np.sin(1e4 * features.astype(np.float64).sum(axis=1)))
+        median = features[:, Input.REMAINING_P50] * 3 * wild
+        return np.stack([median, 2 * median], axis=1).astype(np.float32)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cutting_changes_nothing_about_arrivals(seed: int) -> None:
+    events = with_ticks(disturbed(records(seed), seed), range(0, 260, 10))
+    events.insert(len(events) // 3, activated("a" * 64))
+    model = Restless()
+    whole = track(events, scorer_of=lambda _sha256: model)
+    assert len(whole.rows(Table.ESTIMATES)) > 20
+
+    for cuts in (range(1, len(events), 5), range(1, len(events))):
+        assert said(track(events, cuts, scorer_of=lambda _sha256: model)) == said(whole)
+
+
+def predictions(tracked: Tracked) -> list[dict[str, Any]]:
+    """Rows of delays that were predicted, or are not any more."""
+    return [row for row in tracked.rows(Table.EXCEPTIONS) if row["code"] == "DELAY_PREDICTED"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_effect_has_a_number_of_its_own_and_they_are_in_order(seed: int) -> None:
+    events = with_ticks(disturbed(records(seed), seed), range(0, 260, 20))
+
+    places = [
+        (row["position"], row["index"]) for rows in said(track(events)).values() for row in rows
+    ]
+    assert len(places) == len(set(places))
+    for rows in said(track(events)).values():
+        mine = [(row["position"], row["index"]) for row in rows]
+        assert mine == sorted(mine)
+
+
+def test_no_prediction_is_left_of_an_order_that_waits_for_nothing() -> None:
+    raised = 0
+    for seed in SEEDS:
+        events = [activated("a" * 64), *disturbed(records(seed), seed), tick(END)]
+        tracked = track(events, scorer_of=lambda _sha256: Restless())
+
+        newest = {row["order_id"]: row["change"] for row in predictions(tracked)}
+        raised += len(newest)
+        for order, (phase, codes) in final(tracked).items():
+            is_over = phase in ("DELIVERED", "SIGNED", "CLOSED", "CANCELLED")
+            if is_over or "DELAY_BREACHED" in codes:
+                assert newest.get(order, "resolved") == "resolved", order
+    assert raised > 20
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -1,4 +1,4 @@
-"""Worlds of parcels: the same for a seed, their alarms are right, and news at once is worth more than a sync."""
+"""Worlds of parcels: the same for a seed, their alarms right, and news at once worth more than a sync."""
 
 import json
 from dataclasses import replace
@@ -9,7 +9,7 @@ import pytest
 
 from flows.road_worlds import alarms, compare
 from models.simulation.customers import CONTENT, PER_CALL, Wait, ask
-from models.simulation.journeys import Road, travel
+from models.simulation.parcels import Road, travel
 from schemas.codec import encode_event
 from tests.support.command_line import refused, run
 

@@ -70,7 +70,9 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         case 2 | 3:
             withdrawn = chance.random() < 0.3
             day = f"2026-01-0{chance.randrange(5, 9)}" if chance.random() < 0.5 else None
-            return tracks.offered(at, node, order, ship_date=day, cause=n, withdrawn=withdrawn)
+            return tracks.offered(
+                at, node, order, ship_date=day, cause=n, withdrawn=withdrawn, lane=f"from-{node}"
+            )
         case 4 | 5:
             return tracks.answered(chance.choice(WORK), at, node, order)
         case 6:

@@ -13,10 +13,11 @@ import msgspec
 
 from models.policy.document import Policy
 from models.tracking.fold import advance
+from models.tracking.scoring import ScorerOf, no_models
 from models.tracking.state import TrackState
 from schemas import control, decisions, orders, shipments, work
 from schemas.codec import Refusal, decode_line, encode_event, to_slice
-from schemas.codes import Classifier, Milestone, Trouble
+from schemas.codes import Classifier, Milestone, ModelOf, Trouble
 from schemas.envelope import Event
 from schemas.slices import Slice
 from schemas.tables import Effects, Table, to_tables
@@ -117,11 +118,11 @@ def decided(
 
 def offered(
     at: float, node: str, order: str = "o1", *, qty: int = 2, ship_date: str | None = None,
-    cause: int = 0, withdrawn: bool = False,
+    cause: int = 0, withdrawn: bool = False, lane: str | None = None,
 ) -> Event:  # fmt: skip
     """Work that a node is to do, or not any more."""
     line = decisions.OfferedLine(line_no=1, sku="S1", qty=qty)
-    data = decisions.OfferedWork(node=node, lines=[line], ship_date=ship_date)
+    data = decisions.OfferedWork(node=node, lines=[line], ship_date=ship_date, lane_id=lane)
     said = Said(at, f"0/{cause}/{1 + withdrawn}-{node}"[:40].replace("-" + node, ""), JOURNAL)
     cls = decisions.WorkWithdrawn if withdrawn else decisions.WorkOffered
     return cls(**said.envelope(order, ""), data=data)
@@ -155,6 +156,13 @@ def policy(document: str, version: str) -> Event:
     said = Said(event_id=f"policy-{version}", source="console")
     data = control.PolicyActivation(document=document)
     return control.PolicyActivated(**said.envelope(version, "policy"), data=data)
+
+
+def activated(sha256: str, at: float = 0.0, of: ModelOf = ModelOf.ARRIVAL) -> Event:
+    """A model scores from here on."""
+    said = Said(at, source="console")
+    data = control.ModelActivation(sha256=sha256, of=of)
+    return control.ModelActivated(**said.envelope("model", f"model-{sha256}"), data=data)
 
 
 def tick(at: float) -> Event:
@@ -195,14 +203,17 @@ class Tracked:
 
 
 def track(
-    events: Iterable[Event], cuts: Sequence[int] = (), policy: Policy | None = None
+    events: Iterable[Event],
+    cuts: Sequence[int] = (),
+    policy: Policy | None = None,
+    scorer_of: ScorerOf = no_models,
 ) -> Tracked:
     """Run the fold over the records, cut at these rows."""
     piece = tracking_log(list(events))
     tracked = Tracked(TrackState(0, policy))
     borders = [0, *cuts, len(piece)]
     for start, stop in itertools.pairwise(borders):
-        tracked.effects.append(advance(tracked.state, piece.cut(start, stop)))
+        tracked.effects.append(advance(tracked.state, piece.cut(start, stop), scorer_of))
     return tracked
 
 

@@ -1,0 +1,253 @@
+"""What the model is asked: when each parcel of an order will be there, by all that is known now.
+
+The walk asks and does not wait for the answers: nothing that it does depends on them. So all questions of a
+slice are answered at once (scoring.py), and told in the order in which they were asked (telling.py).
+
+A *round* is about one order: a question for each of its parcels that is under way, and one for all that is
+not a parcel yet. A round is asked when a record bears on the order, when its promised date passes, and
+otherwise as often as the policy says, on ticks. One question without a parcel ends what was told, where
+there is no arrival to wait for any more.
+"""
+
+import numba
+import numpy as np
+
+from models.intake.columns import NO_TIME
+from models.lifecycle.steps import Step
+from models.lifecycle.transitions import NONE, PROGRESS, number
+from models.tracking.arrays import (
+    BLOCK,
+    NEVER,
+    NO_PART,
+    NOBODY,
+    PARTS,
+    Cursor,
+    Records,
+    Tables,
+    Term,
+)
+from models.tracking.devices import BOUND
+from models.tracking.features import Group, fill
+from models.tracking.judge import is_counted
+from models.tracking.lane_book import (
+    LEGS,
+    RATIOS,
+    Way,
+    find_lane,
+    handed_over_at,
+    way_of,
+)
+from models.tracking.lanes import seen
+from models.tracking.notices import begin_notice
+from models.tracking.topics import EXCEPTIONS_FROM
+from schemas.codes import ExceptionCode, Phase
+
+QUESTION = np.dtype(
+    [
+        ("record", np.int32),
+        ("index", np.int32),  # of the first of the two effects that its answer may have
+        ("order", np.int32),
+        ("network", np.int32),
+        ("package", np.int32),  # ``NOBODY``: what is not a parcel yet
+        ("lane", np.int32),  # its way, four words
+        ("carrier", np.int32),
+        ("node", np.int32),
+        ("region", np.int32),
+        ("now", np.int64),
+        ("promise", np.int64),
+        ("scale", np.float64),  # hours, see features.py
+        ("step", np.uint8),  # the last that was known
+        ("is_last", np.bool_),  # of its round
+        ("is_over", np.bool_),  # no arrival is waited for
+        ("is_breached", np.bool_),  # the promised date has passed
+        ("is_shown", np.bool_),  # the record shows it; else time has passed
+        ("is_blind", np.bool_),  # hardly a delivery of the network is known
+    ],
+    align=True,
+)
+EFFECTS = 2
+"""Of a question: an estimate, and a change of an exception."""
+LEAST_KNOWN = 10
+"""Deliveries of a network below which its lanes predict no delay."""
+TURNS, SPREAD = 256, 157
+"""Turns in the time after which is asked again, and how far apart those of two neighbours are."""
+MOST_ASKED = 32
+"""Parcels of one order whose arrival is estimated."""
+
+ASKED, INDEX, RECORD = int(Cursor.ASKED), int(Cursor.INDEX), int(Cursor.RECORD)
+T_EVERY = int(Term.EVERY)
+DELAY = EXCEPTIONS_FROM + int(ExceptionCode.DELAY_PREDICTED)
+E_DELAY_BREACHED = np.uint64(ExceptionCode.DELAY_BREACHED)
+P_ROUTED, P_DELIVERED = PROGRESS[number(Phase.ROUTED)], PROGRESS[number(Phase.DELIVERED)]
+P_HANDED_OVER = PROGRESS[number(Phase.HANDED_OVER)]
+BEFORE, MOVING = int(Group.BEFORE), int(Group.MOVING)
+
+
+def _groups() -> np.ndarray:
+    """(NONE + 1,) the ``Group`` of each phase."""
+    groups = np.full(NONE + 1, BEFORE, np.int64)
+    for phase, group in (
+        (Phase.HANDED_OVER, Group.MOVING),
+        (Phase.IN_TRANSIT, Group.MOVING),
+        (Phase.CUSTOMS, Group.CUSTOMS),
+        (Phase.OUT_FOR_DELIVERY, Group.OUT),
+        (Phase.AVAILABLE_FOR_PICKUP, Group.DOOR),
+        (Phase.ATTEMPT_FAILED, Group.DOOR),
+    ):
+        groups[number(phase)] = group
+    return groups
+
+
+def _steps() -> np.ndarray:
+    """(NONE + 1,) the step that stands for each phase before there is a parcel."""
+    steps = np.full(NONE + 1, Step.ROUTED, np.uint8)
+    steps[number(Phase.RELEASED)], steps[number(Phase.PICKED)] = Step.WORK_ACCEPTED, Step.PICKED
+    return steps
+
+
+GROUPS, STEPS = _groups(), _steps()
+
+
+@numba.njit(cache=True)
+def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
+    """Ask a round about the order that was judged last.
+
+    Args:
+        tables: there is room for ``MOST_ASKED`` questions and one more.
+        order: its row.
+        verdict: of it.
+        clock: log time; ``NO_TIME``: before the first tick, the newest of what is known is now.
+        is_shown: the record under way is about it.
+    """
+    row, cursor = tables.orders[order], tables.cursor
+    now = verdict.last if clock == NO_TIME else clock
+    first = cursor[ASKED]
+    is_on_its_way = P_ROUTED <= PROGRESS[verdict.phase] < P_DELIVERED
+    if is_on_its_way and verdict.closed_at == NO_TIME:
+        _ask_about_goods(tables, order, verdict, now)
+        row.ask_at = _next_turn(order, now, tables.terms[row.network, T_EVERY])
+    elif row.ask_at != NEVER:
+        row.ask_at = NEVER
+        _next(tables, order, now, verdict)
+        tables.asked.questions[first].is_over = True
+    if cursor[ASKED] > first:
+        last = cursor[ASKED] - 1
+        tables.asked.questions[last].is_last = True
+        tables.asked.notices[last].topic = 0
+        if tables.answered[row.network, DELAY]:  # somebody is to hear of it, if the answer says so
+            begin_notice(tables, tables.asked.notices[last], order, DELAY, verdict, now)
+        for q in range(first, cursor[ASKED]):
+            tables.asked.questions[q].is_shown = is_shown
+
+
+@numba.njit(cache=True)
+def _next_turn(order: int, now: int, every: int) -> int:
+    """When to ask again: orders of a block take turns together, so that a tick need not look at the others."""
+    turn = order // BLOCK * SPREAD % TURNS * (every // TURNS)
+    return now + every - (now - turn) % every
+
+
+@numba.njit(cache=True)
+def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
+    """A new question, about nothing yet."""
+    cursor = tables.cursor
+    question = tables.asked.questions[cursor[ASKED]]
+    question.record, question.index, question.order = cursor[RECORD], cursor[INDEX], order
+    question.network, question.package = tables.orders[order].network, NOBODY
+    question.now, question.promise, question.scale = now, verdict.promise, 0.0
+    question.step = STEPS[verdict.phase]
+    question.is_last, question.is_over = False, False
+    question.is_breached = verdict.active >> E_DELAY_BREACHED & np.uint64(1) != 0
+    cursor[ASKED] += 1
+    cursor[INDEX] += EFFECTS
+    return question
+
+
+@numba.njit(cache=True)
+def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> None:
+    cursor, parcels = tables.cursor, verdict.parcels
+    full = cursor[ASKED] + MOST_ASKED
+    for k in range(parcels):
+        parcel = tables.parcels[k]
+        is_there = PROGRESS[parcel.phase] >= P_DELIVERED
+        if cursor[ASKED] < full and not is_there and is_counted(tables, k, parcels):
+            question = _next(tables, order, now, verdict)
+            question.package, question.step = parcel.package, parcel.step
+            way = way_of(tables, order, parcel.node, parcel.carrier, verdict.works)
+            handed = handed_over_at(tables, k, parcels)
+            ship_by = _ship_by(tables, parcel.node, verdict.works)
+            group = GROUPS[parcel.phase]
+            place = _position_of(tables, order, parcel.package)
+            _fill(tables, way, group, (handed, ship_by, parcel.heard_at), place, verdict)
+    node, ship_by, waits = NOBODY, NO_TIME, False
+    for w in range(verdict.works):
+        work, shipped = tables.works[w], False
+        for k in range(parcels):
+            shipped |= tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE
+        if work.units > 0 and not shipped:
+            waits = True
+            if node == NOBODY or work.ship_by > ship_by:
+                node, ship_by = work.node, work.ship_by
+    if waits or cursor[ASKED] + MOST_ASKED == full:
+        _next(tables, order, now, verdict)
+        way = way_of(tables, order, node, NOBODY, verdict.works)
+        times = (np.int64(NO_TIME), ship_by, verdict.last)
+        _fill(tables, way, BEFORE, times, (np.int64(NO_TIME), np.nan), verdict)
+
+
+@numba.njit(cache=True)
+def _ship_by(tables: Tables, node: int, works: int) -> int:
+    for w in range(works):
+        if tables.works[w].node == node:
+            return tables.works[w].ship_by
+    return NO_TIME
+
+
+@numba.njit(cache=True)
+def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
+    """When a parcel was last located, and how far along its way it was then."""
+    located, share = np.int64(NO_TIME), np.int64(NO_PART)
+    at = tables.orders[order].first
+    while at != NOBODY and tables.entries[at].at == NO_TIME:
+        entry = tables.entries[at]
+        at = entry.next
+        mine = entry.package == package or entry.package == NOBODY
+        if entry.step == BOUND and mine and entry.position > located and entry.reason != NO_PART:
+            located, share = entry.position, np.int64(entry.reason)
+    return located, share / PARTS
+
+
+@numba.njit(cache=True)
+def _fill(
+    tables: Tables,
+    way: Way,
+    group: int,
+    times: tuple[int, int, int],
+    place: tuple[int, float],
+    verdict: Records,
+) -> None:
+    """Put what is known into the newest question.
+
+    ``times``: handed over, to be handed over by, and the newest word; ``place``: see ``_position_of``.
+    """
+    q = tables.cursor[ASKED] - 1
+    question, asked, lanes = tables.asked.questions[q], tables.asked, tables.lanes
+    question.lane, question.carrier, question.node, question.region = way
+    lane, network = find_lane(tables, question.network, way), question.network
+    usual, ratios = lanes.networks[network, LEGS], lanes.networks[network, RATIOS]
+    handed, ship_by, heard = times
+    question.is_blind = seen(usual) < LEAST_KNOWN
+    late = np.nan if verdict.late == NO_PART else verdict.late / PARTS
+    question.scale = fill(
+        asked.features[q],
+        asked.weights,
+        (lanes.counts[lane, LEGS], usual, ratios),
+        group,
+        question.now,
+        handed,
+        ship_by,
+        heard,
+        question.promise,
+        place,
+        late,
+    )

@@ -1,0 +1,1 @@
+"""How the shipped arrival model was made: journeys told again, network, file, evaluation, card."""
