@@ -2,7 +2,8 @@
 
 Every fact row starts with (``partition``, ``position``, ``index``): the log record that caused it and
 which of that record's effects it is, counted from 0 over all tables; numbers may be left out. Facts are
-append-only; what is current is a view. ``measurements`` are what the wall clock said: no fact, and outside every digest.
+append-only; what is current is a view. ``measurements`` are what the wall clock said: no fact, and outside
+every digest.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
