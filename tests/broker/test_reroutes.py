@@ -24,7 +24,7 @@ from schemas.slices import Slice
 from schemas.topics import LogOf
 from tests.support import tracks
 from tests.support.broker import all_of, write
-from tests.support.builders import counted, lane, named, node, order, tick
+from tests.support.builders import counted, instant, lane, named, node, order, tick
 
 PARTITIONS = 2
 JOURNAL = partition_of("acme/eu", PARTITIONS)
@@ -71,11 +71,16 @@ def missed(cluster: KafkaSettings, lake: Path) -> None:
     """An order is routed, and its node lets the day of the hand-over pass."""
     world: list[Event] = [node(name) for name in "AB"] + [lane(name) for name in "AB"]
     world += [counted(name, {"S1": 5}) for name in "AB"] + [order("o-1"), tick(60)]
-    lines = [encode_event(event) for event in named(*world)]
+    lines = [encode_event(recorded(event, 0)) for event in named(*world)]
     write(cluster.bootstrap, cluster.journal, [(JOURNAL, line) for line in lines])
     route(cluster, lake)
-    later = encode_event(named(tick(DAYS_LATER))[0])
+    later = encode_event(recorded(named(tick(DAYS_LATER))[0], DAYS_LATER))
     write(cluster.bootstrap, cluster.tracking, [(TRACKING, later)])
+
+
+def recorded(event: Event, seconds: float) -> Event:
+    """The record as it was learnt at some time, whatever the time is now."""
+    return msgspec.structs.replace(event, recordedtime=instant(seconds))
 
 
 def test_a_missed_hand_over_is_decided_again_once_in_spite_of_a_kill(
@@ -105,8 +110,8 @@ def test_a_missed_hand_over_is_decided_again_once_in_spite_of_a_kill(
         ("ROUTE", "NEW_ORDER"), ("REROUTE", "R_PROMISE_AT_RISK"),
     ]  # fmt: skip
     with connect_reader(tmp_path / "tracked") as reader:
-        kept = reader.execute("SELECT action, record_id FROM actions").fetchall()
-    assert kept == [("REROUTE", wish["id"])]
+        query = "SELECT record_id FROM actions WHERE action = 'REROUTE'"
+        assert reader.execute(query).fetchall() == [(wish["id"],)]
 
 
 @pytest.mark.parametrize("is_live", [True, False])
