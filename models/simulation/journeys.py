@@ -147,15 +147,10 @@ def _draw_ways(
     carrier: _Carrier,
     generator: np.random.Generator,
 ) -> _Ways:
+    """Ways that take longer where ``pace`` (ln) says so, with what may happen on them."""
     n = len(lane)
-    usual = typical * np.exp(generator.normal(0, generator.uniform(0.1, 1), lanes))[lane]
-    usual = usual.clip(20 * SHORTEST, LONGEST / 8)
-    spread = np.exp(generator.uniform(np.log(0.12), np.log(0.9), lanes))[lane]
-    explained = generator.uniform(0, 0.98)  # root of the share of the spread that the shop knows of
-    own = explained * generator.standard_normal(n)
-    noise = np.sqrt(1 - explained**2) * generator.standard_normal(n)
-    foreseen = usual * np.exp(spread * own)
-    whole = foreseen * np.exp(spread * noise + pace)
+    usual, foreseen, noise = _draw_medians(typical, lanes, lane, generator)
+    whole = foreseen * np.exp(noise + pace)
     is_long = usual > 20
     out = np.where(
         is_long,
@@ -179,6 +174,20 @@ def _draw_ways(
         out,
         np.where(generator.random(n) < 0.1, wait, 0),
     )
+
+
+def _draw_medians(
+    typical: float, lanes: int, lane: Ints, generator: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Medians of each journey's lane and of the journey as the shop knows it; what it cannot know, in ln."""
+    n = len(lane)
+    usual = typical * np.exp(generator.normal(0, generator.uniform(0.1, 1), lanes))[lane]
+    usual = usual.clip(20 * SHORTEST, LONGEST / 8)
+    spread = np.exp(generator.uniform(np.log(0.12), np.log(0.9), lanes))[lane]
+    explained = generator.uniform(0, 0.98)  # root of the share of the spread that the shop knows of
+    own = explained * generator.standard_normal(n)
+    noise = np.sqrt(1 - explained**2) * generator.standard_normal(n)
+    return usual, usual * np.exp(spread * own), spread * noise
 
 
 def _draw_promises(
