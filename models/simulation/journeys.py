@@ -3,10 +3,11 @@
 The arrival model is trained on these and on nothing else. A *network* is a carrier's business: minutes across
 a city or weeks across an ocean, closed at weekends or not, with scans and positions or with neither. It has
 lanes, and a lane has journeys, one after another, so what is known of a lane grows as it does in earnest.
-A moment is drawn without regard to when the parcel will arrive, and dropped if it has arrived by then.
+A moment is drawn without regard to when the parcel will arrive, and dropped if it has arrived by then; some are
+drawn as a stage begins, where carriers say so.
 
-Every constant here is assumed, and wide rather than typical, unless it is said to come from
-``delivery_statistics``: what matters is that real networks lie among the drawn ones.
+Every constant here is assumed, and wide rather than typical: what matters is that real networks lie among the
+drawn ones.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
-from models.simulation import delivery_statistics as known
 from models.tracking.features import Group
 from models.tracking.lanes import HOUR_US, LONGEST, SHORTEST
 
@@ -147,15 +147,10 @@ def _draw_ways(
     carrier: _Carrier,
     generator: np.random.Generator,
 ) -> _Ways:
+    """Ways that take longer where ``pace`` (ln) says so, with what may happen on them."""
     n = len(lane)
-    usual = typical * np.exp(generator.normal(0, generator.uniform(0.1, 1), lanes))[lane]
-    usual = usual.clip(20 * SHORTEST, LONGEST / 8)
-    spread = np.exp(generator.uniform(np.log(0.12), np.log(0.9), lanes))[lane]
-    explained = generator.uniform(0, 0.98)  # root of the share of the spread that the shop knows of
-    own = explained * generator.standard_normal(n)
-    noise = np.sqrt(1 - explained**2) * generator.standard_normal(n)
-    foreseen = usual * np.exp(spread * own)
-    whole = foreseen * np.exp(spread * noise + pace)
+    usual, foreseen, noise = _draw_medians(typical, lanes, lane, generator)
+    whole = foreseen * np.exp(noise + pace)
     is_long = usual > 20
     out = np.where(
         is_long,
@@ -181,6 +176,20 @@ def _draw_ways(
     )
 
 
+def _draw_medians(
+    typical: float, lanes: int, lane: Ints, generator: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Medians of each journey's lane and of the journey as the shop knows it; what it cannot know, in ln."""
+    n = len(lane)
+    usual = typical * np.exp(generator.normal(0, generator.uniform(0.1, 1), lanes))[lane]
+    usual = usual.clip(20 * SHORTEST, LONGEST / 8)
+    spread = np.exp(generator.uniform(np.log(0.12), np.log(0.9), lanes))[lane]
+    explained = generator.uniform(0, 0.98)  # root of the share of the spread that the shop knows of
+    own = explained * generator.standard_normal(n)
+    noise = np.sqrt(1 - explained**2) * generator.standard_normal(n)
+    return usual, usual * np.exp(spread * own), spread * noise
+
+
 def _draw_promises(
     handed_over: Floats, ways: _Ways, carrier: _Carrier, generator: np.random.Generator
 ) -> Floats:
@@ -188,7 +197,7 @@ def _draw_promises(
     n = len(handed_over)
     if generator.random() < 0.2:
         return np.full(n, np.nan)
-    margin = generator.normal(known.PROMISE_LOG_MARGIN[0] / 3, 0.6)
+    margin = generator.normal(0.44, 0.6)
     scatter = np.exp(generator.uniform(np.log(0.02), np.log(0.8)))
     skill = generator.random()
     told = ways.usual ** (1 - skill) * ways.foreseen**skill

@@ -148,15 +148,13 @@ def fill(
     own, network, ratios = histories
     for i in range(N_INPUTS):
         row[i] = 0.0
+    row[IS_BEFORE + group] = 1.0
     start, elapsed, wait = handed_over, _since(handed_over, clock), 0.0
     if group == BEFORE:
         start = clock if to_hand_over == NO_TIME else max(clock, to_hand_over)
         elapsed, wait = 0.0, _since(clock, start)
-    planned, told = planned_hours(promise, start), (0.0, 0.0)
-    if planned > NO_PLAN:
-        blend_plan(ratios, planned, scratch)
-        told = _left(scratch, elapsed, wait)
-        row[TOLD_SPREAD] = math.log(quantile(scratch, 0.9) / quantile(scratch, 0.5))
+    planned = planned_hours(promise, start)
+    told_p50, told_p90 = _fill_told(row, scratch, ratios, planned, elapsed, wait)
     blend(own, network, ratios, planned, scratch)
     scale = quantile(scratch, 0.5)
     p50, p90 = _left(scratch, elapsed, wait)
@@ -168,10 +166,9 @@ def fill(
         _beside(p90, p50, scale),
     )
     row[MEDIAN_LOG], row[HAND_OVER] = math.log1p(scale), wait / p50 if wait > 0.0 else 0.0
-    row[IS_BEFORE + group] = 1.0
     if planned > NO_PLAN:
-        row[TOLD_P50], row[TOLD_P90] = _beside(told[0], p50, scale), _beside(told[1], p90, scale)
         row[HAS_PROMISE] = 1.0
+        row[TOLD_P50], row[TOLD_P90] = _beside(told_p50, p50, scale), _beside(told_p90, p90, scale)
     if late == late:  # not NaN
         row[LATE], row[HAS_LATE] = min(1.0, max(0.0, late)), 1.0
     closed = min(1.0, max(0.0, 1.0 - weekend_share(own, network) * WEEK))
@@ -179,6 +176,23 @@ def fill(
     row[WEEKEND] = closed * _beside(hours_without_weekends(clock, p50 * WORKED), p50, scale)
     _fill_position(row, position, clock, handed_over, p50, scale)
     return scale
+
+
+@numba.njit(cache=True)
+def _fill_told(
+    row: npt.NDArray[np.float32],
+    scratch: Floats,
+    ratios: Counts,
+    planned: float,
+    elapsed: float,
+    wait: float,
+) -> tuple[float, float]:
+    """Hours until delivery at both quantiles by what promises were worth; 0 without one."""
+    if planned <= NO_PLAN:
+        return 0.0, 0.0
+    blend_plan(ratios, planned, scratch)
+    row[TOLD_SPREAD] = math.log(quantile(scratch, 0.9) / quantile(scratch, 0.5))
+    return _left(scratch, elapsed, wait)
 
 
 @numba.njit(cache=True)

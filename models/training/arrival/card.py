@@ -73,8 +73,9 @@ still on its way.
 Lanes: Olist from state to state, trucks from place to place, pick-ups by city.
 
 - The end of a pick-up's window is a deadline that couriers keep, and a better 0.9 quantile than anybody's.
-- Trucks: times of arrival are damaged (trips were closed weeks late), the later half is faster than the
-  earlier, and 766 lanes share 5,101 trips. There the fleet's plan, always too early, is the better median.
+- Trucks: times of arrival look damaged (some trips are closed weeks after the plan), most lanes have a handful
+  of trips, and the later half is faster than the earlier. There the fleet's plan, which is nearly always too
+  early, is the better median, and of no use as a 0.9 quantile.
 - The last position of a truck is by its nature close to its end, for its trip was closed soon after, which
   nobody could know then. The plan, which had passed for most, says "now" and does well; that row shows no
   more than what positions add to a lane's history."""
@@ -147,7 +148,13 @@ def _table(scores: Sequence[CaseScores]) -> str:
 
 
 def _figures(score: IntervalScore) -> str:
-    return f"{score.pinball_p50:.3g} | {score.pinball_p90:.3g} | {score.below_p50:.1%} | {score.below_p90:.1%}"
+    losses = (_three_digits(loss) for loss in (score.pinball_p50, score.pinball_p90))
+    return " | ".join([*losses, f"{score.below_p50:.1%}", f"{score.below_p90:.1%}"])
+
+
+def _three_digits(loss: float) -> str:
+    """Enough to tell two forecasts apart, whatever the scale."""
+    return f"{loss:#.3g}".rstrip(".")
 
 
 _LIMITS = """\

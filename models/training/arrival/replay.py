@@ -74,9 +74,8 @@ def _tell(
         while done < len(told) and delivered[told[done]] <= clock[i]:
             j = told[done]
             took = (delivered[j] - handed_over[j]) / HOUR_US
-            at_weekend = is_weekend(delivered[j])
-            add(own[lane[j]], took, at_weekend)
-            add(network, took, at_weekend)
+            add(own[lane[j]], took, is_weekend(delivered[j]))
+            add(network, took, is_weekend(delivered[j]))
             add_ratio(ratios, took, planned_hours(promise[j], handed_over[j]))
             done += 1
         j = journey[i]
