@@ -13,6 +13,7 @@ from flows.commands.regret import regret
 from flows.commands.replay import replay
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
+from flows.commands.view import token, view
 
 app = typer.Typer(
     cls=CrossdockGroup,
@@ -32,6 +33,8 @@ app.command("explain")(explain)
 app.command("prices")(prices)
 app.command("regret")(regret)
 app.command("sql")(sql)
+app.command("view")(view)
+app.command("token")(token)
 app.command("schemas")(schemas)
 app.add_typer(log.app, name="log")
 app.add_typer(lake.app, name="lake")

@@ -53,6 +53,10 @@ class Settings(BaseSettings):
         default=None, ge=1, le=65535, description="Serves /metrics, /health, /ready; not without."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
+    link_secret: str = Field(
+        default="",
+        description="Tokens by which the public sees one order are made with it: 32 characters or more.",
+    )
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
 
     @model_validator(mode="after")
