@@ -13,6 +13,8 @@ from flows.commands.regret import regret
 from flows.commands.replay import replay
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
+from flows.commands.trace import trace
+from flows.commands.twin import twin
 from flows.commands.view import token, view
 
 app = typer.Typer(
@@ -33,6 +35,8 @@ app.command("explain")(explain)
 app.command("prices")(prices)
 app.command("regret")(regret)
 app.command("sql")(sql)
+app.command("trace")(trace)
+app.command("twin")(twin)
 app.command("view")(view)
 app.command("token")(token)
 app.command("schemas")(schemas)

@@ -1,7 +1,7 @@
 """Tokens that let somebody without an account see one order: HMAC-SHA256 of its key under a secret.
 
-Nothing is stored: whoever has the secret (``link_secret`` in the settings) can make and check them. Another secret
-makes all of them void.
+Nothing is stored: whoever has the secret (``link_secret`` in the settings) can make and check them.
+Another secret makes all of them void.
 """
 
 import base64

@@ -1,10 +1,10 @@
 """A database that holds what one viewer may see, and nothing else.
 
-Theory of operation. Rights are not checked on the viewer's SQL: they are what the SQL can reach. The rows and columns
-that the viewer may see are copied into a database in memory that has never had the lake attached; then that
-database is closed to the outside (no files, no network, no extensions, no other databases, no variables of this
-program) and its settings are locked. Whatever is asked of it, there is nothing else there. What may be copied is
-data (tiers.py). It is what the lake said at one commit.
+Theory of operation. Rights are not checked on the viewer's SQL: they are what the SQL can reach. The rows
+and columns that the viewer may see are copied into a database in memory that has never had the lake
+attached; then that database is closed to the outside (no files, no network, no extensions, no other
+databases, no variables of this program) and its settings are locked. Whatever is asked of it, there is
+nothing else there. What may be copied is data (tiers.py). It is what the lake said at one commit.
 
 The price is the copying: cheap for one order or one customer. An operator gets the whole tenant in memory;
 ``crossdock sql`` without a role is for those who may see everything anyway.

@@ -1,7 +1,7 @@
 """No viewer gets at more than its tier may see, whatever it asks.
 
-The lake is planted: every cell has a value that is nowhere else. What each viewer may find is written down here by
-hand, apart from ``schemas/tiers.csv``, so that neither can be wrong alone.
+The lake is planted: every cell has a value that is nowhere else. What each viewer may find is written
+down here by hand, apart from ``schemas/tiers.csv``, so that neither can be wrong alone.
 """
 
 import itertools
