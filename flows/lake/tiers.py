@@ -1,9 +1,9 @@
 """What each tier of viewers may see of a lake: ``schemas/tiers.csv``, read and nothing added.
 
-The file has a line per table and column with an ``x`` under each tier that sees it, or ``masked``: null where it is
-the name of a node (a parcel that the carrier has not named yet is named like its node). ``*`` stands for all
-columns, also those of a later release. What is not listed is hidden. The line ``(rows)`` says which rows, by words that must
-all hold:
+The file has a line per table and column with an ``x`` under each tier that sees it, or ``masked``: null
+where it is the name of a node (a parcel that the carrier has not named yet is named like its node). ``*``
+stands for all columns, also those of a later release. What is not listed is hidden. The line ``(rows)``
+says which rows, by words that must all hold:
 
 - ``scope``: rows about the viewer's orders;
 - ``parcel``: about a parcel that the viewer, a carrier or a node, has or had in hands;
