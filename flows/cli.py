@@ -14,6 +14,9 @@ from flows.commands.replay import replay
 from flows.commands.road_worlds import compare_sync, judge_alarms
 from flows.commands.schemas import schemas
 from flows.commands.sql import sql
+from flows.commands.trace import trace
+from flows.commands.twin import twin
+from flows.commands.view import token, view
 
 app = typer.Typer(
     cls=CrossdockGroup,
@@ -33,6 +36,10 @@ app.command("explain")(explain)
 app.command("prices")(prices)
 app.command("regret")(regret)
 app.command("sql")(sql)
+app.command("trace")(trace)
+app.command("twin")(twin)
+app.command("view")(view)
+app.command("token")(token)
 app.command("schemas")(schemas)
 scenario.app.command("alarms")(judge_alarms)
 scenario.app.command("sync")(compare_sync)

@@ -28,6 +28,10 @@ class Texts:
         """A heading or a sentence."""
         return self.sections["label"][name]
 
+    def sentence(self, section: str, name: str) -> str:
+        """A heading or a sentence of a section of its own."""
+        return self.sections[section][name]
+
     def component(self, name: str) -> str:
         """A term of the cost."""
         return self.sections["component"][name]

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
         default=None, ge=1, le=65535, description="Serves /metrics, /health, /ready; not without."
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address to serve them at.")
+    link_secret: str = Field(
+        default="",
+        description="Tokens by which the public sees one order are made with it: 32 characters or more.",
+    )
     kafka: KafkaSettings | None = Field(default=None, description="The cluster; see [kafka].")
     notify: NotifySettings | None = Field(
         default=None, description="What is sent to whom; see [notify] in flows/notices/settings.py."

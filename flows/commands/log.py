@@ -1,6 +1,5 @@
 """``crossdock log``: look into a recorded log, and check it."""
 
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.commands.group import group_of_commands
+from flows.commands.moments import given_instant
 from flows.commands.output import console, error_console, print_json, table, write_lines
 from flows.commands.segments import check_log
 from flows.commands.selection import Selection, dead_letter_lines, record_lines
@@ -45,8 +45,8 @@ def show(
     selection = Selection(
         frozenset(KIND_OF_TAG[_known(tag)] for tag in kind or ()),
         subject,
-        _instant("--since", since),
-        _instant("--until", until),
+        given_instant("--since", since),
+        given_instant("--until", until),
     )
     if partition is not None and partition >= opened.partitions:
         raise InputError(f"--partition {partition}: {log} has 0 to {opened.partitions - 1}")
@@ -90,20 +90,3 @@ def _known(tag: str) -> str:
     if tag not in KIND_OF_TAG:
         raise InputError(f"--kind {tag}: no such kind; one of {', '.join(sorted(KIND_OF_TAG))}")
     return tag
-
-
-def _instant(option: str, text: str | None) -> datetime | None:
-    """An RFC 3339 instant, or midnight UTC of a date."""
-    if text is None:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"{option} {text}: not a time; write 2011-03-01 or 2011-03-01T09:30:00Z"
-        ) from error
-    if at.tzinfo is None:
-        if "T" in text.upper() or " " in text.strip():
-            raise InputError(f"{option} {text}: has no zone; write {text}Z for UTC")
-        return at.replace(tzinfo=UTC)
-    return at.astimezone(UTC)

@@ -13,7 +13,9 @@ import typer
 from flows.commands.output import error_console, one_line
 from flows.commands.queries import Reader, Rows
 from flows.commands.rows import print_csv, print_objects, print_table, write_parquet
+from flows.commands.viewing import AsTier, Customer, Partner, Tenant, Token, viewer_of
 from flows.lake.query import connect_reader
+from flows.lake.viewer import open_viewer
 from schemas.errors import CrossdockError, InputError
 
 _HELP = "A statement ends with ;   .tables lists tables and views   .quit or Ctrl-D leaves"
@@ -37,15 +39,29 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
     parquet: Annotated[Path | None, typer.Option(help="Write the rows to this file.")] = None,
     limit: Annotated[int | None, typer.Option(min=0, help="At most so many rows.")] = None,
+    tier: AsTier = None,
+    tenant: Tenant = "",
+    customer: Customer = "",
+    partner: Partner = "",
+    order: Annotated[str, typer.Option(help="Only this order, with --as.")] = "",
+    token: Token = "",
 ) -> None:
     """Ask a lake anything in SQL (DuckDB's dialect). Nothing can be written.
+
+    With --as the answer comes from what such a viewer may see: its own tables, with its rows and columns.
 
     Example: crossdock sql "SELECT outcome, count(*) FROM orders GROUP BY outcome" --lake out/lake
     """
     if sum((as_json, as_csv, parquet is not None)) > 1:
         raise InputError("--json, --csv and --parquet exclude one another; give one of them")
+    if tier is None and any((tenant, customer, partner, order, token)):
+        raise InputError("--tenant, --customer, --partner, --order and --token go with --as")
     show = _show(as_json, as_csv, parquet, limit)
-    with connect_reader(lake) as connection:
+    if tier is None:
+        opened = connect_reader(lake)
+    else:
+        opened = open_viewer(lake, viewer_of(tier, tenant, customer, partner, order, token))
+    with opened as connection:
         reader = Reader(connection, lake)
         if query is not None:
             statements = reader.statements(query)

@@ -172,6 +172,7 @@ matched AS (
         p.handed_over_at,
         p.delivered_at,
         p.signed_at,
+        p.failed_attempts,
         coalesce(p.devices, []) AS devices,
         p.readings,
         p.below,

@@ -110,7 +110,7 @@ def enumeration(name: str) -> type[Enum]:
 
 
 @pytest.mark.parametrize("language", Language)
-@pytest.mark.parametrize("section", [*SECTIONS, "ExceptionCode"])
+@pytest.mark.parametrize("section", [*SECTIONS, "ExceptionCode", "Phase"])
 def test_every_code_has_its_words(language: Language, section: str) -> None:
     texts = texts_in(language).sections[section]
 
@@ -124,7 +124,7 @@ def test_both_languages_have_the_same_labels_and_places_for_values() -> None:
         for x in Language
     ]
 
-    for section in ("label", "component"):
+    for section in ("label", "component", "trace"):
         english, chinese = (texts[section] for texts in both)
         assert list(english) == list(chinese)
         for name, text in english.items():

@@ -1,4 +1,4 @@
-"""Views of service follow their definitions: small logs through the real fold, figures worked out by hand."""
+"""The views of service follow their definitions: small logs through the fold, figures worked out by hand."""
 
 from typing import Any
 
@@ -40,8 +40,9 @@ def overall(facts: duckdb.DuckDBPyConnection) -> dict[str, Any]:
 def told_again(order: str, first: float, latest: float) -> Any:
     """Another date for an order that had one."""
     said = tracks.Said(5, "0/9/0", tracks.JOURNAL).envelope(order, "")
-    dates = {"original_commit_at": moment(first), "latest_commit_at": moment(latest)}
-    data = decisions.Decision(outcome="FULLY_ROUTED", **dates)
+    data = decisions.Decision(
+        outcome="FULLY_ROUTED", original_commit_at=moment(first), latest_commit_at=moment(latest)
+    )
     return decisions.DecisionRouted(**said, data=data)
 
 

@@ -142,14 +142,11 @@ def test_a_node_is_shown_with_the_stock_and_parcels_of_the_moment() -> None:
 
 def test_what_sources_tell_late_and_commits_show_late_is_measured_apart() -> None:
     events = [step("scanned", float(n), "o", event_id=f"s{n}") for n in range(4)]
+    known = [e.time + timedelta(seconds=2 + n) for n, e in enumerate(events)]
     learnt = [
-        msgspec.structs.replace(e, recordedtime=e.time + timedelta(seconds=2 + n))
-        for n, e in enumerate(events)
+        msgspec.structs.replace(e, recordedtime=at) for e, at in zip(events, known, strict=True)
     ]
-    seen = [
-        learnt[1].recordedtime + timedelta(seconds=1),
-        learnt[3].recordedtime + timedelta(seconds=8),
-    ]
+    seen = [known[1] + timedelta(seconds=1), known[3] + timedelta(seconds=8)]
     slices = [
         {**measurement(10_000, 0, 1), "committed_at": seen[0]},
         {**measurement(10_000, 2, 3), "committed_at": seen[1]},
