@@ -181,8 +181,8 @@ def test_a_slow_receiver_holds_up_nobody_else(tmp_path: Path, receiver: Receiver
     with receiving() as other:
         receiver.answer = slow
         settings = to_webhook(receiver)
-        settings["ways"]["hook"]["timeout_seconds"] = 0.3
         settings["ways"]["other"] = settings["ways"]["hook"] | {"url": other.url}
+        settings["ways"]["hook"]["timeout_seconds"] = 0.3
         settings["rules"].append({"audience": "customer", "ways": ["other"]})
         with office(tmp_path, settings) as one:
             one.keep(of_order("a", 1), of_order("a", 2), of_order("a", 3))

@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime, time
+from importlib.resources import files
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -54,7 +55,7 @@ def test_no_text_says_the_name_of_nothing() -> None:
 
 
 def test_a_house_may_replace_single_texts_and_add_a_language(tmp_path: Path) -> None:
-    ours = Path("flows/notices/texts/en.toml").resolve().read_text(encoding="utf-8")
+    ours = (files("flows.notices") / "texts/en.toml").read_text(encoding="utf-8")
     (tmp_path / "de.toml").write_text(ours.replace("is on its way", "ist unterwegs"))
 
     texts = house_texts(tmp_path, '[SHIPPED]\nsms = "Off it goes: {{ order }}"\n')
