@@ -303,7 +303,11 @@ def _when(at: Any) -> str:
 
 def _words(row: dict[str, Any], names: Iterable[str]) -> str:
     told = [row[name] for name in names if row.get(name)]
-    about = [row[name] for name in ("package", "node", "outcome", "change") if row.get(name)]
+    about = [
+        row[name]
+        for name in ("package", "sku", "qty", "node", "outcome", "change")
+        if row.get(name)
+    ]
     return " ".join(str(value) for value in (*told[:1], *about))
 
 

@@ -34,8 +34,8 @@ from models.evidence.chain import BLOCK, Link, beginning, last_position, link
 from models.evidence.merkle import SIZE, Digests, root, split
 from schemas.errors import InputError
 
-AT_ONCE = 64
-"""Blocks read from the lake in one query: 100 MB at most where every record is a reading."""
+AT_ONCE = 16
+"""Blocks read from the lake in one query: with 20 lines an order 2.5 million facts, 0.7 GB."""
 
 
 class What(StrEnum):
