@@ -117,7 +117,7 @@ def _ask(path: Path, number: int) -> tuple[float, float]:
     """p50 and p99 of a lookup, in ms."""
     chosen = np.random.default_rng(7).integers(number, size=UNCOUNTED + LOOKUPS).tolist()
     taken = []
-    with connect_reader(path) as lake:
+    with connect_reader(path, threads=1) as lake:  # there is nothing to share among more
         ids = lake.execute(
             f"SELECT {_ORDER_ID} FROM (SELECT unnest(?::BIGINT[]) AS range)", [chosen]
         ).fetchall()

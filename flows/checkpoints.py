@@ -343,7 +343,13 @@ def _described(kind: np.dtype[Any]) -> str | list[tuple[str, str]]:
 def _array(
     file: BufferedReader, kind: str | list[tuple[str, str]], shape: list[int]
 ) -> npt.NDArray[Any]:
-    """The next array of a file, in memory of its own."""
+    """The next array of a file, in memory of its own that can grow.
+
+    The array is made by growing, too: what NumPy asks for at once it wants in huge pages, but for its ends, and
+    Linux does not move memory of two kinds; it would be copied when it grows (seen: 700 MB more).
+    """
     fields = kind if isinstance(kind, str) else [(name, word) for name, word in kind]
-    array = np.fromfile(file, np.dtype(fields, align=True), math.prod(shape))
+    array = np.empty(0, np.dtype(fields, align=True))
+    array.resize(math.prod(shape), refcheck=False)
+    file.readinto(array.view(np.uint8).data)
     return array if len(shape) == 1 else array.reshape(shape)
