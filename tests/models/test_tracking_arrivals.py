@@ -1,7 +1,7 @@
 """When parcels will be there, as the tracking fold tells it: estimates, predicted delays, what lanes teach."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +58,7 @@ def told(tracked: Tracked, order: str = "o1") -> list[tuple[float, float]]:
     return [(_hour(row["at"]), _hour(row["p50_at"])) for row in rows if row["package"] is not None]
 
 
-def _hour(at: Any) -> float:
+def _hour(at: datetime) -> float:
     return round((at - moment(0)).total_seconds() / 3600, 1)
 
 
