@@ -62,7 +62,7 @@ def _hour(at: datetime) -> float:
     return round((at - moment(0)).total_seconds() / 3600, 1)
 
 
-def on_its_way(promise: float = 200, *, order: str = "o1", at: float = 0) -> list[Event]:
+def on_its_way(promise: float = 100, *, order: str = "o1", at: float = 0) -> list[Event]:
     """Two records, of which the second asks."""
     return [decided(at, order, promise=promise), step("handed_over", at, order)]
 
