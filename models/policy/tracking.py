@@ -39,7 +39,9 @@ class Estimates(Section):
     and has lasted; at once if it is three times that, or if what was told has passed.
     """
 
-    every_hours: Annotated[float, Field(gt=0, le=24 * 366)] = 4  # at least, however little is heard
+    every_hours: Annotated[float, Field(gt=0, le=24 * 366)] = (
+        4  # or a sixteenth of the time that is left, if that is longer
+    )
     change_hours: Hours = 4
     change_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     confirm_hours: Hours = 2  # for so long a change has to last

@@ -27,7 +27,7 @@ from models.tracking.arrays import (
     Term,
 )
 from models.tracking.devices import BOUND
-from models.tracking.features import Group, fill
+from models.tracking.features import REMAINING_P50, Group, fill
 from models.tracking.judge import is_counted
 from models.tracking.lane_book import (
     LEGS,
@@ -37,7 +37,7 @@ from models.tracking.lane_book import (
     handed_over_at,
     way_of,
 )
-from models.tracking.lanes import seen
+from models.tracking.lanes import HOUR_US, seen
 from models.tracking.notices import begin_notice
 from models.tracking.topics import EXCEPTIONS_FROM
 from schemas.codes import ExceptionCode, Phase
@@ -69,6 +69,8 @@ EFFECTS = 2
 """Of a question: an estimate, and a change of an exception."""
 LEAST_KNOWN = 10
 """Deliveries of a network below which its lanes predict no delay."""
+LOOKS = 16
+"""How often an arrival is estimated until half of the time that is left has passed, if that is long."""
 TURNS, SPREAD = 256, 157
 """Turns in the time after which is asked again, and how far apart those of two neighbours are."""
 MOST_ASKED = 32
@@ -125,7 +127,7 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
     is_on_its_way = P_ROUTED <= PROGRESS[verdict.phase] < P_DELIVERED
     if is_on_its_way and verdict.closed_at == NO_TIME:
         _ask_about_goods(tables, order, verdict, now)
-        row.ask_at = _next_turn(order, now, tables.terms[row.network, T_EVERY])
+        row.ask_at = _next_turn(tables, order, first, now)
     elif row.ask_at != NEVER:
         row.ask_at = NEVER
         _next(tables, order, now, verdict)
@@ -141,10 +143,18 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
 
 
 @numba.njit(cache=True)
-def _next_turn(order: int, now: int, every: int) -> int:
-    """When to ask again: orders of a block take turns together, so that a tick need not look at the others."""
+def _next_turn(tables: Tables, order: int, first: int, now: int) -> int:
+    """When to ask again: the sooner, the nearer the first arrival is by the history of its lane.
+
+    Orders of a block take turns together, so that a tick need not look at the others.
+    """
+    every, asked = tables.terms[tables.orders[order].network, T_EVERY], tables.asked
+    left = np.inf
+    for q in range(first, tables.cursor[ASKED]):
+        left = min(left, asked.features[q, REMAINING_P50] * asked.questions[q].scale)
+    turns = max(1, np.int64(left * HOUR_US / (every * LOOKS)))
     turn = order // BLOCK * SPREAD % TURNS * (every // TURNS)
-    return now + every - (now - turn) % every
+    return now - (now - turn) % every + turns * every
 
 
 @numba.njit(cache=True)

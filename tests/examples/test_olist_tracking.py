@@ -1,5 +1,6 @@
 """Olist's real orders tracked: what comes out can be worked out from the columns."""
 
+from datetime import UTC
 from pathlib import Path
 
 import polars as pl
@@ -8,6 +9,10 @@ import pytest
 from flows.lake.query import connect_reader
 from flows.logs.parquet import write_log
 from flows.ticks import with_ticks
+from models.inference import shipped_model_sha256
+from schemas.codes import ModelOf
+from schemas.control import ModelActivated, ModelActivation
+from schemas.envelope import Event
 from schemas.topics import LogOf
 from tests.support.command_line import run
 from tests.support.olist import read_orders, tracking_records
@@ -33,11 +38,24 @@ def found() -> pl.DataFrame:
 @pytest.fixture(scope="module")
 def lake(found: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("olist")
-    records = with_ticks(tracking_records(found), "olist", "olist", "brazil")
-    write_log(path / "log", records, of=LogOf.TRACKING)
+    events = [_activated(found), *tracking_records(found)]
+    write_log(path / "log", with_ticks(events, "olist", "olist", "brazil"), of=LogOf.TRACKING)
     done = run("replay", path / "log", "--lake", path / "lake")
     assert done.exit_code == 0, done.output
     return path / "lake"
+
+
+def _activated(found: pl.DataFrame) -> Event:
+    """The shipped arrival model, which knows nothing of Olist."""
+    return ModelActivated(
+        id="model",
+        source="olist",
+        subject="arrival",
+        time=found[STORY[0]][0].replace(tzinfo=UTC),
+        tenant="olist",
+        network="brazil",
+        data=ModelActivation(sha256=shipped_model_sha256(ModelOf.ARRIVAL), of=ModelOf.ARRIVAL),
+    )
 
 
 def counted(lake: Path, query: str) -> int:
@@ -87,7 +105,7 @@ def test_orders_are_on_time_by_the_date_that_was_promised(found: pl.DataFrame, l
 
 
 def test_most_breaches_are_predicted_before_they_happen(lake: Path) -> None:
-    """Without a model, by nothing but the promises of this network and what became of them."""
+    """By the shipped model, and what became of the promises of this network until then."""
     query = """
         WITH first AS (
             SELECT order_id, code, min("position") AS "position" FROM exceptions

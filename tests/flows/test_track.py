@@ -15,6 +15,7 @@ from flows.logs.source import LogSource
 from flows.route import RouteJob
 from flows.settings import Settings
 from flows.track import TrackJob
+from models.inference import shipped_model_sha256
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
 from schemas.codec import encode_event
@@ -205,6 +206,21 @@ def test_a_view_says_what_was_told_of_each_arrival_last(tmp_path: Path) -> None:
         ("o1", "1", moment(50), moment(40), -10),
         ("o2", None, moment(50), None, None),
     ]
+
+
+def test_the_shipped_model_estimates_once_it_is_activated(tmp_path: Path) -> None:
+    sha256 = shipped_model_sha256(ModelOf.ARRIVAL)
+    events = [activated(sha256), decided(0, promise=50), step("handed_over", 1), tick(2)]
+    log = write_log(tmp_path / "log", events, of=LogOf.TRACKING)
+    assert command("replay", log.path, "--lake", tmp_path / "lake").exit_code == 0
+
+    with connect_reader(tmp_path / "lake") as connection:
+        rows = connection.execute(
+            "SELECT p50_at, p90_at FROM estimates WHERE model_sha256 = ?", [sha256]
+        ).fetchall()
+
+    assert len(rows) == 2
+    assert all(moment(1) < p50_at < p90_at for p50_at, p90_at in rows)
 
 
 def test_a_model_that_is_not_at_hand_stops_the_partition_with_a_clear_line(tmp_path: Path) -> None:

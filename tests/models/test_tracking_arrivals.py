@@ -1,7 +1,7 @@
 """When parcels will be there, as the tracking fold tells it: estimates, predicted delays, what lanes teach."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -58,11 +58,11 @@ def told(tracked: Tracked, order: str = "o1") -> list[tuple[float, float]]:
     return [(_hour(row["at"]), _hour(row["p50_at"])) for row in rows if row["package"] is not None]
 
 
-def _hour(at: Any) -> float:
+def _hour(at: datetime) -> float:
     return round((at - moment(0)).total_seconds() / 3600, 1)
 
 
-def on_its_way(promise: float = 200, *, order: str = "o1", at: float = 0) -> list[Event]:
+def on_its_way(promise: float = 100, *, order: str = "o1", at: float = 0) -> list[Event]:
     """Two records, of which the second asks."""
     return [decided(at, order, promise=promise), step("handed_over", at, order)]
 
