@@ -48,6 +48,7 @@ from models.tracking.features import N_INPUTS
 from models.tracking.history import forget
 from models.tracking.lane_book import LaneBook
 from models.tracking.lanes import BUCKETS
+from models.tracking.room import make_room, resize
 from models.tracking.telling import Told
 from models.tracking.topics import TOPICS, answered
 from models.tracking.verdict import VERDICT
@@ -55,8 +56,6 @@ from models.tracking.verdict import VERDICT
 HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
-ROOM = 65_536
-"""Rows by which a large table grows at least; it is a sixteenth beyond a million."""
 OUTPUT_ROWS = 4 * CODES
 """Room for exceptions and for moves, emptied when it is full."""
 QUESTIONS = 4_096
@@ -211,13 +210,13 @@ class TrackState:
         self.lanes.grow(int(self.cursor[Cursor.LANES]), len(self.networks))
         orders, entries = len(self.keys), int(self.cursor[Cursor.USED]) + MOST_ENTERED
         have = len(self.orders)
-        _make_room(self.orders, orders)
+        make_room(self.orders, orders)
         self.orders[have:] = _EMPTY_ORDER
         blocks = -(-len(self.orders) // BLOCK)
         if blocks > len(self.blocks):
             more = np.full(blocks - len(self.blocks), NEVER)
             self.blocks = np.concatenate([self.blocks, more])
-        _make_room(self.entries, entries)
+        make_room(self.entries, entries)
 
     def forget_closed(self, clock: int) -> None:
         """Drop the orders that were closed long ago, and every word that nothing refers to."""
@@ -228,8 +227,8 @@ class TrackState:
         kept = np.flatnonzero(~gone).astype(np.int32)
         self.keys = self.keys.kept(kept)
         forget(self.orders, self.entries, self.cursor, gone)
-        _resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
-        _resize(self.orders, max(64, len(self.keys)))
+        resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
+        resize(self.orders, max(64, len(self.keys)))
         self.orders[len(self.keys) :] = _EMPTY_ORDER
         self.told.keep(kept, self._keep_words())
         due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
@@ -311,22 +310,6 @@ class TrackState:
 
 _NAMES = ("keys", "words", "networks")
 _WORDS_OF_ENTRIES = ("package", "node", "lane")
-
-
-def _make_room(table: npt.NDArray[Any], needed: int) -> None:
-    """Let a table have so many rows at least."""
-    have = len(table)
-    if needed > have:
-        _resize(table, max(needed, have + max(min(have, ROOM), have // 16)))
-
-
-def _resize(table: npt.NDArray[Any], rows: int) -> None:
-    """Give a table so many rows, the new ones zero.
-
-    It is done in place: a large table's pages are only mapped elsewhere, where a copy would need the
-    memory twice. So no view of it may be in use.
-    """
-    table.resize(rows, refcheck=False)
 
 
 def _own(table: npt.NDArray[Any]) -> npt.NDArray[Any]:

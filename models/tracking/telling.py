@@ -21,6 +21,7 @@ import numpy.typing as npt
 from models.intake.columns import NO_TIME
 from models.tracking.arrays import NOBODY, Change, Ints, Limit, Raised, Records, Term
 from models.tracking.lanes import HOUR_US
+from models.tracking.room import make_room
 from schemas.codes import ExceptionCode
 
 TOLD = np.dtype(
@@ -257,12 +258,10 @@ class Told:
         )
 
     def _grow(self, orders: int, told: int) -> None:
-        if orders > len(self.orders):
-            more = _nothing_of(max(orders, 2 * len(self.orders)) - len(self.orders))
-            self.orders = np.concatenate([self.orders, more])
-        if told > len(self.told):
-            room = max(told, 2 * len(self.told)) - len(self.told)
-            self.told = np.concatenate([self.told, np.zeros(room, TOLD)])
+        have = len(self.orders)
+        make_room(self.orders, orders)
+        self.orders["first"][have:] = NOBODY
+        make_room(self.told, told)
 
     def keep(self, orders: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> None:
         """Remember these orders alone, in this order; words have other numbers from here on."""
