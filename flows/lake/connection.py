@@ -28,7 +28,8 @@ DATA = "data"
 
 _UNPAUSED = "-c idle_in_transaction_session_timeout=10s"
 """A writer that is paused in the middle of a commit would hold up all the others."""
-_EXTENSIONS = ("sqlite_scanner", "postgres_scanner", "ducklake")
+_EXTENSIONS = ("sqlite_scanner", "ducklake")
+_OF_POSTGRES = "postgres_scanner"
 
 
 def open_lake(
@@ -69,13 +70,11 @@ def has_many_writers(path: Path) -> bool:
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, threads: int | None = None) -> None:
-    """Load the extensions and settle time zone and threads."""
+    """Load the extensions and settle time zone and threads; nothing but rows goes to standard output."""
     for name in _EXTENSIONS:
-        file = _extension_file(name)
-        if file is None:
-            connection.execute(f"INSTALL {name}")
-        connection.execute(f"LOAD {name if file is None else quoted(str(file))}")
+        _load(connection, name)
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
 
@@ -87,6 +86,7 @@ def attach(
     directory = path.resolve()
     options = [f"DATA_PATH {quoted(f'{directory / DATA}/')}", "OVERRIDE_DATA_PATH true"]
     if has_many_writers(path):
+        _load(connection, _OF_POSTGRES)
         source = f"postgres:{(path / POINTER).read_text(encoding='utf-8').strip()}"
         source += "" if read_only else f" options='{_UNPAUSED}'"
     else:
@@ -115,6 +115,13 @@ def _is_being_made(error: Exception) -> bool:
 def quoted(text: str) -> str:
     """The text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _load(connection: duckdb.DuckDBPyConnection, name: str) -> None:
+    file = _extension_file(name)
+    if file is None:
+        connection.execute(f"INSTALL {name}")
+    connection.execute(f"LOAD {name if file is None else quoted(str(file))}")
 
 
 def _extension_file(name: str) -> Path | None:
