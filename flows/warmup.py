@@ -5,9 +5,11 @@ is cached on disk, so this takes a minute once and a moment ever after.
 """
 
 import gc
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
+from flows.lake.layout import Flow
 from models.routing.fold import RouteState, advance
 from models.routing.scoring import RULES
 from models.tracking.fold import advance as track
@@ -34,22 +36,35 @@ from schemas.shipments import ShipmentMilestone, ShipmentStep
 _AT = datetime(2000, 1, 2, tzinfo=UTC)
 
 
-def warm_up() -> None:
-    """Route a few made-up records, and throw the decisions away.
+def warm_up(flows: Collection[Flow] = tuple(Flow)) -> None:
+    """Route and track a few made-up records, and throw away what comes of them.
 
     What is loaded by then stays, so the collector is told to leave it alone: looking through it took
     80 ms at a time, in which no order was decided.
+
+    Args:
+        flows: that are to run; of the others nothing is compiled.
     """
+    if Flow.ROUTE in flows:
+        _route()
+    if Flow.TRACK in flows:
+        _track()
+    gc.collect()
+    gc.freeze()
+
+
+def _route() -> None:
     state = RouteState(0)
     advance(state, to_slice(_records(), 0, 0), lambda _sha256: RULES)
-    tracked = TrackState(0)
-    track(tracked, to_slice(_tracked(), 0, 0))
-    tracked.forget_closed(round(_AT.timestamp() * 1e6) + YEAR_US)
     for network in state.networks.values():
         network.refresh_view()
         network.forget_closed()
-    gc.collect()
-    gc.freeze()
+
+
+def _track() -> None:
+    state = TrackState(0)
+    track(state, to_slice(_tracked(), 0, 0))
+    state.forget_closed(round(_AT.timestamp() * 1e6) + YEAR_US)
 
 
 def _records() -> list[Event]:

@@ -21,6 +21,7 @@ from flows.explain import explain_order, latest_only, placements
 from flows.explain_texts import Language, Texts, texts_in
 from flows.explanation import Explanation
 from flows.lake.diagnosis import explained
+from flows.lake.layout import Flow
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog
 from flows.past import Past
@@ -99,7 +100,7 @@ def explain(
 def _weigh_again(log: Path, lake: Path, policy: Path | None, found: DecisionRef) -> Weighing | None:
     past = Past.open(ParquetLog(log), lake, policy)
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([Flow.ROUTE])
     state = past.start(found.partition, found.position)
     with counting("going back", found.position - state.position) as progress:
         return weigh_again(past, state, found, progress)

@@ -15,6 +15,7 @@ from flows.demand_history import read_lines
 from flows.files import publish
 from flows.kafka.producer import ReliableProducer
 from flows.lake.diagnosis import explained
+from flows.lake.layout import Flow
 from flows.lake.query import connect_reader
 from flows.logs.parquet import write_log
 from flows.newest_state import newest_network
@@ -70,7 +71,7 @@ def prices(
     with connect_reader(lake) as connection, explained(lake):
         lines = read_lines(connection, found)
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([Flow.ROUTE])
     planner = PricePlanner(
         lambda of, _orders: expect(lines, *_sizes(of), of.log_time, horizon_hours),
         _scorer(found, settings),

@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.config import Config
 from flows.commands.output import console, counting, error_console, money, print_json, table
+from flows.lake.layout import Flow
 from flows.regret import read_case, write_figures
 from flows.regret_plot import plot as draw
 from flows.settings import load_settings
@@ -64,7 +65,7 @@ def regret(
     if (log is None) == (worlds is None):
         raise InputError("give either a recorded log or --worlds N")
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([Flow.ROUTE])
     if worlds is not None:
         cases = list(_worlds(worlds, _slacks(slack), seed, every, orders))
     else:

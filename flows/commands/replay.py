@@ -153,7 +153,7 @@ def _remove(lake: Path) -> None:
 def _run(job: FoldJob[Any], source: LogSource) -> None:
     """Run the flow with a bar on standard error."""
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([job.flow])
     what = "tracking" if job.flow is Flow.TRACK else "routing"
     with counting(what, job.remaining()) as advance:
         job.progress = advance

@@ -7,6 +7,7 @@ import typer
 from flows.commands.output import console, counting, error_console, print_json, table
 from flows.decisions import find_decision, sample_decisions
 from flows.lake.diagnosis import explained
+from flows.lake.layout import Flow
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog
 from flows.past import Past
@@ -41,7 +42,7 @@ def rerun_sample(
 def _rerun(log: Path, lake: Path, policy: Path | None, places: Places, *, as_json: bool) -> None:
     past = Past.open(ParquetLog(log), lake, policy)
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([Flow.ROUTE])
     starts = {partition: past.start(partition, at[0]) for partition, at in places.items()}
     total = sum(at[-1] - starts[partition].position for partition, at in places.items())
     with (

@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.output import console, error_console, print_json, table
 from flows.commands.scenario import OUT_OF_BAND, AsJson
+from flows.lake.layout import Flow
 from flows.road_worlds import Arm, alarms, compare
 from flows.scenarios import LARGEST, SMALLEST
 from flows.warmup import warm_up
@@ -114,7 +115,7 @@ def _rows(sync: Arm, events: Arm) -> list[_Row]:
 
 def _warm() -> None:
     with error_console().status("compiling the kernels (once per version)…"):
-        warm_up()
+        warm_up([Flow.TRACK])
 
 
 def _percent(share: float | None) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
+from flows.lake.layout import Flow
 from flows.scenarios import (
     LARGEST,
     SMALLEST,
@@ -72,7 +73,7 @@ def run_scenario(
     setting = setting_of(scenario, seed, size, stock_error)
     with TemporaryDirectory(prefix="crossdock-") as folder:
         with error_console().status("compiling the kernels (once per version)…"):
-            warm_up()
+            warm_up([Flow.ROUTE])
         with error_console().status(f"simulating {setting.size:,} orders…"):
             log, miscounted = generate(scenario, setting, out or Path(folder) / "log")
         place = lake or Path(folder) / "lake"
