@@ -36,14 +36,14 @@ class Estimates(Section):
     """When an arrival is estimated, and when what came out of it is told.
 
     A change is told once it is greater than ``change_hours`` and ``change_share`` of the time that is left,
-    and has lasted; at once if it is three times that, or if what was told has passed.
+    and has lasted; at once if it is twice that, or if what was told has passed.
     """
 
     every_hours: Annotated[float, Field(gt=0, le=24 * 366)] = (
         4  # or a sixteenth of the time that is left, if that is longer
     )
     change_hours: Hours = 4
-    change_share: Annotated[float, Field(ge=0, le=1)] = 0.15
+    change_share: Annotated[float, Field(ge=0, le=1)] = 0.3
     confirm_hours: Hours = 2  # for so long a change has to last
     delay_margin_hours: Hours = 2  # beyond the date told: a delay is predicted
     delay_withdrawn_hours: Hours = 6  # before it: not any more

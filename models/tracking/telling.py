@@ -49,7 +49,7 @@ ESTIMATE = np.dtype(
     ],
     align=True,
 )
-GRAVE = 3
+GRAVE = 2
 """Times the change that has to last: told at once."""
 MINUTE_US = 60_000_000
 """Estimates are whole minutes, so that the last bit of a score does not matter."""

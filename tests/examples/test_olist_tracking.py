@@ -133,5 +133,20 @@ def test_most_breaches_are_predicted_before_they_happen(lake: Path) -> None:
 def test_estimates_do_not_flap_and_hold_as_often_as_they_say(lake: Path) -> None:
     told = counted(lake, "SELECT count(*) FROM estimates")
     orders = counted(lake, "SELECT count(DISTINCT order_id) FROM estimates")
-    print(f"\n{told / orders:.1f} estimates an order")
-    assert told / orders < 8
+    query = """
+        WITH
+        told AS (
+            SELECT order_id, first(p50_at ORDER BY "position") AS p50_at,
+                first(p90_at ORDER BY "position") AS p90_at
+            FROM estimates WHERE step = 'HANDED_OVER' GROUP BY order_id
+        )
+        SELECT avg((delivered_at <= p50_at)::INT), avg((delivered_at <= p90_at)::INT)
+        FROM told JOIN order_states USING (order_id) WHERE delivered_at IS NOT NULL
+    """
+    with connect_reader(lake) as connection:
+        row = connection.execute(query).fetchone()
+    assert row is not None
+    print(f"\n{told / orders:.1f} estimates an order; {row[0]:.0%} and {row[1]:.0%} arrive by them")
+    assert told / orders < 12
+    assert 0.4 < row[0] < 0.6
+    assert 0.8 < row[1] < 0.95

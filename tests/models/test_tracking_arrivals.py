@@ -93,18 +93,20 @@ def _left(arrivals: Sequence[float], asked: Sequence[float]) -> list[float]:
 
 
 def test_a_change_is_told_once_it_has_lasted_and_one_that_goes_back_is_not() -> None:
-    arrivals = [48, 48, 57, 48, 57, 57, 57]
+    arrivals = [48, 48, 68, 48, 68, 68, 68]
     asked = [0, 0, 4, 8, 12, 16, 20]
 
     tracked = scripted([*on_its_way(), *ticks(*asked[2:])], _left(arrivals, asked))
 
-    assert told(tracked) == [(0.0, 48.0), (16.0, 57.0)]
+    assert told(tracked) == [(0.0, 48.0), (16.0, 68.0)]
 
 
 def test_a_grave_change_is_told_at_once() -> None:
-    tracked = scripted([*on_its_way(), *ticks(4)], _left([48, 48, 90], [0, 0, 4]))
+    events = [*on_its_way(300), tick(4), step("scanned", 4)]
 
-    assert told(tracked) == [(0.0, 48.0), (4.0, 90.0)]
+    tracked = scripted(events, _left([48, 48, 120], [0, 0, 4]))
+
+    assert told(tracked) == [(0.0, 48.0), (4.0, 120.0)]
 
 
 def test_an_estimate_that_has_passed_is_replaced_at_once() -> None:
