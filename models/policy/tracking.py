@@ -47,6 +47,11 @@ class Estimates(Section):
     confirm_hours: Hours = 2  # for so long a change has to last
     delay_margin_hours: Hours = 2  # beyond the date told: a delay is predicted
     delay_withdrawn_hours: Hours = 6  # before it: not any more
+    delay_chance: Annotated[float, Field(ge=0, le=1)] = (
+        0.8  # by the lane's history, or it is not yet
+    )
+    delay_withdrawn_chance: Annotated[float, Field(ge=0, le=1)] = 0.5  # below: not any more
+    out_hours: Hours = 12  # out for delivery so long, a parcel is taken to be at hand
 
 
 class Band(Section):

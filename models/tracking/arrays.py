@@ -240,6 +240,8 @@ class Limit(IntEnum):
     CORRIDOR_SHARE = 4
     SILENCE_GAPS = 5
     CHANGE_SHARE = 6
+    LATE = 7
+    SAFE = 8
 
 
 class Term(IntEnum):
@@ -275,6 +277,7 @@ class Term(IntEnum):
     CONFIRM = 27
     MARGIN = 28
     WITHDRAWN = 29
+    OUT = 30
 
 
 class Flag(IntEnum):

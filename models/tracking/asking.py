@@ -37,7 +37,7 @@ from models.tracking.lane_book import (
     handed_over_at,
     way_of,
 )
-from models.tracking.lanes import HOUR_US, seen
+from models.tracking.lanes import HOUR_US, Floats, chance_of_more, seen
 from models.tracking.notices import begin_notice
 from models.tracking.topics import EXCEPTIONS_FROM
 from schemas.codes import ExceptionCode, Phase
@@ -56,6 +56,7 @@ QUESTION = np.dtype(
         ("now", np.int64),
         ("promise", np.int64),
         ("scale", np.float64),  # hours, see features.py
+        ("late", np.float64),  # chance of coming after the promise, by the history of the lane
         ("step", np.uint8),  # the last that was known
         ("is_last", np.bool_),  # of its round
         ("is_over", np.bool_),  # no arrival is waited for
@@ -77,12 +78,12 @@ MOST_ASKED = 32
 """Parcels of one order whose arrival is estimated."""
 
 ASKED, INDEX, RECORD = int(Cursor.ASKED), int(Cursor.INDEX), int(Cursor.RECORD)
-T_EVERY = int(Term.EVERY)
+T_EVERY, T_OUT = int(Term.EVERY), int(Term.OUT)
 DELAY = EXCEPTIONS_FROM + int(ExceptionCode.DELAY_PREDICTED)
 E_DELAY_BREACHED = np.uint64(ExceptionCode.DELAY_BREACHED)
 P_ROUTED, P_DELIVERED = PROGRESS[number(Phase.ROUTED)], PROGRESS[number(Phase.DELIVERED)]
 P_HANDED_OVER = PROGRESS[number(Phase.HANDED_OVER)]
-BEFORE, MOVING = int(Group.BEFORE), int(Group.MOVING)
+BEFORE, OUT = int(Group.BEFORE), int(Group.OUT)
 
 
 def _groups() -> np.ndarray:
@@ -247,6 +248,7 @@ def _fill(
     usual, ratios = lanes.networks[network, LEGS], lanes.networks[network, RATIOS]
     handed, ship_by, heard = times
     question.is_blind = seen(usual) < LEAST_KNOWN
+    question.late = 0.0
     late = np.nan if verdict.late == NO_PART else verdict.late / PARTS
     question.scale = fill(
         asked.features[q],
@@ -261,3 +263,18 @@ def _fill(
         place,
         late,
     )
+    is_at_hand = group == OUT and question.now < heard + tables.terms[network, T_OUT]
+    if question.promise != NO_TIME and not is_at_hand:
+        question.late = _chance_of_late(asked.weights, question, group, handed, ship_by)
+
+
+@numba.njit(cache=True)
+def _chance_of_late(
+    weights: Floats, question: Records, group: int, handed: int, ship_by: int
+) -> float:
+    """By the blend of its lane that ``fill`` left."""
+    since = max(question.now, ship_by) if group == BEFORE else handed
+    if since == NO_TIME:
+        return 0.0
+    elapsed = max(0.0, (question.now - since) / HOUR_US)
+    return chance_of_more(weights, elapsed, (question.promise - max(question.now, since)) / HOUR_US)

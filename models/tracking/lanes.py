@@ -170,6 +170,23 @@ def remaining(weights: Floats, elapsed: float, share: float) -> float:
 
 
 @numba.njit(cache=True)
+def chance_of_more(weights: Floats, elapsed: float, hours: float) -> float:
+    """Share of those that are still under way after ``elapsed`` hours and take ``hours`` more at least."""
+    left = _beyond(weights, elapsed)
+    return _beyond(weights, elapsed + max(0.0, hours)) / left if left > 0.0 else 1.0
+
+
+@numba.njit(cache=True)
+def _beyond(weights: Floats, hours: float) -> float:
+    """How much of a blend takes longer."""
+    place = min(float(BUCKETS), max(0.0, (math.log(max(hours, SHORTEST)) - LOW) / STEP))
+    beyond = 0.0
+    for b in range(BUCKETS):
+        beyond += weights[b] * (1.0 - min(1.0, max(0.0, place - b)))
+    return beyond
+
+
+@numba.njit(cache=True)
 def _bucket(hours: float) -> int:
     place = (math.log(max(hours, SHORTEST)) - LOW) / STEP
     return min(BUCKETS - 1, int(place))

@@ -369,6 +369,7 @@ def _terms(policy: Policy) -> Ints:
         estimates.confirm_hours,
         estimates.delay_margin_hours,
         estimates.delay_withdrawn_hours,
+        estimates.out_hours,
     )
     first, second = ([round(h * HOUR_US) for h in part] for part in (hours, later))
     return np.array([*first, windows.dedupe_max_records, *second], np.int64)
@@ -403,5 +404,7 @@ def _limits(policy: Policy) -> Floats:
             road.corridor_share,
             policy.tracking.silence_gaps,
             policy.estimates.change_share,
+            policy.estimates.delay_chance,
+            policy.estimates.delay_withdrawn_chance,
         ]
     )

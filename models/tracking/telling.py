@@ -57,7 +57,7 @@ FREE, USED = 0, 1
 """Of the counts: the first free row of ``TOLD``, and how many were ever used."""
 T_CHANGE, T_CONFIRM = int(Term.CHANGE), int(Term.CONFIRM)
 T_MARGIN, T_WITHDRAWN = int(Term.MARGIN), int(Term.WITHDRAWN)
-L_CHANGE_SHARE = int(Limit.CHANGE_SHARE)
+L_CHANGE_SHARE, L_LATE, L_SAFE = int(Limit.CHANGE_SHARE), int(Limit.LATE), int(Limit.SAFE)
 DELAY_PREDICTED = int(ExceptionCode.DELAY_PREDICTED)
 IS_RAISED, IS_RESOLVED = int(Change.RAISED), int(Change.RESOLVED)
 R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, _, R_PACKAGE, R_EVIDENCE, R_AT = (
@@ -140,11 +140,13 @@ def _take(heard: Heard, q: int, row: Records, news: News) -> None:
     p90_at = max(p50_at, _instant(question.now, heard.hours[q, 1]))
     terms, was_late = heard.terms[question.network], row.is_late
     is_open = question.promise != NO_TIME and not question.is_blind
-    if not is_open or p50_at < question.promise - terms[T_WITHDRAWN]:
+    limits = heard.limits[question.network]
+    is_safe = p50_at < question.promise - terms[T_WITHDRAWN] or question.late < limits[L_SAFE]
+    if not is_open or is_safe:
         row.is_late = False
-    elif p50_at > question.promise + terms[T_MARGIN]:
+    elif p50_at > question.promise + terms[T_MARGIN] and question.late >= limits[L_LATE]:
         row.is_late = True
-    share = heard.limits[question.network, L_CHANGE_SHARE]
+    share = limits[L_CHANGE_SHARE]
     left = np.int64(share * (p50_at - question.now))
     is_news = _is_news(row, p50_at, question.now, max(terms[T_CHANGE], left), terms[T_CONFIRM])
     if is_news or row.is_late != was_late:

@@ -83,6 +83,22 @@ def test_what_remains_is_that_of_deliveries_that_took_longer(elapsed: float) -> 
     assert actual / BUCKET < elapsed + left < actual * BUCKET
 
 
+@pytest.mark.parametrize(("elapsed", "more"), [(0.0, 90.0), (60.0, 30.0), (90.0, 60.0)])
+def test_the_chance_of_more_is_the_share_of_deliveries_that_took_longer(
+    elapsed: float, more: float
+) -> None:
+    hours = draw(BOUND - 1, 90.0)
+
+    chance = lanes.chance_of_more(blend(history(hours)), elapsed, more)
+
+    left = [h for h in hours if h > elapsed]
+    assert chance == pytest.approx(sum(h > elapsed + more for h in left) / len(left), abs=0.1)
+
+
+def test_what_is_overdue_already_is_late_for_certain() -> None:
+    assert lanes.chance_of_more(blend(history([10.0] * 20)), 12.0, -3.0) == 1.0
+
+
 @given(
     hours=st.lists(st.floats(0.01, 9000), max_size=30),
     planned=st.sampled_from([NO_PLAN, 3.0, 300.0]),

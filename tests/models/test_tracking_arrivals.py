@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from models.policy.document import parse_policy
 from models.tracking.features import N_OUTPUTS, Input
 from models.tracking.lane_book import LEGS, MAX_LANES
 from models.tracking.lanes import seen
@@ -47,9 +48,11 @@ class Script:
 
 
 def scripted(events: Sequence[Event], lefts: Iterable[float]) -> Tracked:
-    """Track under a model that answers so."""
+    """Track under a model that answers so, and that the history of the lane need not agree with."""
     script = Script(lefts)
-    return track([activated(SHA256), *events], scorer_of=lambda _sha256: script)
+    document = "version: alone\nestimates:\n  delay_chance: 0\n  delay_withdrawn_chance: 0\n"
+    alone = parse_policy(document, "the test's policy")
+    return track([activated(SHA256), *events], policy=alone, scorer_of=lambda _sha256: script)
 
 
 def told(tracked: Tracked, order: str = "o1") -> list[tuple[float, float]]:
@@ -197,6 +200,27 @@ def test_an_order_is_late_while_any_of_its_parcels_is() -> None:
         ("resolved", None),
     ]
     assert changes[1]["position"] == 4
+
+
+def test_a_delay_is_not_predicted_before_the_lane_shows_that_parcels_so_slow_are_late() -> None:
+    usual = [*deliveries(30, 10), *deliveries(10, 50, first=30)]
+    order = [decided(300, promise=330), offered(300, "A", lane="A-north")]
+    handed = answered(WorkHandedOver, 300, "A")
+
+    tracked = track([*usual, *order, handed, *ticks(301, 308, 312, 320)])
+
+    raised = [row for row in tracked.rows(Table.EXCEPTIONS) if row["code"] == "DELAY_PREDICTED"]
+    assert [_hour(row["raised_at"]) for row in raised if row["order_id"] == "o1"] == [312]
+
+
+def test_what_is_out_for_delivery_is_taken_to_be_at_hand() -> None:
+    usual = [*deliveries(30, 10), *deliveries(10, 50, first=30)]
+    order = [decided(300, promise=330), offered(300, "A", lane="A-north")]
+    handed, out = answered(WorkHandedOver, 300, "A"), step("out_for_delivery", 310, node="A")
+
+    tracked = track([*usual, *order, handed, *ticks(311), out, *ticks(312, 320)])
+
+    assert predictions(tracked) == []
 
 
 # What lanes teach ----------------------------------------------------------------------------------
