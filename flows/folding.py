@@ -27,7 +27,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from flows.checkpoint_store import store_of
 from flows.checkpoints import Checkpoint, Checkpoints, FoldState, Form, Origin
-from flows.guard import Guard, GuardedSink, run_guarded
+from flows.guard import Guard, GuardedSink, ending_in_order, run_guarded
 from flows.lake.layout import Flow, Identity
 from flows.lake.writer import LakeWriter, create_or_open_writer
 from flows.logs.log import Log, ReadSlice
@@ -283,6 +283,19 @@ def run(source: Source[Read], job: FoldJob[Any]) -> None:
     """Run the flow on one worker until its source ends; raises what kept a step from going on."""
     run_guarded(build(source, job), job.guard)
     job.finish()
+
+
+def run_through(kind: type[FoldJob[Any]], log: Log, lake: Path) -> None:
+    """A whole recorded log into a lake, without a word; an interrupt ends it in order and goes on."""
+    job = kind.open(log, lake)
+    try:
+        with ending_in_order(job.guard):
+            run(LogSource(log, job.starts, guard=job.guard), job)
+    except BaseException:
+        job.abort()
+        raise
+    if job.guard.is_over:
+        raise KeyboardInterrupt
 
 
 def build_replay(kind: type[FoldJob[Any]], log: str, lake: str, policy: str) -> Dataflow:

@@ -15,11 +15,9 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from flows.folding import run
-from flows.guard import ending_in_order
+from flows.folding import run_through
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
-from flows.logs.source import LogSource
 from flows.ticks import with_ticks
 from flows.track import TrackJob
 from models.simulation.customers import Mood, Wait, ask
@@ -93,7 +91,7 @@ def alarms(road: Road, folder: Path) -> list[Found]:
     """Track a world in ``folder`` and compare its alarms with the truth."""
     events, truths = travel(road)
     log = _recorded(events, folder / "log")
-    _track(log, folder / "lake")
+    run_through(TrackJob, log, folder / "lake")
     with connect_reader(folder / "lake") as connection:
         connection.register("truth", _truth_table(truths, _positions(log)))
         return [_delays(connection), _excursions(connection)]
@@ -105,7 +103,7 @@ def compare(road: Road, folder: Path) -> tuple[Arm, Arm]:
     synced = in_order(_held_back(event) for event in events)
     arms = []
     for name, told, is_pushed in (("sync", synced, False), ("events", events, True)):
-        _track(_recorded(told, folder / name / "log"), folder / name / "lake")
+        run_through(TrackJob, _recorded(told, folder / name / "log"), folder / name / "lake")
         with connect_reader(folder / name / "lake") as connection:
             arms.append(_arm(connection, truths, is_pushed=is_pushed, seed=road.seed))
     return arms[0], arms[1]
@@ -113,19 +111,6 @@ def compare(road: Road, folder: Path) -> tuple[Arm, Arm]:
 
 def _recorded(events: Iterable[Event], path: Path) -> ParquetLog:
     return write_log(path, with_ticks(events, "simulation", TENANT, NETWORK), of=LogOf.TRACKING)
-
-
-def _track(log: ParquetLog, lake: Path) -> None:
-    """The log through the ordinary flow into a new lake."""
-    job = TrackJob.open(log, lake)
-    try:
-        with ending_in_order(job.guard):
-            run(LogSource(log, job.starts, guard=job.guard), job)
-    except BaseException:
-        job.abort()
-        raise
-    if job.guard.is_over:
-        raise KeyboardInterrupt
 
 
 def _held_back(event: Event) -> Event:

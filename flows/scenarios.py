@@ -17,11 +17,9 @@ import msgspec
 from msgspec import Meta
 
 from flows.audit import DOUBLED, OVERSOLD, UNCONSERVED, Audit, audit
-from flows.folding import run
-from flows.guard import ending_in_order
+from flows.folding import run_through
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
-from flows.logs.source import LogSource
 from flows.route import RouteJob
 from models.inference import ARTIFACTS, load_model, shipped_model_sha256
 from models.simulation.scenarios.catalogue import MAKERS
@@ -170,15 +168,7 @@ def route(log: ParquetLog, lake: Path) -> None:
     """
     if lake.exists() and (not lake.is_dir() or any(lake.iterdir())):
         raise InputError(f"{lake} exists and is not empty; choose another place for the new lake")
-    job = RouteJob.open(log, lake)
-    try:
-        with ending_in_order(job.guard):
-            run(LogSource(log, job.starts, guard=job.guard), job)
-    except BaseException:
-        job.abort()
-        raise
-    if job.guard.is_over:
-        raise KeyboardInterrupt
+    run_through(RouteJob, log, lake)
 
 
 def measure(

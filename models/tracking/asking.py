@@ -28,7 +28,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.devices import BOUND
 from models.tracking.features import REMAINING_P50, Group, fill
-from models.tracking.judge import is_counted
+from models.tracking.goods import is_counted
 from models.tracking.lane_book import (
     LEGS,
     RATIOS,

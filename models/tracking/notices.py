@@ -25,8 +25,8 @@ from models.tracking.arrays import (
     Tables,
 )
 from models.tracking.devices import entry_of
+from models.tracking.goods import is_counted
 from models.tracking.history import enter, is_full
-from models.tracking.judge import is_counted
 from models.tracking.topics import topic_of
 from schemas.codes import Phase
 

@@ -1,0 +1,144 @@
+"""The parcels of an order and the work that nodes were offered of it, gathered from its history.
+
+They lie in the scratch for as long as one order is judged. A parcel that is named like its node stands for all
+that the node ships, until real ones of it are known.
+"""
+
+import numba
+
+from models.intake.columns import NO_TIME
+from models.lifecycle.steps import Step
+from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
+from models.tracking.arrays import NOBODY, Records, Tables
+from schemas.codes import Phase
+
+PACKED, DELIVERED, SIGNED = int(Step.PACKED), int(Step.DELIVERED), int(Step.SIGNED)
+ATTEMPT_FAILED, CUSTOMS_HELD = int(Step.ATTEMPT_FAILED), int(Step.CUSTOMS_HELD)
+OFFERED, WITHDRAWN, RETRACTED = int(Step.OFFERED), int(Step.WITHDRAWN), int(Step.RETRACTED)
+WORK_ACCEPTED, PICKED = int(Step.WORK_ACCEPTED), int(Step.PICKED)
+P_ROUTED, P_RELEASED = number(Phase.ROUTED), number(Phase.RELEASED)
+P_PICKED, P_PACKED = number(Phase.PICKED), number(Phase.PACKED)
+P_ATTEMPT_FAILED, P_RETURNING = number(Phase.ATTEMPT_FAILED), number(Phase.RETURNING)
+P_CANCELLED = number(Phase.CANCELLED)
+
+
+@numba.njit(cache=True)
+def parcel_of(tables: Tables, count: int, package: int, node: int) -> int:
+    """The place of a parcel in the scratch; ``count`` if it is new, made ready there."""
+    for k in range(count):
+        if tables.parcels[k].package == package:
+            if node != NOBODY:
+                tables.parcels[k].node = node
+            return k
+    parcel = tables.parcels[count]
+    parcel.package, parcel.node, parcel.attempts = package, node, 0
+    parcel.phase, parcel.step, parcel.reason = NONE, RETRACTED, 0
+    parcel.position, parcel.at = NOBODY, NO_TIME
+    parcel.carrier, parcel.handed_at, parcel.heard_at = NOBODY, NO_TIME, NO_TIME
+    parcel.there_at = NO_TIME
+    return count
+
+
+@numba.njit(cache=True)
+def work_of(tables: Tables, count: int, node: int) -> int:
+    """The same of what a node was offered."""
+    for k in range(count):
+        if tables.works[k].node == node:
+            return k
+    work = tables.works[count]
+    work.node, work.units, work.cause, work.phase = node, 0, NOBODY, P_ROUTED
+    work.ship_by, work.position, work.offered_at = NO_TIME, NOBODY, NO_TIME
+    work.accepted_at, work.picked_at, work.lane = NO_TIME, NO_TIME, NOBODY
+    return count
+
+
+@numba.njit(cache=True)
+def move_parcel(parcel: Records, entry: Records) -> None:
+    """Let an actual milestone happen to a parcel."""
+    parcel.heard_at = entry.at
+    if entry.lane != NOBODY:
+        parcel.carrier = entry.lane
+    if parcel.handed_at == NO_TIME and entry.step != PACKED:
+        parcel.handed_at = entry.at
+    if parcel.there_at == NO_TIME and (entry.step == DELIVERED or entry.step == SIGNED):
+        parcel.there_at = entry.at
+    to = NEXT[parcel.phase, entry.step]
+    if to == parcel.phase and entry.step != ATTEMPT_FAILED and entry.step != CUSTOMS_HELD:
+        return
+    if entry.step == ATTEMPT_FAILED and to == P_ATTEMPT_FAILED:
+        parcel.attempts += 1
+    parcel.phase, parcel.step, parcel.reason = to, entry.step, entry.reason
+    parcel.position, parcel.at = entry.position, entry.at
+
+
+@numba.njit(cache=True)
+def move_work(work: Records, entry: Records) -> None:
+    """Let an offer, its withdrawal or an answer change what a node is to do."""
+    if entry.step == OFFERED:
+        work.units += entry.said
+        if entry.cause >= work.cause:
+            work.cause, work.offered_at = entry.cause, entry.at
+            work.ship_by, work.position, work.lane = entry.also, entry.position, entry.lane
+    elif entry.step == WITHDRAWN:
+        work.units -= entry.said
+    elif entry.step == WORK_ACCEPTED:
+        work.accepted_at = entry.at
+    elif entry.step == PICKED:
+        work.picked_at = entry.at
+
+
+@numba.njit(cache=True)
+def settle_work(work: Records) -> None:
+    """Which of its answers are to the offer that stands."""
+    if work.picked_at != NO_TIME and work.picked_at >= work.offered_at:
+        work.phase = P_PICKED
+    elif work.accepted_at != NO_TIME and work.accepted_at >= work.offered_at:
+        work.phase = P_RELEASED
+
+
+@numba.njit(cache=True)
+def is_counted(tables: Tables, k: int, parcels: int) -> bool:
+    """Whether a parcel is one: not only planned, and no stand-in beside real ones of its node."""
+    parcel = tables.parcels[k]
+    if parcel.phase == NONE:
+        return False
+    if parcel.package != parcel.node:
+        return True
+    for other in range(parcels):
+        real = tables.parcels[other]
+        if real.node == parcel.node and real.package != real.node and real.phase != NONE:
+            return False
+    return True
+
+
+@numba.njit(cache=True)
+def is_gone(phase: int) -> bool:
+    """Whether a parcel in this phase is not on its way to the customer any more."""
+    return PROGRESS[phase] >= PROGRESS[P_RETURNING]
+
+
+@numba.njit(cache=True)
+def furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> int:
+    """The phase of the order as far as its goods are concerned."""
+    least, gone = NONE, NONE
+    for k in range(parcels):
+        if is_counted(tables, k, parcels):
+            phase = tables.parcels[k].phase
+            if is_gone(phase):
+                gone = phase if gone == NONE or PROGRESS[phase] < PROGRESS[gone] else gone
+            elif least == NONE or PROGRESS[phase] < PROGRESS[least]:
+                least = phase
+    for w in range(works):
+        work = tables.works[w]
+        if work.units <= 0:
+            continue
+        shipped = False
+        for k in range(parcels):
+            shipped |= tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE
+        if not shipped and (least == NONE or PROGRESS[work.phase] < PROGRESS[least]):
+            least = work.phase
+    if decided == P_CANCELLED and (least == NONE or PROGRESS[least] <= PROGRESS[P_PACKED]):
+        return P_CANCELLED
+    if least != NONE:
+        return least
+    return gone if gone != NONE else decided

@@ -1,0 +1,116 @@
+"""What is overdue: decisions, the work of nodes, the date told, the word of carriers.
+
+Every deadline is counted from what the history says and compared with the clock of the log; where it has not
+come yet, the verdict says when to look again.
+"""
+
+import numba
+import numpy as np
+
+from models.intake.columns import NO_TIME
+from models.lifecycle.steps import Step
+from models.lifecycle.transitions import NONE, PROGRESS, number
+from models.tracking.arrays import NOBODY, Limit, Records, Tables, Term
+from models.tracking.goods import is_counted
+from models.tracking.lane_book import find_lane, way_of
+from models.tracking.lanes import HOUR_US
+from models.tracking.verdict import expect, show
+from schemas.codes import ExceptionCode, Phase
+
+RETRACTED = int(Step.RETRACTED)
+P_RECEIVED, P_VALIDATED = number(Phase.RECEIVED), number(Phase.VALIDATED)
+P_HELD, P_PICKED, P_PACKED = (number(p) for p in (Phase.HELD, Phase.PICKED, Phase.PACKED))
+P_HANDED_OVER, P_DELIVERED = number(Phase.HANDED_OVER), number(Phase.DELIVERED)
+T_ROUTE, T_PICK, T_PACK = int(Term.ROUTE), int(Term.PICK), int(Term.PACK)
+T_HAND_OVER, T_SILENCE = int(Term.HAND_OVER), int(Term.SILENCE)
+T_SILENCE_LEAST, T_SILENCE_MOST = int(Term.SILENCE_LEAST), int(Term.SILENCE_MOST)
+T_EXPIRED, L_SILENCE_GAPS = int(Term.EXPIRED), int(Limit.SILENCE_GAPS)
+E_DELAY_BREACHED, E_SILENCE = int(ExceptionCode.DELAY_BREACHED), int(ExceptionCode.SILENCE)
+E_EXPIRED, E_MISSED_ROUTE = int(ExceptionCode.EXPIRED), int(ExceptionCode.MILESTONE_MISSED_ROUTE)
+E_MISSED_PICK = int(ExceptionCode.MILESTONE_MISSED_PICK)
+E_MISSED_PACK = int(ExceptionCode.MILESTONE_MISSED_PACK)
+E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
+
+
+@numba.njit(cache=True)
+def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> None:
+    """What is overdue of the order that is being judged."""
+    terms, phase = tables.terms[tables.orders[order].network], verdict.phase
+    parcels, works = verdict.parcels, verdict.works
+    promise, last = verdict.promise, verdict.last
+    if PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
+        return
+    if promise != NO_TIME and expect(verdict, promise + 1, clock):
+        show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
+    if phase in (P_RECEIVED, P_VALIDATED, P_HELD):
+        first = _begun(tables, order)
+        if first != NO_TIME and expect(verdict, first + terms[T_ROUTE], clock):
+            show(tables, verdict, E_MISSED_ROUTE, NOBODY, NOBODY)
+    for w in range(works):
+        if tables.works[w].units > 0 and tables.works[w].ship_by != NO_TIME:
+            _look_at_work(tables, order, tables.works[w], parcels, clock, verdict)
+    if PROGRESS[phase] >= PROGRESS[P_HANDED_OVER]:
+        if expect(verdict, last + _silence_us(tables, order, parcels, works), clock):
+            show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
+        if expect(verdict, last + terms[T_EXPIRED], clock):
+            show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
+            verdict.closed_at = last + terms[T_EXPIRED]
+
+
+@numba.njit(cache=True)
+def _begun(tables: Tables, order: int) -> int:
+    """When the first thing happened that is said of an order; what devices say has no time of its own."""
+    at = tables.orders[order].first
+    while at != NOBODY:
+        entry = tables.entries[at]
+        if entry.at != NO_TIME and entry.step != RETRACTED:
+            return entry.at
+        at = entry.next
+    return NO_TIME
+
+
+@numba.njit(cache=True)
+def _look_at_work(
+    tables: Tables, order: int, work: Records, parcels: int, clock: int, verdict: Records
+) -> None:
+    """What a node is to have done by now, counted back from the end of the day on which it is to ship.
+
+    Of picking, packing and handing over only one is missed at a time: the last that time has come for,
+    or what it waits for.
+    """
+    terms, reached = tables.terms[tables.orders[order].network], work.phase
+    for k in range(parcels):
+        if tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE:
+            if PROGRESS[tables.parcels[k].phase] > PROGRESS[reached]:
+                reached = tables.parcels[k].phase
+    if PROGRESS[reached] >= PROGRESS[P_HANDED_OVER]:
+        return
+    missed = 0
+    if expect(verdict, work.ship_by + terms[T_HAND_OVER], clock):
+        missed = E_MISSED_HAND_OVER
+    elif PROGRESS[reached] < PROGRESS[P_PICKED]:
+        missed = E_MISSED_PICK if expect(verdict, work.ship_by - terms[T_PICK], clock) else 0
+    elif PROGRESS[reached] < PROGRESS[P_PACKED]:
+        missed = E_MISSED_PACK if expect(verdict, work.ship_by - terms[T_PACK], clock) else 0
+    if missed:
+        show(tables, verdict, missed, work.position, NOBODY)
+        tables.evidence[missed, 2] = work.node
+
+
+@numba.njit(cache=True)
+def _silence_us(tables: Tables, order: int, parcels: int, works: int) -> int:
+    """How long the carriers of what is under way may be silent: as long as the slowest lane among them."""
+    network = tables.orders[order].network
+    terms, longest = tables.terms[network], NO_TIME
+    for k in range(parcels):
+        parcel, silence = tables.parcels[k], terms[T_SILENCE]
+        is_there = PROGRESS[parcel.phase] >= PROGRESS[P_DELIVERED]
+        if is_there or not is_counted(tables, k, parcels):
+            continue
+        way = way_of(tables, order, parcel.node, parcel.carrier, works)
+        gap_hours = tables.lanes.rows[find_lane(tables, network, way)].gap_hours
+        if gap_hours > 0:
+            usual = np.int64(tables.limits[network, L_SILENCE_GAPS] * gap_hours * HOUR_US)
+            silence = min(terms[T_SILENCE_MOST], max(terms[T_SILENCE_LEAST], usual))
+        longest = max(longest, silence)
+    return terms[T_SILENCE] if longest == NO_TIME else longest
