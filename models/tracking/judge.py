@@ -32,7 +32,7 @@ from models.tracking.verdict import expect, show
 from models.tracking.watch import look_at_devices
 from schemas.codes import ExceptionCode, Phase
 
-CUSTOMS_HELD, ATTEMPT_FAILED = int(Step.CUSTOMS_HELD), int(Step.ATTEMPT_FAILED)
+CUSTOMS_HELD = int(Step.CUSTOMS_HELD)
 HELD = int(Step.HELD)
 ROUTED, BACKORDERED = int(Step.ROUTED), int(Step.BACKORDERED)
 CANCELLED, OFFERED = int(Step.CANCELLED), int(Step.OFFERED)
