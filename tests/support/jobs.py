@@ -29,6 +29,8 @@ from schemas.topics import LogOf
 from tests.support.broker import all_of
 from tests.support.runs import recorded_world, route, track
 
+BY_TRACKER = "crossdock-track/"
+"""How the source of what the tracker wants begins."""
 Job = subprocess.Popen[bytes]
 _started: list[Job] = []
 
@@ -172,9 +174,21 @@ def world_lines(folder: Path, seed: int, records: int) -> list[bytes]:
 
 
 def of_records(cluster: KafkaSettings) -> list[bytes]:
-    """The records of the journal but for ticks, without the time they were learnt."""
+    """What others sent to the journal, without the time it was learnt: no ticks, nor what the tracker wants."""
     lines = (value for _, value in all_of(cluster, cluster.journal))
-    return [_plain(line) for line in lines if b"clock.ticked" not in line]
+    return [_plain(line) for line in lines if b"clock.ticked" not in line and not is_wish(line)]
+
+
+def is_wish(line: bytes) -> bool:
+    """Whether the tracker asks the router to decide again."""
+    return f'"{BY_TRACKER}'.encode() in line
+
+
+def wished(lake: Path) -> set[str]:
+    """Ids of what the tracker wants decided again, by its actions."""
+    with connect_reader(lake) as connection:
+        found = connection.execute("SELECT record_id FROM actions WHERE action = 'REROUTE'")
+        return {name for (name,) in found.fetchall()}
 
 
 def has_ingested(cluster: KafkaSettings, good: Sequence[bytes]) -> bool:
@@ -211,6 +225,9 @@ def check_route(cluster: KafkaSettings, config: Path, folder: Path) -> None:
     told = {_identity(value): value for value in _told(archive, log)}
     assert sorted(published) == sorted(told), "every decision is on the topic"
     assert published == told
+    sent = (value for topic in cluster.raw for _, value in all_of(cluster, topic))
+    asked = {_identity(value)[1] for value in sent if is_wish(value)}
+    assert wished(lake) <= asked, "every wish to decide again is on its way to the journal"
 
 
 def check_clock(cluster: KafkaSettings, written_at: Mapping[bytes, float]) -> None:
