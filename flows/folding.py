@@ -285,7 +285,7 @@ def run(source: Source[Read], job: FoldJob[Any]) -> None:
     job.finish()
 
 
-def run_through(kind: type[FoldJob[Any]], log: Log, lake: Path) -> None:
+def run_through(kind: type[FoldJob[Any]], log: ParquetLog, lake: Path) -> None:
     """A whole recorded log into a lake, without a word; an interrupt ends it in order and goes on."""
     job = kind.open(log, lake)
     try:
