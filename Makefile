@@ -2,7 +2,7 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help demo test kafka-test nightly check fmt bench golden train lock clean
+.PHONY: help demo kernels test kafka-test nightly check fmt bench golden train lock clean
 
 help: ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -17,7 +17,10 @@ help: ## Say what there is
 demo: .venv/ready ## Route ten months of real orders, and show what came of it
 	@$(BIN)/crossdock replay examples/online-retail/log --lake out/online-retail --fresh
 
-test: .venv/ready ## Run every test
+kernels: .venv/ready ## Compile the kernels, two minutes once, so that nothing waits for them later
+	@$(BIN)/python -m flows.warmup route & routing=$$!; $(BIN)/python -m flows.warmup track && wait $$routing
+
+test: kernels ## Run every test
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 kafka-test: .venv/ready ## Run the tests that need Apache Kafka on one of their own (Java 17, Maven)

@@ -1,8 +1,10 @@
 """Where checkpoints are kept: a directory, or an object store that every machine can reach."""
 
+import fcntl
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Sequence
 from io import BufferedReader
 from pathlib import Path
@@ -16,6 +18,8 @@ from schemas.errors import CheckpointError, InputError
 
 _PIECE = 1 << 24
 """Bytes that are sent or fetched at a time."""
+
+_PARTIAL = ".checkpoint.partial"
 
 
 class CheckpointStore(Protocol):
@@ -42,11 +46,16 @@ class CheckpointStore(Protocol):
 
 
 class Directory:
-    """On this machine, or on what is mounted here."""
+    """On this machine, or on what is mounted here.
+
+    A draft is locked as long as whoever began it lives, and two never share one: an owner that was paused
+    and wakes up writes its own beside that of its heir. What a crash leaves is swept with the next draft.
+    """
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
+        self._locks: dict[Path, int] = {}
 
     def names(self, folder: str) -> Sequence[str]:
         """See ``CheckpointStore``."""
@@ -58,13 +67,26 @@ class Directory:
         return (self._path / folder / name).open("rb")
 
     def draft(self, folder: str) -> Path:
-        """Always the same, so that a crash leaves no more than one."""
-        make_directory(self._path / folder)
-        return self._path / folder / ".checkpoint.partial"
+        """See ``CheckpointStore``."""
+        where = self._path / folder
+        make_directory(where)
+        for left in where.glob(f"*{_PARTIAL}"):
+            _sweep(left)
+        while True:
+            path = where / f".{uuid.uuid4().hex}{_PARTIAL}"
+            lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():
+                self._locks[path] = lock
+                return path
+            os.close(lock)  # swept between opening and locking
 
     def publish(self, folder: str, name: str, draft: Path) -> None:
         """See ``CheckpointStore``."""
-        publish_draft(draft, self._path / folder / name)
+        try:
+            publish_draft(draft, self._path / folder / name)
+        finally:
+            os.close(self._locks.pop(draft))
 
     def remove(self, folder: str, name: str) -> None:
         """See ``CheckpointStore``."""
@@ -141,3 +163,19 @@ class Objects:
 def store_of(lake: Path, objects: str | None) -> CheckpointStore:
     """Where the checkpoints of a lake are: beside its data, or where the settings say."""
     return Directory(lake / "state") if objects is None else Objects.at(objects)
+
+
+def _sweep(left: Path) -> None:
+    """Remove a draft that nobody is writing any more."""
+    try:
+        lock = os.open(left, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    else:
+        left.unlink(missing_ok=True)
+    finally:
+        os.close(lock)

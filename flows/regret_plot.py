@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import matplotlib as mpl
 import polars as pl
-from matplotlib.figure import Figure
 
 from schemas.errors import InputError
 
@@ -19,6 +17,9 @@ def plot(figures: pl.DataFrame, file: Path) -> None:
     """
     if file.suffix.lower() not in FORMATS:
         raise InputError(f"--plot {file}: the ending must be one of {', '.join(FORMATS)}")
+    import matplotlib as mpl  # takes a second, which whoever wants no picture need not wait
+    from matplotlib.figure import Figure
+
     mpl.rcParams["svg.hashsalt"] = "crossdock"  # ids that do not change from run to run
     picture = Figure(figsize=(9, 4.5), layout="constrained")
     axes = picture.add_subplot()

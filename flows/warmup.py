@@ -1,10 +1,12 @@
 """Compiles the kernels before the first order is waiting for them.
 
 A dozen records, one of each sort that a kernel treats apart, are routed and forgotten. The machine code
-is cached on disk, so this takes a minute once and a moment ever after.
+is cached on disk, so this takes a minute for each flow once and a moment ever after.
+``python -m flows.warmup route`` does it ahead of time.
 """
 
 import gc
+import sys
 from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
@@ -106,3 +108,7 @@ def _about(identity: str, subject: str) -> dict[str, Any]:
         "tenant": "warm-up",
         "network": "warm-up",
     }
+
+
+if __name__ == "__main__":
+    warm_up([Flow(name) for name in sys.argv[1:]])

@@ -23,6 +23,8 @@ from numba import carray
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from models.jit import kernel
+
 Addresses = int
 """Where the row of a heap begins: per table its address and three dimensions, 8 bytes each."""
 
@@ -174,14 +176,14 @@ def _python_opener(slot: int, kind: np.dtype[Any], dimensions: int) -> Opener:
     return open_table
 
 
-@numba.njit(cache=True)
+@kernel
 def fill(row: Any, value: Any) -> None:
     """Set every element of a row; a slice assignment would take a second longer to compile."""
     for i in range(len(row)):
         row[i] = value
 
 
-@numba.njit(cache=True)
+@kernel
 def copy(source: Any, into: Any) -> None:
     """Copy a row into another of at least its length."""
     for i in range(len(source)):

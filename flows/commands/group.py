@@ -9,8 +9,10 @@ import contextlib
 import io
 import os
 import sys
+from collections import UserDict
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from importlib import import_module
+from typing import Any, ClassVar, NoReturn, TypeAlias
 
 import typer
 from typer.core import TyperGroup
@@ -37,8 +39,44 @@ def group_of_commands(purpose: str) -> typer.Typer:
     return app
 
 
+Place: TypeAlias = str
+"""Where a command is: ``module:function``, or ``module:app`` of a group."""
+
+
+class _Imported(UserDict[str, Any]):
+    """Commands by name, each imported when it is first asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.data[name]
+        if isinstance(found, str):
+            found = self.data[name] = _command_at(found, name)
+        return found
+
+
+def _command_at(place: Place, name: str) -> Any:
+    module, _, attribute = place.partition(":")
+    found = getattr(import_module(module), attribute)
+    if not isinstance(found, typer.Typer):
+        alone = typer.Typer()
+        alone.command(name)(found)
+        found = alone
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
 class CrossdockGroup(TyperGroup):
-    """The top of the command tree."""
+    """The top of the command tree; the help text of all of them takes seconds, one command does not.
+
+    Attributes:
+        places: of its commands, by name.
+    """
+
+    places: ClassVar[dict[str, Place]]
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Imported(self.places)
 
     def main(
         self,

@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import typer
 
 from flows.commands.output import console, error_console, print_json, table
-from flows.commands.scenario import OUT_OF_BAND, AsJson
+from flows.commands.scenario import OUT_OF_BAND, AsJson, app
 from flows.lake.layout import Flow
 from flows.road_worlds import Arm, alarms, compare
 from flows.scenarios import LARGEST, SMALLEST
@@ -22,6 +22,7 @@ Seed = Annotated[int, typer.Option(min=0, help="Another world of the same sort."
 Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of parcels.")]
 
 
+@app.command("alarms")
 def judge_alarms(seed: Seed = 1, size: Size = 1_000, as_json: AsJson = False) -> None:
     """Simulate parcels of which some are held up and some get warm, track them, and judge the alarms.
 
@@ -60,6 +61,7 @@ def judge_alarms(seed: Seed = 1, size: Size = 1_000, as_json: AsJson = False) ->
         raise typer.Exit(OUT_OF_BAND)
 
 
+@app.command("sync")
 def compare_sync(seed: Seed = 1, size: Size = 1_000, as_json: AsJson = False) -> None:
     """Track one simulated world twice, by an hourly sync and event by event, and compare what came of it.
 

@@ -65,7 +65,7 @@ _CAUSES = (
 )
 _BUSY = re.compile(
     r"database is locked|database table is locked|database is busy|transaction conflict"
-    r"|could not serialize|deadlock detected",
+    r"|could not serialize|deadlock detected|exceeded the maximum retry count",
     re.IGNORECASE,
 )
 

@@ -9,12 +9,12 @@ they depend on how the log was cut into slices.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Self
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from models.heap import fetch_at
+from models.jit import kernel
 
 _FNV_OFFSET = np.uint64(14695981039346656037)
 _FNV_PRIME = np.uint64(1099511628211)
@@ -35,7 +35,7 @@ class NameArrays(NamedTuple):
     count: npt.NDArray[np.int64]
 
 
-@numba.njit(cache=True)
+@kernel
 def hash_bytes(data: npt.NDArray[np.uint8], start: int, stop: int, seed: np.uint64) -> np.uint64:
     """FNV-1a with a final avalanche (the one of MurmurHash3), 64 bits."""
     h = _FNV_OFFSET ^ seed
@@ -48,7 +48,7 @@ def hash_bytes(data: npt.NDArray[np.uint8], start: int, stop: int, seed: np.uint
     return h ^ (h >> np.uint64(33))
 
 
-@numba.njit(cache=True)
+@kernel
 def _same(names: NameArrays, code: int, data: npt.NDArray[np.uint8], start: int, stop: int) -> bool:
     first = names.offsets[code]
     if names.offsets[code + 1] - first != stop - start:
@@ -59,7 +59,7 @@ def _same(names: NameArrays, code: int, data: npt.NDArray[np.uint8], start: int,
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def look_up(
     names: NameArrays,
     offsets: npt.NDArray[np.int32],
@@ -96,7 +96,7 @@ def look_up(
             codes[row] = code
 
 
-@numba.njit(cache=True)
+@kernel
 def _rehash(names: NameArrays) -> None:
     mask = np.uint64(len(names.slots) - 1)
     for code in range(names.count[0]):
@@ -109,7 +109,7 @@ def _rehash(names: NameArrays) -> None:
         names.slots[at] = code + 1
 
 
-@numba.njit(cache=True)
+@kernel
 def _gather(
     names: NameArrays,
     codes: npt.NDArray[np.int32],

@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses, Heap, Slot, fetch_ahead, opener
+from models.jit import kernel
 
 MAX_UNITS = 2_000_000_000
 """Bound of every cell, so that sums of two fit 32 bits unsigned and comparisons never wrap."""
@@ -125,7 +125,7 @@ def restore_stock(heap: Heap, kept: Mapping[str, npt.NDArray[Any]]) -> None:
         heap[Slot.CELL_LISTS][row, : len(cells)] = cells
 
 
-@numba.njit(cache=True)
+@kernel
 def fetch_stock(heap: Addresses, sku: int) -> None:
     """Ask for what a decision reads of a SKU, some records ahead of it."""
     nodes = open_free(heap).shape[1]
@@ -135,14 +135,14 @@ def fetch_stock(heap: Addresses, sku: int) -> None:
         fetch_ahead(heap, _PRICES, (sku * nodes + node) * 4)
 
 
-@numba.njit(cache=True)
+@kernel
 def fetch_cell(heap: Addresses, sku: int, node: int) -> None:
     """Ask for a cell that is about to be reserved from."""
     cell = sku * open_cells(heap).shape[1] + node
     fetch_ahead(heap, _CELLS, cell * _CELL_BYTES)
 
 
-@numba.njit(cache=True)
+@kernel
 def fetch_seen(heap: Addresses, sku: int) -> None:
     """Ask for what the model's inputs read of a SKU, some records ahead of them."""
     nodes = open_free_seen(heap).shape[1]
@@ -150,7 +150,7 @@ def fetch_seen(heap: Addresses, sku: int) -> None:
         fetch_ahead(heap, _FREE_SEEN, (sku * nodes + node) * 4)
 
 
-@numba.njit(cache=True)
+@kernel
 def touch(heap: Addresses, sku: int, node: int) -> None:
     """Note that a cell changed, and work out anew what of it is available."""
     cells = open_cells(heap)
@@ -170,20 +170,20 @@ def touch(heap: Addresses, sku: int, node: int) -> None:
     cells.listed[sku, node] = _IN_VIEW_LIST | _IN_PUBLISH_LIST
 
 
-@numba.njit(cache=True)
+@kernel
 def available(heap: Addresses, sku: int, node: int) -> int:
     """Units that may be promised; negative if oversold."""
     return np.int64(open_free(heap)[sku, node])
 
 
-@numba.njit(cache=True)
+@kernel
 def is_oversold(heap: Addresses, sku: int, node: int) -> bool:
     """Whether more is reserved than there is."""
     cells = open_cells(heap)
     return cells.reserved[sku, node] > cells.on_hand[sku, node]
 
 
-@numba.njit(cache=True)
+@kernel
 def count(heap: Addresses, sku: int, node: int, on_hand: int, safety: int, at: int) -> int:
     """Set a cell to what was counted at event time ``at``."""
     cells = open_cells(heap)
@@ -196,7 +196,7 @@ def count(heap: Addresses, sku: int, node: int, on_hand: int, safety: int, at: i
     return OVERSOLD if cells.reserved[sku, node] > on_hand else DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def adjust(heap: Addresses, sku: int, node: int, delta: int, at: int) -> int:
     """Change a cell by what happened at event time ``at``."""
     cells = open_cells(heap)
@@ -212,7 +212,7 @@ def adjust(heap: Addresses, sku: int, node: int, delta: int, at: int) -> int:
     return OVERSOLD if cells.reserved[sku, node] > after else DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def reserve(heap: Addresses, sku: int, node: int, qty: int) -> None:
     """Hold units for an order.
 
@@ -226,7 +226,7 @@ def reserve(heap: Addresses, sku: int, node: int, qty: int) -> None:
     touch(heap, sku, node)
 
 
-@numba.njit(cache=True)
+@kernel
 def release(heap: Addresses, sku: int, node: int, qty: int) -> None:
     """Give held units back.
 
@@ -240,14 +240,14 @@ def release(heap: Addresses, sku: int, node: int, qty: int) -> None:
     touch(heap, sku, node)
 
 
-@numba.njit(cache=True)
+@kernel
 def reinstate(heap: Addresses, sku: int, node: int, qty: int) -> None:
     """Hold units again that were released a moment ago, also where that was more than is available."""
     open_cells(heap).reserved[sku, node] += qty
     touch(heap, sku, node)
 
 
-@numba.njit(cache=True)
+@kernel
 def consume(heap: Addresses, sku: int, node: int, qty: int) -> int:
     """Held units leave the node; DRIFT if the books had fewer on hand.
 
@@ -264,7 +264,7 @@ def consume(heap: Addresses, sku: int, node: int, qty: int) -> int:
     return DRIFT if short else DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def refresh_view(heap: Addresses) -> None:
     """Copy the changed cells into the view."""
     cells = open_cells(heap)
@@ -281,7 +281,7 @@ def refresh_view(heap: Addresses) -> None:
     lengths[0] = 0
 
 
-@numba.njit(cache=True)
+@kernel
 def take_changed(heap: Addresses, into: npt.NDArray[np.int32]) -> None:
     """Move the list of changed cells into ``into`` (of its length) and empty it."""
     cells = open_cells(heap)

@@ -5,11 +5,11 @@ younger generation is one window old, or full, the older one is dropped and a ne
 key is remembered for at least one window (or ``max_records`` records) and at most two.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses, Heap, Slot, fetch_ahead, fill, opener
+from models.jit import kernel
 from models.ledger.names import hash_bytes
 
 _EMPTY = np.uint64(0)
@@ -70,7 +70,7 @@ def _rebuild(heap: Heap, generations: list[npt.NDArray[np.uint64]], places: int)
         _insert_all(heap.addresses, number, keys)
 
 
-@numba.njit(cache=True)
+@kernel
 def _insert_all(heap: Addresses, generation: int, keys: npt.NDArray[np.uint64]) -> None:
     for i in range(len(keys)):
         if i + _AHEAD < len(keys):
@@ -78,7 +78,7 @@ def _insert_all(heap: Addresses, generation: int, keys: npt.NDArray[np.uint64]) 
         _insert(heap, generation, keys[i, 0], keys[i, 1])
 
 
-@numba.njit(cache=True)
+@kernel
 def _find(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> int:
     """Place of the key, or -1 - (the free place where it would go)."""
     both = open_keys(heap)
@@ -92,7 +92,7 @@ def _find(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> int:
     return -1 - np.int64(at)
 
 
-@numba.njit(cache=True)
+@kernel
 def fetch_key(heap: Addresses, a: np.uint64) -> None:
     """Ask for the places where a key would be, for ``is_repeated`` some records later."""
     size = int(open_keys(heap).shape[1])
@@ -101,7 +101,7 @@ def fetch_key(heap: Addresses, a: np.uint64) -> None:
     fetch_ahead(heap, _KEYS, (at + size) * _KEY_BYTES)
 
 
-@numba.njit(cache=True)
+@kernel
 def _insert(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> None:
     at = _find(heap, generation, a, b)
     if at < 0:
@@ -111,7 +111,7 @@ def _insert(heap: Addresses, generation: int, a: np.uint64, b: np.uint64) -> Non
         open_state(heap)[generation] += 1
 
 
-@numba.njit(cache=True)
+@kernel
 def is_repeated(
     heap: Addresses, a: np.uint64, b: np.uint64, now: int, span: int, max_records: int
 ) -> bool:
@@ -143,7 +143,7 @@ def is_repeated(
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def hash_pairs(
     left_offsets: npt.NDArray[np.int32],
     left: npt.NDArray[np.uint8],

@@ -6,10 +6,10 @@ capacity that is unknown is unbounded. A booking is made on the first day that i
 not passed and that has room for it whole.
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, Heap, Slot, fill, opener
+from models.jit import kernel
 
 RING_DAYS = 400
 """Days that can be booked or ruled ahead: a little over a year."""
@@ -69,7 +69,7 @@ def resize_calendar(heap: Heap, nodes: int) -> None:
         heap[slot][: len(table)] = table
 
 
-@numba.njit(cache=True)
+@kernel
 def local_day(heap: Addresses, node: int, at: int) -> int:
     """The node's day at an instant (us since 1970, UTC)."""
     places = open_places(heap)
@@ -80,7 +80,7 @@ def local_day(heap: Addresses, node: int, at: int) -> int:
     return places.today[node]
 
 
-@numba.njit(cache=True)
+@kernel
 def roll(heap: Addresses, now: int) -> None:
     """Forget the days before yesterday, so that their places can serve later days."""
     days = open_days(heap)
@@ -97,7 +97,7 @@ def roll(heap: Addresses, now: int) -> None:
     first_day[0] = max(first, known)
 
 
-@numba.njit(cache=True)
+@kernel
 def rule(heap: Addresses, node: int, day: int) -> tuple[int, int, int]:
     """(open, cut-off minute, capacity) of a node's day."""
     days = open_days(heap)
@@ -116,14 +116,14 @@ def rule(heap: Addresses, node: int, day: int) -> tuple[int, int, int]:
     )
 
 
-@numba.njit(cache=True)
+@kernel
 def wanted(heap: Addresses, node: int, units: int) -> int:
     """How much of the node's capacity a package of so many units takes."""
     places = open_places(heap)
     return 1 if places.counts_orders[node] else units
 
 
-@numba.njit(cache=True)
+@kernel
 def find_day(heap: Addresses, node: int, now: int, units: int, horizon: int) -> int:
     """First day within ``horizon`` days on which the node can ship the units.
 
@@ -146,14 +146,14 @@ def find_day(heap: Addresses, node: int, now: int, units: int, horizon: int) -> 
     return answer
 
 
-@numba.njit(cache=True)
+@kernel
 def book(heap: Addresses, node: int, day: int, amount: int) -> None:
     """Take capacity of a day that ``find_day`` returned."""
     days = open_days(heap)
     days.booked[node, day % RING_DAYS] += amount
 
 
-@numba.njit(cache=True)
+@kernel
 def unbook(heap: Addresses, node: int, day: int, amount: int) -> None:
     """Give capacity back; days that are past are forgotten already."""
     days = open_days(heap)
@@ -162,14 +162,14 @@ def unbook(heap: Addresses, node: int, day: int, amount: int) -> None:
         days.booked[node, day % RING_DAYS] -= amount
 
 
-@numba.njit(cache=True)
+@kernel
 def starts_at(heap: Addresses, node: int, day: int) -> int:
     """The instant (us, UTC) at which the node's day begins."""
     places = open_places(heap)
     return day * DAY_US - places.offset_us[node]
 
 
-@numba.njit(cache=True)
+@kernel
 def load(heap: Addresses, node: int, now: int) -> float:
     """Booked share of the node's capacity for today; 0 where it is unbounded or zero."""
     days = open_days(heap)

@@ -3,11 +3,11 @@
 An order that may not be split, or not be served in part, waits whole or not at all.
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.promising.calendar import find_day, local_day
 from models.routing.arrays import (
     MAX_PIECES,
@@ -30,7 +30,7 @@ from models.routing.packages import NO_PLAN, arrives_at, best_lane, told
 from models.routing.state import open_orders, open_skus, open_supplies
 
 
-@numba.njit(cache=True)
+@kernel
 def _may_supply(heap: Addresses, i: int, node: int) -> bool:
     """Whether a node that lacks stock or time today could serve the line some day."""
     seen = open_seen(heap)
@@ -42,7 +42,7 @@ def _may_supply(heap: Addresses, i: int, node: int) -> bool:
     return able and not wants.need[i] & ~seen.offers[node]
 
 
-@numba.njit(cache=True)
+@kernel
 def _plannable(heap: Addresses, i: int, only_node: int) -> int:
     """Units of planned supply that are not promised yet and may serve the line."""
     skus = open_skus(heap)
@@ -60,7 +60,7 @@ def _plannable(heap: Addresses, i: int, only_node: int) -> int:
     return units
 
 
-@numba.njit(cache=True)
+@kernel
 def _told(heap: Addresses, order: int, row0: int, i: int, qty: int, node: int, due: int) -> int:
     """When units of a line that come to the node at ``due`` can be with the customer.
 
@@ -75,7 +75,7 @@ def _told(heap: Addresses, order: int, row0: int, i: int, qty: int, node: int, d
     return NO_TIME if j == NO_PLAN else told(heap, arrives_at(heap, row0 + j, node, day, due))
 
 
-@numba.njit(cache=True)
+@kernel
 def _plan_line(
     heap: Addresses,
     position: int,
@@ -106,7 +106,7 @@ def _plan_line(
     return done, due
 
 
-@numba.njit(cache=True)
+@kernel
 def _node_that_will_cover(heap: Addresses, n: int) -> int:
     """First node whose stock and planned supply cover all lines; -1 if there is none."""
     seen = open_seen(heap)
@@ -124,7 +124,7 @@ def _node_that_will_cover(heap: Addresses, n: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _units_anywhere(heap: Addresses, i: int, only_node: int) -> int:
     """Units of a line that its possible nodes (or the one) hold now."""
     seen = open_seen(heap)
@@ -135,7 +135,7 @@ def _units_anywhere(heap: Addresses, i: int, only_node: int) -> int:
     return free
 
 
-@numba.njit(cache=True)
+@kernel
 def _backorder_whole(
     heap: Addresses, position: int, order: int, row0: int, n: int, only_node: int, now: int
 ) -> tuple[int, int]:
@@ -153,7 +153,7 @@ def _backorder_whole(
     return units, due
 
 
-@numba.njit(cache=True)
+@kernel
 def _all_plannable(heap: Addresses, n: int) -> bool:
     """Whether stock and planned supply anywhere cover every line."""
     wants = open_wants(heap)
@@ -163,7 +163,7 @@ def _all_plannable(heap: Addresses, n: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def backorder(
     heap: Addresses, position: int, order: int, row0: int, n: int, served: int, now: int
 ) -> tuple[int, int]:

@@ -4,9 +4,8 @@ Every change of units writes one row of the allocation ledger, so that the sum o
 is reserved. A waiting line stands in the queue of its SKU and the order's priority, oldest first.
 """
 
-import numba
-
 from models.heap import Addresses
+from models.jit import kernel
 from models.ledger.stock import consume, release, reserve
 from models.promising.calendar import book, open_places, unbook
 from models.routing.arrays import (
@@ -43,7 +42,7 @@ _AGAIN = int(Cursor.AGAIN)
 OFFERED, PICKED = int(Stage.OFFERED), int(Stage.PICKED)
 
 
-@numba.njit(cache=True)
+@kernel
 def next_effect(heap: Addresses) -> int:
     """Number of the next effect of the record at hand."""
     cursor = open_cursor(heap)
@@ -52,7 +51,7 @@ def next_effect(heap: Addresses) -> int:
     return number
 
 
-@numba.njit(cache=True)
+@kernel
 def write_move(heap: Addresses, position: int, row: int, event: int, qty: int) -> None:
     """One row of the allocation ledger for an allocation."""
     allocations = open_allocations(heap)
@@ -68,7 +67,7 @@ def write_move(heap: Addresses, position: int, row: int, event: int, qty: int) -
     move[8], move[9] = qty, allocations.day[row]
 
 
-@numba.njit(cache=True)
+@kernel
 def raise_exception(
     heap: Addresses, position: int, code: int, order: int, node: int, sku: int, qty: int, at: int
 ) -> None:
@@ -81,7 +80,7 @@ def raise_exception(
     row[4], row[5], row[6], row[7] = node, sku, qty, at
 
 
-@numba.njit(cache=True)
+@kernel
 def dead_letter(
     heap: Addresses, position: int, reason: int, kind: int, record: int, at: int
 ) -> None:
@@ -94,7 +93,7 @@ def dead_letter(
     row[4], row[5] = record, at
 
 
-@numba.njit(cache=True)
+@kernel
 def has_room(heap: Addresses, lines: int) -> bool:
     """Whether a decision about so many lines is sure to fit into allocations and outputs."""
     allocations = open_allocations(heap)
@@ -114,7 +113,7 @@ def has_room(heap: Addresses, lines: int) -> bool:
     )
 
 
-@numba.njit(cache=True)
+@kernel
 def _new_allocation(heap: Addresses) -> int:
     allocations = open_allocations(heap)
     counts = open_counts(heap)
@@ -127,7 +126,7 @@ def _new_allocation(heap: Addresses) -> int:
     return row
 
 
-@numba.njit(cache=True)
+@kernel
 def _link(heap: Addresses, row: int, line: int, node: int, qty: int, now: int) -> None:
     allocations = open_allocations(heap)
     lines = open_lines(heap)
@@ -142,7 +141,7 @@ def _link(heap: Addresses, row: int, line: int, node: int, qty: int, now: int) -
     orders.first_allocation[order] = row
 
 
-@numba.njit(cache=True)
+@kernel
 def place(
     heap: Addresses,
     position: int,
@@ -168,7 +167,7 @@ def place(
     write_move(heap, position, row, PLACED, qty)
 
 
-@numba.njit(cache=True)
+@kernel
 def plan_supply(
     heap: Addresses, position: int, line: int, supply: int, qty: int, promised_at: int, now: int
 ) -> None:
@@ -184,7 +183,7 @@ def plan_supply(
     write_move(heap, position, row, PLANNED, qty)
 
 
-@numba.njit(cache=True)
+@kernel
 def _unlink(heap: Addresses, row: int) -> None:
     allocations = open_allocations(heap)
     counts = open_counts(heap)
@@ -203,7 +202,7 @@ def _unlink(heap: Addresses, row: int) -> None:
     counts[_FREE] = row
 
 
-@numba.njit(cache=True)
+@kernel
 def free_capacity(heap: Addresses, row: int, qty: int) -> None:
     """Give back the capacity of ``qty`` units.
 
@@ -235,7 +234,7 @@ def free_capacity(heap: Addresses, row: int, qty: int) -> None:
     allocations.booked[row] = 0
 
 
-@numba.njit(cache=True)
+@kernel
 def withdraw(heap: Addresses, position: int, row: int, qty: int) -> None:
     """Undo ``qty`` units of an allocation: the stock is free, its SKU goes on the agenda."""
     allocations = open_allocations(heap)
@@ -257,7 +256,7 @@ def withdraw(heap: Addresses, position: int, row: int, qty: int) -> None:
         _unlink(heap, row)
 
 
-@numba.njit(cache=True)
+@kernel
 def _use_capacity(heap: Addresses, row: int) -> None:
     """A package counted as one order is used up once a part of it has left: no part gives it back."""
     allocations = open_allocations(heap)
@@ -274,7 +273,7 @@ def _use_capacity(heap: Addresses, row: int) -> None:
         other = allocations.next[other]
 
 
-@numba.njit(cache=True)
+@kernel
 def hand_over(heap: Addresses, position: int, row: int, qty: int) -> int:
     """Units of an allocation leave the node for good; see ``stock.consume`` for the result."""
     allocations = open_allocations(heap)
@@ -295,7 +294,7 @@ def hand_over(heap: Addresses, position: int, row: int, qty: int) -> int:
     return result
 
 
-@numba.njit(cache=True)
+@kernel
 def add_to_agenda(heap: Addresses, sku: int) -> None:
     """Look at the orders that wait for this SKU before the next record."""
     agenda = open_agenda(heap)
@@ -312,7 +311,7 @@ def add_to_agenda(heap: Addresses, sku: int) -> None:
             return
 
 
-@numba.njit(cache=True)
+@kernel
 def ask_again(heap: Addresses, order: int, trigger: int) -> None:
     """Have an order decided again before the next record; the one asked for last comes first."""
     again = open_again(heap)
@@ -324,7 +323,7 @@ def ask_again(heap: Addresses, order: int, trigger: int) -> None:
         cursor[_AGAIN] += 1
 
 
-@numba.njit(cache=True)
+@kernel
 def wait(heap: Addresses, line: int, qty: int) -> None:
     """Queue a line for ``qty`` units."""
     lines = open_lines(heap)
@@ -341,7 +340,7 @@ def wait(heap: Addresses, line: int, qty: int) -> None:
     queues.last[sku, priority] = line
 
 
-@numba.njit(cache=True)
+@kernel
 def stop_waiting(heap: Addresses, line: int) -> None:
     """Take a line out of its queue."""
     lines = open_lines(heap)
@@ -362,7 +361,7 @@ def stop_waiting(heap: Addresses, line: int) -> None:
     lines.waiting[line] = 0
 
 
-@numba.njit(cache=True)
+@kernel
 def stop_all_waiting(heap: Addresses, order: int) -> None:
     """Take an order's lines out of their queues."""
     orders = open_orders(heap)
@@ -371,7 +370,7 @@ def stop_all_waiting(heap: Addresses, order: int) -> None:
         stop_waiting(heap, line)
 
 
-@numba.njit(cache=True)
+@kernel
 def unplan(heap: Addresses, position: int, order: int) -> None:
     """Give back every planned supply that the order was promised."""
     allocations = open_allocations(heap)
@@ -384,7 +383,7 @@ def unplan(heap: Addresses, position: int, order: int) -> None:
         row = following
 
 
-@numba.njit(cache=True)
+@kernel
 def withdraw_all(heap: Addresses, position: int, order: int, node: int, most: int) -> int:
     """Undo the order's allocations at a node (-1: everywhere) up to a stage; returns the units released."""
     allocations = open_allocations(heap)
@@ -401,7 +400,7 @@ def withdraw_all(heap: Addresses, position: int, order: int, node: int, most: in
     return units
 
 
-@numba.njit(cache=True)
+@kernel
 def rows_of(heap: Addresses, order: int) -> int:
     """Allocations that the order has."""
     allocations = open_allocations(heap)

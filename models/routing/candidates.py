@@ -1,9 +1,9 @@
 """Which nodes are in the running for an order, what each could serve, and why the others are out."""
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, fill
+from models.jit import kernel
 from models.ledger.stock import available, open_free, open_safety
 from models.routing.arrays import (
     open_candidates,
@@ -42,7 +42,7 @@ from models.routing.state import (
 )
 
 
-@numba.njit(cache=True)
+@kernel
 def is_privileged(heap: Addresses, order: int) -> bool:
     """Whether protected stock is for this order too, by its tier or channel."""
     orders = open_orders(heap)
@@ -50,14 +50,14 @@ def is_privileged(heap: Addresses, order: int) -> bool:
     return tiers[orders.tier[order], 1] > 0 or channels[orders.channel[order], 1] > 0
 
 
-@numba.njit(cache=True)
+@kernel
 def may_take(heap: Addresses, i: int, node: int) -> int:
     """Units of a wanted line's SKU that the node may give to this order; negative if oversold."""
     wants = open_wants(heap)
     return available(heap, wants.sku[i], node) - np.int64(wants.kept[i])
 
 
-@numba.njit(cache=True)
+@kernel
 def gather_lines(heap: Addresses, order: int, only_waiting: bool) -> tuple[int, int, int]:
     """Put the units to be served into the scratch.
 
@@ -91,7 +91,7 @@ def gather_lines(heap: Addresses, order: int, only_waiting: bool) -> tuple[int, 
     return n, units, shared
 
 
-@numba.njit(cache=True)
+@kernel
 def _serves_customer(heap: Addresses, node: int, customer: int) -> bool:
     customer_keys = open_customer_keys(heap)
     nodes = open_nodes(heap)
@@ -102,7 +102,7 @@ def _serves_customer(heap: Addresses, node: int, customer: int) -> bool:
     return customer >= 0 and at < len(customer_keys) and customer_keys[at] == key
 
 
-@numba.njit(cache=True)
+@kernel
 def _lane_verdict(heap: Addresses, order: int, lane: int, needs: int, some: int) -> int:
     """Exclusion of a lane for an order whose lines need ``needs`` in all, ``some`` at the least."""
     blocked = open_blocked(heap)
@@ -134,7 +134,7 @@ def _lane_verdict(heap: Addresses, order: int, lane: int, needs: int, some: int)
     return FEASIBLE
 
 
-@numba.njit(cache=True)
+@kernel
 def screen(heap: Addresses, order: int, n: int) -> int:
     """Fill ``excluded``, ``offers`` and ``usable``; returns the number of candidate nodes.
 
@@ -179,7 +179,7 @@ def screen(heap: Addresses, order: int, n: int) -> int:
     return found
 
 
-@numba.njit(cache=True)
+@kernel
 def count_units(heap: Addresses, n: int, shared: int, found: int) -> None:
     """Units of the lines that each candidate could serve, into ``seen.units``.
 
@@ -203,7 +203,7 @@ def count_units(heap: Addresses, n: int, shared: int, found: int) -> None:
             seen.units[node] += max(0, min(qty, have))
 
 
-@numba.njit(cache=True)
+@kernel
 def _wanted_before(heap: Addresses, i: int, node: int) -> int:
     """Units that earlier lines want of the same SKU, of those that the node can carry."""
     seen = open_seen(heap)
@@ -215,7 +215,7 @@ def _wanted_before(heap: Addresses, i: int, node: int) -> int:
     return units
 
 
-@numba.njit(cache=True)
+@kernel
 def say_what_lacks(heap: Addresses, n: int, node: int) -> None:
     """Why a candidate cannot serve all lines: what it cannot carry, protected stock, or no stock."""
     free = open_free(heap)
@@ -235,7 +235,7 @@ def say_what_lacks(heap: Addresses, n: int, node: int) -> None:
         seen.excluded[node] = X_SAFETY_STOCK if enough else X_NO_STOCK
 
 
-@numba.njit(cache=True)
+@kernel
 def coverable(heap: Addresses, order: int, n: int) -> bool:
     """Whether the candidates together hold every unit of the gathered lines."""
     candidates = open_candidates(heap)

@@ -1,16 +1,16 @@
 """What an order was told, and how urgent it is to the nodes: dates and the priority score."""
 
-import numba
 import numpy as np
 
 from models.heap import Addresses
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.routing.arrays import open_channel_points, open_tier_points
 from models.routing.costs import open_terms
 from models.routing.state import open_allocations, open_lines, open_orders
 
 
-@numba.njit(cache=True)
+@kernel
 def commit(heap: Addresses, order: int) -> None:
     """Work out the date that now stands for the whole order; the first one is kept beside it.
 
@@ -37,7 +37,7 @@ def commit(heap: Addresses, order: int) -> None:
         orders.first_promise[order] = latest
 
 
-@numba.njit(cache=True)
+@kernel
 def priority_score(heap: Addresses, order: int, now: int) -> int:
     """Points by which a node releases its work, most first; see ``Priority`` of the policy."""
     orders = open_orders(heap)

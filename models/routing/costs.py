@@ -2,11 +2,11 @@
 
 from statistics import NormalDist
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses, Heap, Slot, opener
+from models.jit import kernel
 from models.policy.document import Policy
 from schemas.codes import Mode
 from schemas.tables import COMPONENTS
@@ -85,7 +85,7 @@ def put_policy(heap: Heap, policy: Policy) -> None:
     heap.put(Slot.CARBON_FACTORS, np.array([getattr(factors, m.value) for m in Mode], np.float64))
 
 
-@numba.njit(cache=True)
+@kernel
 def charge(bands: npt.NDArray[np.float64], first: int, count: int, weight_g: int) -> float:
     """Freight of a package by its weight band, or ``NO_BAND``.
 
@@ -101,13 +101,13 @@ def charge(bands: npt.NDArray[np.float64], first: int, count: int, weight_g: int
     return NO_BAND
 
 
-@numba.njit(cache=True)
+@kernel
 def carbon_grams(heap: Addresses, mode: int, distance_km: float, weight_g: int) -> float:
     """Well-to-wheel emissions of a package: mass x distance x factor (ISO 14083)."""
     return weight_g / 1e6 * distance_km * open_carbon_factors(heap)[mode]
 
 
-@numba.njit(cache=True)
+@kernel
 def rounded(amount: float) -> int:
     """Whole minor units, halves upwards."""
     return np.int64(np.floor(amount + 0.5))

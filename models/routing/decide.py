@@ -4,11 +4,11 @@ What no plan serves is backordered; what no supply covers is unserved, and the o
 amendment or a person.
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.promising.calendar import open_places
 from models.routing.arrays import (
     COSTS,
@@ -97,7 +97,7 @@ SPLIT_LIMIT_REACHED = int(ExceptionCode.SPLIT_LIMIT_REACHED)
 ) = (int(m) for m in Made)  # fmt: skip
 
 
-@numba.njit(cache=True)
+@kernel
 def outcome_of(heap: Addresses, order: int) -> int:
     """Where the whole order stands, by the units of its lines."""
     lines = open_lines(heap)
@@ -117,7 +117,7 @@ def outcome_of(heap: Addresses, order: int) -> int:
     return BACKORDERED if waiting > 0 else UNROUTABLE_OUTCOME
 
 
-@numba.njit(cache=True)
+@kernel
 def _place_plan(heap: Addresses, position: int, now: int) -> None:
     """Write the weighed plan into the books."""
     cursor = open_cursor(heap)
@@ -137,7 +137,7 @@ def _place_plan(heap: Addresses, position: int, now: int) -> None:
         place(heap, position, wants.line[i], node, lane, qty, day, booked, date, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def write_decision(
     heap: Addresses, position: int, order: int, kind: int, trigger: int, hold: int, now: int
 ) -> int:
@@ -186,7 +186,7 @@ def write_decision(
     return row
 
 
-@numba.njit(cache=True)
+@kernel
 def _write_greenest(heap: Addresses, row: int) -> None:
     """Add the lane with the least emissions, where one node could serve everything."""
     green = open_green(heap)
@@ -197,7 +197,7 @@ def _write_greenest(heap: Addresses, row: int) -> None:
         made[M_GREEN_MINUTES] = np.int64(np.floor(green.hours[0] * 60.0 + 0.5))
 
 
-@numba.njit(cache=True)
+@kernel
 def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
     """Add the weighed plan, its runners-up and what the model said to a decision row."""
     cursor = open_cursor(heap)
@@ -256,7 +256,7 @@ def _write_plan(heap: Addresses, row: int, total: int, now: int) -> None:
         made[M_SELECTION] = S_TIE if tied else S_LOWEST
 
 
-@numba.njit(cache=True)
+@kernel
 def _raise_shortfall(heap: Addresses, position: int, order: int, unserved: int, now: int) -> None:
     """Say why units are unserved, as one exception."""
     seen = open_seen(heap)
@@ -272,7 +272,7 @@ def _raise_shortfall(heap: Addresses, position: int, order: int, unserved: int, 
     raise_exception(heap, position, code, order, -1, -1, unserved, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def decide(
     heap: Addresses,
     order: int,
@@ -338,7 +338,7 @@ def decide(
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _foresee_delay(heap: Addresses, position: int, order: int, now: int) -> None:
     """Say so if the date that stands is later than the one asked for: it is what can be offered."""
     orders = open_orders(heap)
@@ -351,7 +351,7 @@ def _foresee_delay(heap: Addresses, position: int, order: int, now: int) -> None
         raise_exception(heap, position, E_DELAY, order, -1, -1, units, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def replace_plan(heap: Addresses, order: int, total: int, now: int, position: int) -> None:
     """Place the weighed plan, ranked first, of a proposal that was found better."""
     exclusion_rows = open_exclusion_rows(heap)

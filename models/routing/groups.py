@@ -3,11 +3,11 @@
 Nothing here decides an order. The books hold the orders that are planned, see ``models.planning``.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
+from models.jit import kernel
 from models.promising.calendar import find_day
 from models.routing.arrays import EXACT_LINES, open_candidates, open_features, open_seen, open_wants
 from models.routing.candidates import gather_lines, screen
@@ -17,7 +17,7 @@ from models.routing.inputs import fill_order
 from models.routing.packages import NO_PLAN, best_lane
 
 
-@numba.njit(cache=True)
+@kernel
 def fill_orders(
     heap: Addresses, at: npt.NDArray[np.int64], first_row: npt.NDArray[np.int64]
 ) -> None:
@@ -33,7 +33,7 @@ def fill_orders(
         fill_order(heap, order, at[order], features[first_row[order] : first_row[order + 1]])
 
 
-@numba.njit(cache=True)
+@kernel
 def _empty_package(heap: Addresses, order: int, row0: int, node: int, now: int) -> float:
     """What a package of the node costs before anything is in it; 0 if no tariff says."""
     day = find_day(heap, node, now, 0, open_terms(heap).horizon_days[0])
@@ -43,7 +43,7 @@ def _empty_package(heap: Addresses, order: int, row0: int, node: int, now: int) 
     return total if j != NO_PLAN else 0.0
 
 
-@numba.njit(cache=True)
+@kernel
 def _group_cost(
     heap: Addresses, order: int, row0: int, n: int, node: int, group: int, now: int
 ) -> float:
@@ -65,7 +65,7 @@ def _group_cost(
     return total if j != NO_PLAN else np.inf
 
 
-@numba.njit(cache=True)
+@kernel
 def price_groups(
     heap: Addresses,
     at: npt.NDArray[np.int64],
@@ -101,7 +101,7 @@ def price_groups(
                 costs[order, places, node] = cost - spared
 
 
-@numba.njit(cache=True)
+@kernel
 def price_packages(
     heap: Addresses,
     at: npt.NDArray[np.int64],

@@ -4,12 +4,12 @@ Nothing here reads the exact ledger: what changes is read from the view, so that
 record and the tile it falls in, never on how the log was cut.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.ledger.stock import fetch_seen, open_free_seen
 from models.promising.calendar import find_day, load, starts_at
 from models.routing.arrays import (
@@ -45,7 +45,7 @@ RULE_HANDLING_HOURS = 8.0
 RULE_SPREAD = np.float32(1.5)  # p90 / p50 of lead times in public parcel data is 1.5 to 2
 
 
-@numba.njit(cache=True)
+@kernel
 def _cover(
     heap: Addresses,
     node: int,
@@ -61,7 +61,7 @@ def _cover(
     return max(0.0, least) / COVER_FULL
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill(
     heap: Addresses,
     region: int,
@@ -109,7 +109,7 @@ def _fill(
     return row
 
 
-@numba.njit(cache=True)
+@kernel
 def _look_ahead(heap: Addresses, i: int) -> None:
     """Ask for the view of the SKUs that a later record wants."""
     items = open_items(heap)
@@ -118,7 +118,7 @@ def _look_ahead(heap: Addresses, i: int) -> None:
         fetch_seen(heap, items.sku[j])
 
 
-@numba.njit(cache=True)
+@kernel
 def fill_records(
     heap: Addresses,
     chosen: npt.NDArray[np.int64],
@@ -158,7 +158,7 @@ def fill_records(
         row = _fill(heap, region, items.sku, items.qty, a, b, weight, due, now[k], x, row)
 
 
-@numba.njit(cache=True)
+@kernel
 def fill_order(heap: Addresses, order: int, now: int, x: npt.NDArray[np.float32]) -> None:
     """Rows of an order of the books, with the units that are still to be served."""
     lines = open_lines(heap)
@@ -183,7 +183,7 @@ def fill_order(heap: Addresses, order: int, now: int, x: npt.NDArray[np.float32]
     _fill(heap, region, skus, qty, 0, n, weight, due, now, x, 0)
 
 
-@numba.njit(cache=True)
+@kernel
 def refresh_nodes(heap: Addresses, count: int, now: int) -> None:
     """Load and wait of the first ``count`` nodes, as the features see them until the next refresh."""
     nodes = open_nodes(heap)
@@ -195,7 +195,7 @@ def refresh_nodes(heap: Addresses, count: int, now: int) -> None:
         nodes.load[node] = load(heap, node, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def round_quantities(y: npt.NDArray[np.float32]) -> None:
     """Put what a model said on its grid, in place."""
     for row in range(len(y)):

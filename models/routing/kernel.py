@@ -10,10 +10,9 @@ worked: the orders waiting for the SKU are tried by priority, then age, each who
 order that must wait on does not keep a younger one from units it cannot use itself.
 """
 
-import numba
-
 from models.heap import Addresses
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.ledger.stock import fetch_stock
 from models.ledger.window import fetch_key, is_repeated
 from models.promising.calendar import roll
@@ -102,7 +101,7 @@ ASSUME_EVERY_US = 3_600_000_000
 AHEAD = 8  # records
 
 
-@numba.njit(cache=True)
+@kernel
 def log_time(heap: Addresses, i: int) -> int:
     """Now, for the record: when it was learnt, never before the clock nor a day after it."""
     records = open_records(heap)
@@ -112,7 +111,7 @@ def log_time(heap: Addresses, i: int) -> int:
     return min(max(records.record_time[i], clock), clock + 86_400_000_000)
 
 
-@numba.njit(cache=True)
+@kernel
 def _row_of(heap: Addresses, order: int) -> int:
     """First row of an order scored on demand, -1 if it was not."""
     asked = open_asked(heap)
@@ -122,7 +121,7 @@ def _row_of(heap: Addresses, order: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _forget_scores(heap: Addresses) -> None:
     """Scores on demand hold for the record that wanted them: a later one asks again."""
     asked = open_asked(heap)
@@ -133,7 +132,7 @@ def _forget_scores(heap: Addresses) -> None:
         cursor[C_WANTED] = -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _work_agenda(heap: Addresses, position: int, now: int) -> int:
     """Try the orders that wait for SKUs on the agenda."""
     agenda = open_agenda(heap)
@@ -171,7 +170,7 @@ def _work_agenda(heap: Addresses, position: int, now: int) -> int:
     return DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _apply(heap: Addresses, i: int, now: int) -> None:
     """What one record does by itself."""
     records = open_records(heap)
@@ -201,13 +200,13 @@ def _apply(heap: Addresses, i: int, now: int) -> None:
         propose(heap, i, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_control(kind: int) -> bool:
     """Control records have taken effect before; here the units that they affect are taken back."""
     return kind in (NODE_SET, LANE_SET, CAPACITY_SET)
 
 
-@numba.njit(cache=True)
+@kernel
 def _lines_fit(heap: Addresses, i: int) -> bool:
     """Whether there is room for the lines that the record writes: its own, and old ones kept."""
     orders = open_orders(heap)
@@ -218,7 +217,7 @@ def _lines_fit(heap: Addresses, i: int) -> bool:
     return open_counts(heap)[N_LINES] + lines <= len(open_lines(heap))
 
 
-@numba.njit(cache=True)
+@kernel
 def _lines_at_stake(heap: Addresses, i: int) -> int:
     """A bound on the lines that the record itself can move."""
     allocations = open_allocations(heap)
@@ -234,7 +233,7 @@ def _lines_at_stake(heap: Addresses, i: int) -> int:
     return lines
 
 
-@numba.njit(cache=True)
+@kernel
 def _hold(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
     """Nodes have refused the order so often that a person has to decide."""
     open_orders(heap).state[order] = HELD
@@ -242,7 +241,7 @@ def _hold(heap: Addresses, position: int, order: int, trigger: int, now: int) ->
     write_decision(heap, position, order, REROUTE, trigger, REPEATED_REJECTION, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _decide_again(heap: Addresses, position: int, now: int) -> int:
     """Decide the orders that the record freed, by priority, then age."""
     again = open_again(heap)
@@ -274,7 +273,7 @@ def _decide_again(heap: Addresses, position: int, now: int) -> int:
     return DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _weigh_proposal(heap: Addresses, i: int, now: int) -> int:
     """Weigh the plan that the record proposes, if it is still about the order as it stands."""
     cursor = open_cursor(heap)
@@ -291,7 +290,7 @@ def _weigh_proposal(heap: Addresses, i: int, now: int) -> int:
     return DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _follow_up(heap: Addresses, i: int, position: int, now: int) -> int:
     """What the record brings about beyond its own effect; see ``Stop`` for what is returned."""
     stopped = take_back(heap, position, now)
@@ -306,7 +305,7 @@ def _follow_up(heap: Addresses, i: int, position: int, now: int) -> int:
     return stopped
 
 
-@numba.njit(cache=True)
+@kernel
 def _deadlines(heap: Addresses, position: int, now: int) -> int:
     """What the passing of time brings about, after a tick."""
     counts = open_counts(heap)
@@ -322,7 +321,7 @@ def _deadlines(heap: Addresses, position: int, now: int) -> int:
     return DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _look_ahead(heap: Addresses, i: int) -> None:
     """Ask for what a later record will read first; at full speed most of the time is waiting for it."""
     items = open_items(heap)
@@ -333,7 +332,7 @@ def _look_ahead(heap: Addresses, i: int) -> None:
             fetch_stock(heap, items.sku[j])
 
 
-@numba.njit(cache=True)
+@kernel
 def walk(heap: Addresses, stop: int) -> int:
     """Take records from the cursor up to ``stop`` (exclusive); see ``Stop`` for what is returned."""
     cursor = open_cursor(heap)

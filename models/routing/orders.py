@@ -1,10 +1,10 @@
 """What customers say: orders received, amended, cancelled and paid."""
 
-import numba
 import numpy as np
 
 from models.heap import Addresses
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.routing.arrays import (
     open_counts,
     open_fields,
@@ -67,7 +67,7 @@ from models.routing.decide import CANCEL, REROUTE, ROUTE, decide, write_decision
 from models.routing.state import open_allocations, open_lines, open_orders
 
 
-@numba.njit(cache=True)
+@kernel
 def _content_hash(heap: Addresses, i: int) -> np.uint64:
     """Hash of what an order says, for telling a repeat from a contradiction."""
     fields = open_fields(heap)
@@ -88,7 +88,7 @@ def _content_hash(heap: Addresses, i: int) -> np.uint64:
     return h
 
 
-@numba.njit(cache=True)
+@kernel
 def _keep_consumed(heap: Addresses, order: int, old_first: int, old_count: int) -> None:
     """What was handed over stays handed over: on the line that says the same, or on its old line."""
     counts = open_counts(heap)
@@ -119,7 +119,7 @@ def _keep_consumed(heap: Addresses, order: int, old_first: int, old_count: int) 
         lines.qty[line] = max(lines.qty[line], lines.consumed[line])
 
 
-@numba.njit(cache=True)
+@kernel
 def _write_content(heap: Addresses, i: int, now: int) -> None:
     """Give the order the content of the record; units handed over before stay handed over."""
     counts = open_counts(heap)
@@ -156,7 +156,7 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
     _keep_consumed(heap, order, old_first, old_count)
 
 
-@numba.njit(cache=True)
+@kernel
 def close(heap: Addresses, position: int, order: int, trigger: int, now: int) -> None:
     """Cancel everything that has not been handed over."""
     lines = open_lines(heap)
@@ -170,7 +170,7 @@ def close(heap: Addresses, position: int, order: int, trigger: int, now: int) ->
     write_decision(heap, position, order, CANCEL, trigger, NO_HOLD, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def receive(heap: Addresses, i: int, now: int) -> None:
     """An order arrived or was amended: the highest revision stands."""
     fields = open_fields(heap)
@@ -212,7 +212,7 @@ def receive(heap: Addresses, i: int, now: int) -> None:
         decide(heap, order, row0, now, position, trigger, kind, False)
 
 
-@numba.njit(cache=True)
+@kernel
 def _cancel_units(heap: Addresses, position: int, line: int, qty: int) -> None:
     """Take units off a line: unserved ones first, then waiting ones, then the latest reserved."""
     allocations = open_allocations(heap)
@@ -241,7 +241,7 @@ def _cancel_units(heap: Addresses, position: int, line: int, qty: int) -> None:
         row = following
 
 
-@numba.njit(cache=True)
+@kernel
 def _unplan_units(heap: Addresses, position: int, line: int, qty: int) -> None:
     allocations = open_allocations(heap)
     lines = open_lines(heap)
@@ -256,7 +256,7 @@ def _unplan_units(heap: Addresses, position: int, line: int, qty: int) -> None:
         row = following
 
 
-@numba.njit(cache=True)
+@kernel
 def cancel(heap: Addresses, i: int, now: int) -> None:
     """The customer cancels all or part of an order."""
     fields = open_fields(heap)
@@ -308,7 +308,7 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
     write_decision(heap, position, order, CANCEL, T_CUSTOMER, hold, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def settle(heap: Addresses, order: int, now: int) -> None:
     """Close the order if nothing of it is open any more."""
     lines = open_lines(heap)
@@ -321,7 +321,7 @@ def settle(heap: Addresses, order: int, now: int) -> None:
     orders.state[order] = CLOSED
 
 
-@numba.njit(cache=True)
+@kernel
 def take_payment(heap: Addresses, i: int, now: int) -> None:
     """Payment was authorised (route the order at last) or failed (cancel it)."""
     fields = open_fields(heap)

@@ -1,10 +1,10 @@
 """Packages: what one costs on a lane, what a set of nodes makes of an order, the best three plans."""
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.ledger.stock import open_prices
 from models.promising.calendar import NO_DAY, find_day, starts_at
 from models.routing.arrays import (
@@ -74,7 +74,7 @@ Load = tuple[int, int, int, int, int]
 """What a package holds: units, grams, cubic centimetres, shadow price in minor units, needs."""
 
 
-@numba.njit(cache=True)
+@kernel
 def arrives_at(heap: Addresses, row: int, node: int, day: int, now: int) -> int:
     """When a package arrives, us: at the policy's confidence, by the log-normal quantile."""
     confidence = open_terms(heap).confidence[0]
@@ -89,14 +89,14 @@ def arrives_at(heap: Addresses, row: int, node: int, day: int, now: int) -> int:
     return leaves + np.int64(np.floor(hours * HOUR_US))
 
 
-@numba.njit(cache=True)
+@kernel
 def told(heap: Addresses, at: int) -> int:
     """The date that a customer is told for an arrival: the end of its day, if dates are rounded so."""
     span = open_terms(heap).rounding_us[0]
     return at if span == 0 else (at + span - 1) // span * span
 
 
-@numba.njit(cache=True)
+@kernel
 def parcels_of(heap: Addresses, lane: int, weight_g: int, volume_cm3: int) -> int:
     """How many parcels a package makes on a lane, by weight and by volume."""
     lanes = open_lanes(heap)
@@ -109,7 +109,7 @@ def parcels_of(heap: Addresses, lane: int, weight_g: int, volume_cm3: int) -> in
     return parcels
 
 
-@numba.njit(cache=True)
+@kernel
 def _freight(heap: Addresses, lane: int, weight_g: int, volume_cm3: int) -> float:
     """Freight of all parcels by the tariff, or ``NO_BAND``."""
     lanes = open_lanes(heap)
@@ -123,7 +123,7 @@ def _freight(heap: Addresses, lane: int, weight_g: int, volume_cm3: int) -> floa
     return each if each < 0 else parcels * each
 
 
-@numba.njit(cache=True)
+@kernel
 def hours_to_door(heap: Addresses, row: int, node: int, day: int, now: int) -> float:
     """Hours to the customer's door at the median, the wait for a day to ship on included."""
     predicted = open_quantities(heap)[row]
@@ -131,7 +131,7 @@ def hours_to_door(heap: Addresses, row: int, node: int, day: int, now: int) -> f
     return waits + np.float64(predicted[HANDLING_Q]) + np.float64(predicted[P50])
 
 
-@numba.njit(cache=True)
+@kernel
 def _price(heap: Addresses, row: int, lane: int, day: int, now: int, load: Load) -> Parts:
     """What one package costs on one lane; freight is ``NO_PLAN`` if its weight is in no band."""
     units, weight_g, volume_cm3, shadow, _ = load
@@ -157,7 +157,7 @@ def _price(heap: Addresses, row: int, lane: int, day: int, now: int, load: Load)
     )
 
 
-@numba.njit(cache=True)
+@kernel
 def best_lane(
     heap: Addresses, order: int, row0: int, node: int, day: int, now: int, load: Load, whole: bool
 ) -> tuple[int, int, int, Parts]:
@@ -201,7 +201,7 @@ def best_lane(
     return best, lowest, late_of_best, parts_of_best
 
 
-@numba.njit(cache=True)
+@kernel
 def _note_emissions(
     heap: Addresses, row: int, lane: int, day: int, now: int, weight_g: int, total: int
 ) -> None:
@@ -214,7 +214,7 @@ def _note_emissions(
         green.hours[0] = hours_to_door(heap, row, lanes.node[lane], day, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill_package(
     heap: Addresses, n: int, shared: int, node: int, only: int, package: int, pieces: int
 ) -> tuple[int, Load]:
@@ -255,7 +255,7 @@ def _fill_package(
     return pieces, (units, weight, volume, shadow, needs)
 
 
-@numba.njit(cache=True)
+@kernel
 def weigh(
     heap: Addresses, order: int, row0: int, n: int, shared: int, size: int, lines: int, now: int
 ) -> int:
@@ -319,7 +319,7 @@ def weigh(
     return served
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_ahead(heap: Addresses, units: int, place: int) -> bool:
     """Whether the weighed plan is better than a ranked one.
 
@@ -337,7 +337,7 @@ def _is_ahead(heap: Addresses, units: int, place: int) -> bool:
     return cursor[C_PACKAGES] < top.packages[place]
 
 
-@numba.njit(cache=True)
+@kernel
 def _move_plan(heap: Addresses, place: int, to: int) -> None:
     top = open_top(heap)
     top.packages[to], top.units[to] = top.packages[place], top.units[place]
@@ -346,7 +346,7 @@ def _move_plan(heap: Addresses, place: int, to: int) -> None:
     copy(open_top_cost(heap)[place], open_top_cost(heap)[to])
 
 
-@numba.njit(cache=True)
+@kernel
 def _place_of(heap: Addresses, size: int) -> int:
     """Where a plan of the same nodes is ranked; ``PLANS`` if nowhere."""
     package = open_package(heap)
@@ -364,7 +364,7 @@ def _place_of(heap: Addresses, size: int) -> int:
     return PLANS
 
 
-@numba.njit(cache=True)
+@kernel
 def offer(heap: Addresses, units: int, lines: int) -> None:
     """Rank the weighed plan among the best three, of which no two have the same nodes."""
     cursor = open_cursor(heap)

@@ -8,10 +8,10 @@ that costs less than any single node is found; a line's own units are not split 
 
 from itertools import product
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, fill
+from models.jit import kernel
 from models.ledger.stock import open_prices
 from models.promising.calendar import find_day
 from models.routing.arrays import (
@@ -59,14 +59,14 @@ for _n, _of in enumerate(_OF):
     PARTITIONS[_n, : len(_of)] = np.array(_of, np.int64).reshape(-1, MAX_PACKAGES)
 
 
-@numba.njit(cache=True)
+@kernel
 def _extra(heap: Addresses, groups: int) -> int:
     """What a plan of so many packages costs for being split."""
     weighted = open_weights(heap)[SPLIT] * open_terms(heap).package_minor[0]
     return rounded(weighted * (groups - 1))
 
 
-@numba.njit(cache=True)
+@kernel
 def may_pay(heap: Addresses, order: int, row0: int) -> bool:
     """Whether two packages could cost less than the best node alone, if there is one."""
     top = open_top(heap)
@@ -77,7 +77,7 @@ def may_pay(heap: Addresses, order: int, row0: int) -> bool:
     return open_top_cost(heap)[0, TOTAL] > 2.0 * each + _extra(heap, 2)
 
 
-@numba.njit(cache=True)
+@kernel
 def _least_for_time(heap: Addresses, region: int, row0: int) -> float:
     """What any package of the order costs at the least for the time that it takes and for lateness."""
     quantities = open_quantities(heap)
@@ -95,7 +95,7 @@ def _least_for_time(heap: Addresses, region: int, row0: int) -> float:
     return least - 1.0  # both terms are rounded
 
 
-@numba.njit(cache=True)
+@kernel
 def _keep_cheapest(heap: Addresses, group: int, node: int, costs: int) -> None:
     """Insert a node into its group's list; of equal ones the node declared first stays ahead."""
     group_cost = open_group_cost(heap)
@@ -110,7 +110,7 @@ def _keep_cheapest(heap: Addresses, group: int, node: int, costs: int) -> None:
         group_cost[group, at], group_nodes[group, at] = costs, node
 
 
-@numba.njit(cache=True)
+@kernel
 def _price_groups(heap: Addresses, order: int, row0: int, n: int, found: int, now: int) -> None:
     """The cheapest nodes for every group of lines but the whole order."""
     candidates = open_candidates(heap)
@@ -149,7 +149,7 @@ def _price_groups(heap: Addresses, order: int, row0: int, n: int, found: int, no
                 _keep_cheapest(heap, group, node, costs + late * LATE_STEP)
 
 
-@numba.njit(cache=True)
+@kernel
 def _best_nodes(heap: Addresses, n: int, partition: int, groups: int) -> tuple[int, int]:
     """Different nodes for the groups of a partition, at the lowest cost.
 
@@ -176,7 +176,7 @@ def _best_nodes(heap: Addresses, n: int, partition: int, groups: int) -> tuple[i
     return lowest, chosen
 
 
-@numba.njit(cache=True)
+@kernel
 def whole_lines(
     heap: Addresses, order: int, row0: int, n: int, found: int, limit: int, now: int
 ) -> None:

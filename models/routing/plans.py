@@ -5,10 +5,10 @@ then the node declared first. One node that serves everything is compared with s
 (partitions.py); a line's own units are split only where nothing else serves them all (splits.py).
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
+from models.jit import kernel
 from models.ledger.stock import fetch_cell, open_prices
 from models.promising.calendar import NO_DAY, find_day
 from models.routing.arrays import (
@@ -40,7 +40,7 @@ LOWEST = np.iinfo(np.int64).min
 LATE, NODE = COSTS, COSTS + 1  # columns of ``priced`` behind the costs
 
 
-@numba.njit(cache=True)
+@kernel
 def _price_singles(
     heap: Addresses, order: int, row0: int, n: int, shared: int, total: int, found: int, now: int
 ) -> int:
@@ -89,7 +89,7 @@ def _price_singles(
     return ready
 
 
-@numba.njit(cache=True)
+@kernel
 def _offer_singles(heap: Addresses, ready: int, units: int) -> None:
     """Offer the three cheapest of the priced nodes; of equal ones the node declared first."""
     cost = open_cost(heap)
@@ -111,7 +111,7 @@ def _offer_singles(heap: Addresses, ready: int, units: int) -> None:
         last, last_at = lowest, best
 
 
-@numba.njit(cache=True)
+@kernel
 def choose(
     heap: Addresses, order: int, row0: int, n: int, shared: int, total: int, now: int
 ) -> int:

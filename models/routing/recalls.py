@@ -6,10 +6,10 @@ first and of equal priority the youngest first, and taken back one by one until 
 orders are decided again after that, in the opposite order.
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses
+from models.jit import kernel
 from models.ledger.stock import open_cells
 from models.promising.calendar import RING_DAYS, UNBOUNDED, local_day, open_days, rule
 from models.routing.arrays import open_counts, open_cursor, open_recalls
@@ -54,14 +54,14 @@ CHECK_EVERY_US = 60_000_000
 """How often work that nobody accepted is looked for, in log time."""
 
 
-@numba.njit(cache=True)
+@kernel
 def recall(heap: Addresses, what: int, of: int) -> None:
     """Have units taken back after the record at hand; one cause a record."""
     cursor = open_cursor(heap)
     cursor[C_RECALL], cursor[C_RECALL_OF], cursor[C_RECALL_END] = what, of, -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _too_many(heap: Addresses, node: int, day: int, now: int) -> bool:
     """Whether more is booked than the node ships on a day that is not over."""
     if day < local_day(heap, node, now):
@@ -71,7 +71,7 @@ def _too_many(heap: Addresses, node: int, day: int, now: int) -> bool:
     return not is_open or (capacity != UNBOUNDED and booked > capacity)
 
 
-@numba.njit(cache=True)
+@kernel
 def _to_take(heap: Addresses, row: int, now: int) -> int:
     """Units of an allocation that are to be taken back, as things stand."""
     allocations = open_allocations(heap)
@@ -96,7 +96,7 @@ def _to_take(heap: Addresses, row: int, now: int) -> int:
     return qty
 
 
-@numba.njit(cache=True)
+@kernel
 def _goes_after(heap: Addresses, row: int, other: int) -> bool:
     """Whether an allocation is taken back after another: of a higher priority, or older."""
     allocations = open_allocations(heap)
@@ -109,7 +109,7 @@ def _goes_after(heap: Addresses, row: int, other: int) -> bool:
     return allocations.serial[row] < allocations.serial[other]
 
 
-@numba.njit(cache=True)
+@kernel
 def _sift(heap: Addresses, at: int, end: int) -> None:
     """Restore the heap order below a place of the list: the last to be taken back is on top."""
     recalls = open_recalls(heap)
@@ -123,7 +123,7 @@ def _sift(heap: Addresses, at: int, end: int) -> None:
         at = child
 
 
-@numba.njit(cache=True)
+@kernel
 def _collect(heap: Addresses, now: int) -> None:
     """List the allocations concerned that no node has picked, in the order of taking them back."""
     allocations = open_allocations(heap)
@@ -143,7 +143,7 @@ def _collect(heap: Addresses, now: int) -> None:
     cursor[C_RECALL_NEXT], cursor[C_RECALL_END] = 0, found
 
 
-@numba.njit(cache=True)
+@kernel
 def _trigger(what: int) -> int:
     if what == RECALL_STOCK:
         return T_STOCK
@@ -154,7 +154,7 @@ def _trigger(what: int) -> int:
     return T_CAPACITY if what == RECALL_DAYS else T_TIMEOUT
 
 
-@numba.njit(cache=True)
+@kernel
 def _count_silence(heap: Addresses, position: int, row: int, qty: int, now: int) -> None:
     """The node did not answer: it is not asked again, and the order has one attempt less."""
     allocations = open_allocations(heap)
@@ -168,7 +168,7 @@ def _count_silence(heap: Addresses, position: int, row: int, qty: int, now: int)
     raise_exception(heap, position, E_TIMEOUT, order, node, -1, qty, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def take_back(heap: Addresses, position: int, now: int) -> int:
     """Take back what the record recalled; see ``Stop`` for what is returned."""
     allocations = open_allocations(heap)
@@ -200,7 +200,7 @@ def take_back(heap: Addresses, position: int, now: int) -> int:
     return DONE
 
 
-@numba.njit(cache=True)
+@kernel
 def look_for_silence(heap: Addresses) -> None:
     """After a tick: recall the work that no node accepted in time, once a minute of the clock."""
     counts = open_counts(heap)

@@ -5,11 +5,11 @@ looks for the node that adds the most units, then the least cost. Within a set, 
 the order of what each node would cost alone.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.heap import Addresses
+from models.jit import kernel
 from models.routing.arrays import (
     MAX_PACKAGES,
     PLANS,
@@ -28,7 +28,7 @@ from models.routing.costs import TOTAL
 from models.routing.packages import LATE_STEP, offer, weigh
 
 
-@numba.njit(cache=True)
+@kernel
 def rank_partial(
     heap: Addresses, order: int, row0: int, n: int, shared: int, found: int, now: int
 ) -> int:
@@ -56,7 +56,7 @@ def rank_partial(
     return kept
 
 
-@numba.njit(cache=True)
+@kernel
 def _next_set(chosen: npt.NDArray[np.int64], size: int, kept: int) -> bool:
     """The next ``size`` of ``kept`` candidates in dictionary order; False after the last."""
     at = size - 1
@@ -70,7 +70,7 @@ def _next_set(chosen: npt.NDArray[np.int64], size: int, kept: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _units_of_set(heap: Addresses, chosen: npt.NDArray[np.int64], size: int, n: int) -> int:
     """Units that a set of candidates could serve, by what each holds."""
     holds = open_holds(heap)
@@ -84,7 +84,7 @@ def _units_of_set(heap: Addresses, chosen: npt.NDArray[np.int64], size: int, n: 
     return served
 
 
-@numba.njit(cache=True)
+@kernel
 def _units_at_best(heap: Addresses, n: int, kept: int, size: int) -> int:
     """Units that no set of this size can exceed: each line draws on the nodes that hold most of it."""
     holds = open_holds(heap)
@@ -103,7 +103,7 @@ def _units_at_best(heap: Addresses, n: int, kept: int, size: int) -> int:
     return bound
 
 
-@numba.njit(cache=True)
+@kernel
 def _most_units(heap: Addresses, n: int, kept: int, size: int, bound: int) -> int:
     """Most units that any set of this size could serve; ``bound`` of them are enough."""
     chosen = np.arange(MAX_PACKAGES)
@@ -113,7 +113,7 @@ def _most_units(heap: Addresses, n: int, kept: int, size: int, bound: int) -> in
     return most
 
 
-@numba.njit(cache=True)
+@kernel
 def _weigh_sets(
     heap: Addresses,
     order: int,
@@ -142,7 +142,7 @@ def _weigh_sets(
             return
 
 
-@numba.njit(cache=True)
+@kernel
 def every_set(
     heap: Addresses,
     order: int,
@@ -187,7 +187,7 @@ def every_set(
                 return
 
 
-@numba.njit(cache=True)
+@kernel
 def _greedy_cover(heap: Addresses, n: int, kept: int, limit: int, banned: int) -> int:
     """Pick nodes that add the most units, then cost least; returns how many were picked."""
     candidates = open_candidates(heap)
@@ -221,7 +221,7 @@ def _greedy_cover(heap: Addresses, n: int, kept: int, limit: int, banned: int) -
     return size
 
 
-@numba.njit(cache=True)
+@kernel
 def _by_estimate(heap: Addresses, size: int) -> None:
     """Sort the picked nodes by what each would cost alone."""
     pick = open_pick(heap)
@@ -234,7 +234,7 @@ def _by_estimate(heap: Addresses, size: int) -> None:
         pick[at] = node
 
 
-@numba.njit(cache=True)
+@kernel
 def greedy(
     heap: Addresses, order: int, row0: int, n: int, shared: int, kept: int, limit: int, now: int
 ) -> None:

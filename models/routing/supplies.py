@@ -1,8 +1,7 @@
 """What nodes hold and expect: counts, adjustments, returns and planned supply."""
 
-import numba
-
 from models.heap import Addresses
+from models.jit import kernel
 from models.ledger.stock import (
     DRIFT,
     OVERFLOW,
@@ -33,7 +32,7 @@ from models.routing.recalls import recall
 from models.routing.state import open_skus, open_supplies
 
 
-@numba.njit(cache=True)
+@kernel
 def report_stock(
     heap: Addresses, position: int, result: int, node: int, sku: int, qty: int, now: int
 ) -> None:
@@ -46,7 +45,7 @@ def report_stock(
         raise_exception(heap, position, E_OVERSELL, -1, node, sku, qty, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _fulfil_supply(heap: Addresses, sku: int, node: int, name: int, qty: int) -> None:
     skus = open_skus(heap)
     supplies = open_supplies(heap)
@@ -57,7 +56,7 @@ def _fulfil_supply(heap: Addresses, sku: int, node: int, name: int, qty: int) ->
         supply = supplies.next[supply]
 
 
-@numba.njit(cache=True)
+@kernel
 def change_stock(heap: Addresses, i: int, now: int) -> None:
     """A count, an adjustment or a return."""
     fields = open_fields(heap)
@@ -88,7 +87,7 @@ def change_stock(heap: Addresses, i: int, now: int) -> None:
             recall(heap, RECALL_STOCK, node)
 
 
-@numba.njit(cache=True)
+@kernel
 def _chain_supply(heap: Addresses, supply: int) -> None:
     """Insert by due time; of two due together the one announced first."""
     skus = open_skus(heap)
@@ -104,7 +103,7 @@ def _chain_supply(heap: Addresses, supply: int) -> None:
         supplies.next[before] = supply
 
 
-@numba.njit(cache=True)
+@kernel
 def _unchain_supply(heap: Addresses, supply: int) -> None:
     skus = open_skus(heap)
     supplies = open_supplies(heap)
@@ -118,7 +117,7 @@ def _unchain_supply(heap: Addresses, supply: int) -> None:
     supplies.next[at] = supplies.next[supply]
 
 
-@numba.njit(cache=True)
+@kernel
 def plan_ahead(heap: Addresses, i: int, now: int) -> None:
     """Supply was planned, planned anew or withdrawn."""
     counts = open_counts(heap)

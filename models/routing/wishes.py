@@ -6,11 +6,11 @@ books and prices of this moment, and replaces it only if it is better (``reevalu
 nobody has begun to work on the order.
 """
 
-import numba
 import numpy as np
 
 from models.heap import Addresses, copy, fill
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.ledger.stock import reinstate, release
 from models.promising.calendar import book, unbook
 from models.routing.arrays import (
@@ -68,7 +68,7 @@ from models.routing.packages import EVERY_LINE, arrives_at, offer, weigh
 from models.routing.state import open_allocations, open_blocked, open_lines, open_orders
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_about_nothing(heap: Addresses, i: int, now: int) -> bool:
     """Whether the record's order cannot be acted on; says so."""
     orders = open_orders(heap)
@@ -85,7 +85,7 @@ def _is_about_nothing(heap: Addresses, i: int, now: int) -> bool:
     return False
 
 
-@numba.njit(cache=True)
+@kernel
 def review(heap: Addresses, i: int, now: int) -> None:
     """A person decided: route it, ship it from a node whatever was said before, or cancel it."""
     fields = open_fields(heap)
@@ -107,7 +107,7 @@ def review(heap: Addresses, i: int, now: int) -> None:
     ask_again(heap, order, T_OPERATOR)
 
 
-@numba.njit(cache=True)
+@kernel
 def decide_anew(heap: Addresses, i: int, now: int) -> None:
     """Take back what is at a node, or everywhere, as far as nobody has picked it."""
     fields = open_fields(heap)
@@ -126,7 +126,7 @@ def decide_anew(heap: Addresses, i: int, now: int) -> None:
         ask_again(heap, order, fields[i, F_WISH])
 
 
-@numba.njit(cache=True)
+@kernel
 def propose(heap: Addresses, i: int, now: int) -> None:
     """A plan was proposed: have it weighed, unless the order has changed since it was made."""
     allocations = open_allocations(heap)
@@ -152,7 +152,7 @@ def propose(heap: Addresses, i: int, now: int) -> None:
         raise_exception(heap, position, E_VOID, order, -1, -1, 0, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _lift(heap: Addresses, order: int, sign: int) -> None:
     """Give the order's stock and capacity back to the books (1), or take them again (-1)."""
     allocations = open_allocations(heap)
@@ -171,7 +171,7 @@ def _lift(heap: Addresses, order: int, sign: int) -> None:
         row = allocations.next[row]
 
 
-@numba.njit(cache=True)
+@kernel
 def _standing_plan(heap: Addresses, order: int, n: int) -> tuple[int, int, int]:
     """Put the nodes of the plan that stands into ``pick``.
 
@@ -198,7 +198,7 @@ def _standing_plan(heap: Addresses, order: int, n: int) -> tuple[int, int, int]:
     return size, lines if n <= EXACT_LINES else 0, told
 
 
-@numba.njit(cache=True)
+@kernel
 def _proposed_plan(heap: Addresses, i: int, n: int) -> tuple[int, int]:
     """Put the proposal's nodes into ``pick``; returns how many, and the lines of each.
 
@@ -231,7 +231,7 @@ def _proposed_plan(heap: Addresses, i: int, n: int) -> tuple[int, int]:
     return size, lines if n <= EXACT_LINES else 0
 
 
-@numba.njit(cache=True)
+@kernel
 def _last_arrival(heap: Addresses, now: int) -> int:
     """When the last package of the weighed plan arrives."""
     package = open_package(heap)
@@ -242,7 +242,7 @@ def _last_arrival(heap: Addresses, now: int) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@kernel
 def weigh_proposal(heap: Addresses, i: int, row0: int, now: int) -> None:
     """Weigh the proposal against the plan that stands, and replace it if it is better."""
     cursor = open_cursor(heap)

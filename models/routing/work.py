@@ -1,9 +1,9 @@
 """What nodes did: how far they are, what they handed over or refused; and what is taken for granted."""
 
-import numba
 import numpy as np
 
 from models.heap import Addresses
+from models.jit import kernel
 from models.ledger.stock import adjust, is_oversold
 from models.routing.arrays import (
     open_counts,
@@ -56,7 +56,7 @@ from models.routing.state import open_allocations, open_blocked, open_lines, ope
 from models.routing.supplies import report_stock
 
 
-@numba.njit(cache=True)
+@kernel
 def _line_units(heap: Addresses, i: int, number: int, otherwise: int) -> int:
     """Units that a work record names for a line; ``otherwise`` if it names no lines at all."""
     items = open_items(heap)
@@ -70,7 +70,7 @@ def _line_units(heap: Addresses, i: int, number: int, otherwise: int) -> int:
     return units
 
 
-@numba.njit(cache=True)
+@kernel
 def note_progress(heap: Addresses, i: int, now: int) -> None:
     """A node accepted, picked or packed: the units concerned are further than before, never back."""
     allocations = open_allocations(heap)
@@ -96,7 +96,7 @@ def note_progress(heap: Addresses, i: int, now: int) -> None:
         raise_exception(heap, position, E_REGRESSION, order, node, -1, 0, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_known(heap: Addresses, i: int, now: int) -> bool:
     """Whether order and node of a work record exist; says so if not."""
     orders = open_orders(heap)
@@ -111,7 +111,7 @@ def _is_known(heap: Addresses, i: int, now: int) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _move_units(heap: Addresses, i: int, line: int, now: int) -> int:
     """Let a line's units at the node leave, come back or be missing; returns how many there were."""
     allocations = open_allocations(heap)
@@ -142,7 +142,7 @@ def _move_units(heap: Addresses, i: int, line: int, now: int) -> int:
     return moved
 
 
-@numba.njit(cache=True)
+@kernel
 def take_work(heap: Addresses, i: int, now: int) -> None:
     """A node handed over, rejected, let time pass or came up short."""
     fields = open_fields(heap)
@@ -168,7 +168,7 @@ def take_work(heap: Addresses, i: int, now: int) -> None:
         raise_exception(heap, position, E_REGRESSION, order, node, -1, named - moved, now)
 
 
-@numba.njit(cache=True)
+@kernel
 def _count_refusal(heap: Addresses, i: int, units: int, now: int) -> None:
     """The units are free again: the order is decided again, without the node if it is to be blocked."""
     blocked = open_blocked(heap)
@@ -188,7 +188,7 @@ def _count_refusal(heap: Addresses, i: int, units: int, now: int) -> None:
     ask_again(heap, order, trigger)
 
 
-@numba.njit(cache=True)
+@kernel
 def assume_handed_over(heap: Addresses, position: int, now: int) -> bool:
     """Take allocations as handed over that nobody reported for long; False if there is no room."""
     allocations = open_allocations(heap)

@@ -279,7 +279,7 @@ def _add_messages(
         "code": word(situation, [s.label.code for s in situations]),
         "link": links(state, mine["order"]),
         "details": details_of(
-            state, piece, mine, [situations[s].label for s in situation.tolist()], told.amounts
+            state, piece, mine, [s.label for s in situations], situation, told.amounts
         ),
         "at": piece.envelope["recordedtime"].take(pa.array(mine["record"])),
     }

@@ -143,8 +143,8 @@ RECORD = np.dtype(
     [
         ("position", np.int64),
         ("clock", np.int64),
-        ("order", np.int32),
-        ("network", np.int32),
+        ("order", np.int64),
+        ("network", np.int64),
         (
             "retracts",
             np.uint64,
@@ -388,7 +388,7 @@ class Asked(NamedTuple):
     questions: Records
     features: npt.NDArray[np.float32]  # (questions, N_INPUTS)
     notices: Records  # of a delay, should the round that a question ends come to one
-    weights: npt.NDArray[np.float64]  # (BUCKETS,) scratch
+    blended: npt.NDArray[np.float64]  # (2, BUCKETS) scratch, see lanes.py
 
 
 class Tables(NamedTuple):

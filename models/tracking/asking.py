@@ -9,10 +9,10 @@ otherwise as often as the policy says, on ticks. One question without a parcel e
 there is no arrival to wait for any more.
 """
 
-import numba
 import numpy as np
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, number
 from models.tracking.arrays import (
@@ -37,7 +37,7 @@ from models.tracking.lane_book import (
     handed_over_at,
     way_of,
 )
-from models.tracking.lanes import HOUR_US, Floats, chance_of_more, seen
+from models.tracking.lanes import HOUR_US, Blend, chance_of_more, seen
 from models.tracking.notices import begin_notice
 from models.tracking.topics import EXCEPTIONS_FROM
 from schemas.codes import ExceptionCode, Phase
@@ -111,7 +111,7 @@ def _steps() -> np.ndarray:
 GROUPS, STEPS = _groups(), _steps()
 
 
-@numba.njit(cache=True)
+@kernel
 def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
     """Ask a round about the order that was judged last.
 
@@ -143,7 +143,7 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
             tables.asked.questions[q].is_shown = is_shown
 
 
-@numba.njit(cache=True)
+@kernel
 def _next_turn(tables: Tables, order: int, first: int, now: int) -> int:
     """When to ask again: the sooner, the nearer the first arrival is by the history of its lane.
 
@@ -158,7 +158,7 @@ def _next_turn(tables: Tables, order: int, first: int, now: int) -> int:
     return now - (now - turn) % every + turns * every
 
 
-@numba.njit(cache=True)
+@kernel
 def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
     """A new question, about nothing yet."""
     cursor = tables.cursor
@@ -174,7 +174,7 @@ def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
     return question
 
 
-@numba.njit(cache=True)
+@kernel
 def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> None:
     cursor, parcels = tables.cursor, verdict.parcels
     full = cursor[ASKED] + MOST_ASKED
@@ -206,7 +206,7 @@ def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> 
         _fill(tables, way, BEFORE, times, (np.int64(NO_TIME), np.nan), verdict)
 
 
-@numba.njit(cache=True)
+@kernel
 def _ship_by(tables: Tables, node: int, works: int) -> int:
     for w in range(works):
         if tables.works[w].node == node:
@@ -214,7 +214,7 @@ def _ship_by(tables: Tables, node: int, works: int) -> int:
     return NO_TIME
 
 
-@numba.njit(cache=True)
+@kernel
 def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
     """When a parcel was last located, and how far along its way it was then."""
     located, share = np.int64(NO_TIME), np.int64(NO_PART)
@@ -228,7 +228,7 @@ def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
     return located, share / PARTS
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill(
     tables: Tables,
     way: Way,
@@ -252,7 +252,7 @@ def _fill(
     late = np.nan if verdict.late == NO_PART else verdict.late / PARTS
     question.scale = fill(
         asked.features[q],
-        asked.weights,
+        asked.blended,
         (lanes.counts[lane, LEGS], usual, ratios),
         group,
         question.now,
@@ -265,16 +265,16 @@ def _fill(
     )
     is_at_hand = group == OUT and question.now < heard + tables.terms[network, T_OUT]
     if question.promise != NO_TIME and not is_at_hand:
-        question.late = _chance_of_late(asked.weights, question, group, handed, ship_by)
+        question.late = _chance_of_late(asked.blended, question, group, handed, ship_by)
 
 
-@numba.njit(cache=True)
+@kernel
 def _chance_of_late(
-    weights: Floats, question: Records, group: int, handed: int, ship_by: int
+    blended: Blend, question: Records, group: int, handed: int, ship_by: int
 ) -> float:
     """By the blend of its lane that ``fill`` left."""
     since = max(question.now, ship_by) if group == BEFORE else handed
     if since == NO_TIME:
         return 0.0
     elapsed = max(0.0, (question.now - since) / HOUR_US)
-    return chance_of_more(weights, elapsed, (question.promise - max(question.now, since)) / HOUR_US)
+    return chance_of_more(blended, elapsed, (question.promise - max(question.now, since)) / HOUR_US)

@@ -12,16 +12,16 @@ file of another version is refused. Every span is cut to ``MOST``, so a row is a
 import math
 from enum import IntEnum
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.tracking.lanes import (
     HOUR_US,
     NO_PLAN,
+    Blend,
     Counts,
-    Floats,
     blend,
     blend_plan,
     hours_without_weekends,
@@ -105,7 +105,7 @@ N_OUTPUTS = len(Output)
 BEFORE = int(Group.BEFORE)
 
 
-@numba.njit(cache=True)
+@kernel
 def planned_hours(promise: int, start: int) -> float:
     """Hours from a hand-over to the date told, the plan of ``lanes``; ``NO_PLAN`` if either is unknown."""
     if promise == NO_TIME or start == NO_TIME:
@@ -113,10 +113,10 @@ def planned_hours(promise: int, start: int) -> float:
     return max(NO_PLAN, (promise - start) / HOUR_US)
 
 
-@numba.njit(cache=True)
+@kernel
 def fill(
     row: npt.NDArray[np.float32],
-    scratch: Floats,
+    scratch: Blend,
     histories: tuple[Counts, Counts, Counts],
     group: int,
     clock: int,
@@ -131,7 +131,7 @@ def fill(
 
     Args:
         row: (N_INPUTS,) is written.
-        scratch: (BUCKETS,) is used; afterwards it holds the blend of the lane.
+        scratch: is used; afterwards it holds the blend of the lane.
         histories: (COLUMNS,) each: of the lane, of the network, and of the network's plans (lanes.py).
         group: ``Group`` of its phase.
         clock: now.
@@ -178,10 +178,10 @@ def fill(
     return scale
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill_told(
     row: npt.NDArray[np.float32],
-    scratch: Floats,
+    scratch: Blend,
     ratios: Counts,
     planned: float,
     elapsed: float,
@@ -195,7 +195,7 @@ def _fill_told(
     return _left(scratch, elapsed, wait)
 
 
-@numba.njit(cache=True)
+@kernel
 def _fill_position(
     row: npt.NDArray[np.float32],
     position: tuple[int, float],
@@ -213,20 +213,20 @@ def _fill_position(
         row[PACE] = _beside(taken - _since(handed_over, clock), p50, scale)
 
 
-@numba.njit(cache=True)
-def _left(weights: Floats, elapsed: float, wait: float) -> tuple[float, float]:
+@kernel
+def _left(blended: Blend, elapsed: float, wait: float) -> tuple[float, float]:
     """Hours until delivery at both quantiles."""
-    return remaining(weights, elapsed, 0.5) + wait, remaining(weights, elapsed, 0.9) + wait
+    return remaining(blended, elapsed, 0.5) + wait, remaining(blended, elapsed, 0.9) + wait
 
 
-@numba.njit(cache=True)
+@kernel
 def _beside(other: float, hours: float, scale: float) -> float:
     """How far one forecast is from another, in ln, neither below ``LEAST`` scales."""
     far = math.log(max(other, LEAST * scale) / max(hours, LEAST * scale))
     return min(FARTHEST, max(-FARTHEST, far))
 
 
-@numba.njit(cache=True)
+@kernel
 def _since(earlier: int, later: int) -> float:
     """Hours between two instants; 0 if either is unknown, or they are the other way round."""
     if earlier == NO_TIME or later == NO_TIME:

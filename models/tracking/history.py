@@ -5,10 +5,10 @@ first, then the lower key. Nothing depends on when they were learnt. What is tak
 as ``RETRACTED``; its ``classifier`` is 1 as long as it has not come.
 """
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from models.jit import kernel
 from models.lifecycle.steps import Step
 from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Ints, Records, Tables
 
@@ -19,7 +19,7 @@ VOID = np.iinfo(np.uint8).max
 """Step of an entry that is about to go."""
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_before(a: Records, b: Records) -> bool:
     if a.at != b.at:
         return a.at < b.at
@@ -30,7 +30,7 @@ def _is_before(a: Records, b: Records) -> bool:
     return a.key < b.key
 
 
-@numba.njit(cache=True)
+@kernel
 def _find(tables: Tables, order: int, key: np.uint64) -> int:
     """The entry of a key in an order's history; ``NOBODY`` without."""
     at = tables.orders[order].first
@@ -39,7 +39,7 @@ def _find(tables: Tables, order: int, key: np.uint64) -> int:
     return at
 
 
-@numba.njit(cache=True)
+@kernel
 def enter(tables: Tables, order: int, wanted: Records) -> int:
     """Copy an entry to a free place, not in the list yet; returns the place."""
     entries, cursor = tables.entries, tables.cursor
@@ -54,7 +54,7 @@ def enter(tables: Tables, order: int, wanted: Records) -> int:
     return new
 
 
-@numba.njit(cache=True)
+@kernel
 def link(tables: Tables, order: int, new: int) -> bool:
     """Put a new entry in its place in the list; returns whether nothing later is known."""
     entries = tables.entries
@@ -71,7 +71,7 @@ def link(tables: Tables, order: int, new: int) -> bool:
     return after == NOBODY
 
 
-@numba.njit(cache=True)
+@kernel
 def unlink(tables: Tables, order: int, gone: int) -> None:
     """Take an entry out of the list; its place stays its own."""
     entries, at = tables.entries, tables.orders[order].first
@@ -83,7 +83,7 @@ def unlink(tables: Tables, order: int, gone: int) -> None:
     entries[at].next = entries[gone].next
 
 
-@numba.njit(cache=True)
+@kernel
 def drop(tables: Tables, order: int, gone: int) -> None:
     """Take an entry out of the list, for good."""
     unlink(tables, order, gone)
@@ -92,13 +92,13 @@ def drop(tables: Tables, order: int, gone: int) -> None:
     tables.orders[order].entries -= 1
 
 
-@numba.njit(cache=True)
+@kernel
 def is_full(tables: Tables, order: int) -> bool:
     """Whether an order's history takes no more."""
     return tables.orders[order].entries + 2 > MAX_ENTRIES
 
 
-@numba.njit(cache=True)
+@kernel
 def take(tables: Tables, record: Records) -> int:
     """Enter a record into its order's history; says what it was, see ``Flag``."""
     order, entries = record.order, tables.entries
@@ -118,7 +118,7 @@ def take(tables: Tables, record: Records) -> int:
     return TAKEN if is_last else LATE
 
 
-@numba.njit(cache=True)
+@kernel
 def _retract(tables: Tables, record: Records) -> None:
     """Mark what a record takes back; where that has not come yet, keep a mark for it."""
     order, entries = record.order, tables.entries
@@ -132,7 +132,7 @@ def _retract(tables: Tables, record: Records) -> None:
     link(tables, order, mark)
 
 
-@numba.njit(cache=True)
+@kernel
 def _void(entries: Records, first: int) -> None:
     """Mark the entries of a list."""
     at = first
@@ -141,7 +141,7 @@ def _void(entries: Records, first: int) -> None:
         at = entries[at].next
 
 
-@numba.njit(cache=True)
+@kernel
 def forget(orders: Records, entries: Records, cursor: Ints, gone: npt.NDArray[np.bool_]) -> None:
     """Let the rest move up where orders are gone, and their entries; in place, each keeps its turn.
 

@@ -3,10 +3,10 @@
 After each, the order is judged anew; what is said of it is the difference to what was said before.
 """
 
-import numba
 import numpy as np
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
@@ -56,7 +56,7 @@ UNSEEN = np.iinfo(np.uint8).max
 """Phase of an order that was never judged."""
 
 
-@numba.njit(cache=True)
+@kernel
 def _raise(
     tables: Tables, order: int, code: int, change: int, loud: bool, verdict: Records, clock: int
 ) -> None:
@@ -68,10 +68,11 @@ def _raise(
     cursor[RAISED] += 1
     cursor[INDEX] += 1
     topic = EXCEPTIONS_FROM + code
-    notice(tables, order, topic, verdict, clock, NO_TIME, evidence[1], evidence[2], change, loud)
+    at = np.int64(NO_TIME)
+    notice(tables, order, topic, verdict, clock, at, evidence[1], evidence[2], change, loud)
 
 
-@numba.njit(cache=True)
+@kernel
 def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> None:
     """Raise, escalate and resolve what holds otherwise than before."""
     row = tables.orders[order]
@@ -79,20 +80,22 @@ def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> No
     if verdict.active == row.raised and verdict.loud == row.loud:
         return
     for code in range(CODES):
-        bit = np.uint64(code)
+        bit, change = np.uint64(code), NOBODY
         now, before = verdict.active >> bit & one, row.raised >> bit & one
         loud, was_loud = verdict.loud >> bit & one, row.loud >> bit & one
         if now and not before:
-            _raise(tables, order, code, IS_RAISED, loud == one, verdict, clock)
+            change = IS_RAISED
         elif before and not now:
             tables.evidence[code, :] = NOBODY
-            _raise(tables, order, code, IS_RESOLVED, was_loud == one, verdict, clock)
+            change, loud = IS_RESOLVED, was_loud
         elif loud and not was_loud:
-            _raise(tables, order, code, IS_ESCALATED, True, verdict, clock)
+            change = IS_ESCALATED
+        if change != NOBODY:
+            _raise(tables, order, code, change, loud == one, verdict, clock)
     row.raised, row.loud = verdict.active, verdict.loud
 
 
-@numba.njit(cache=True)
+@kernel
 def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
     """Keep what the verdict says, say what is new, and ask about the arrival.
 
@@ -110,12 +113,12 @@ def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: 
     tables.blocks[block] = min(tables.blocks[block], row.due)
 
 
-@numba.njit(cache=True)
+@kernel
 def _has_asked_enough(tables: Tables) -> bool:
     return tables.cursor[ASKED] + MOST_ASKED >= len(tables.asked.questions)
 
 
-@numba.njit(cache=True)
+@kernel
 def _learn(tables: Tables, record: Records, verdict: Records) -> None:
     """Let the lane of the record's parcel learn, if it was delivered."""
     for k in range(verdict.parcels):
@@ -124,7 +127,7 @@ def _learn(tables: Tables, record: Records, verdict: Records) -> None:
             teach(tables, record.order, k, verdict, record.position)
 
 
-@numba.njit(cache=True)
+@kernel
 def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
     """Look at the orders that are due, in order; False if the outputs are full before the end."""
     cursor = tables.cursor
@@ -160,7 +163,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
     return True
 
 
-@numba.njit(cache=True)
+@kernel
 def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
     """Of a parcel of the order that was judged last."""
     for k in range(verdict.parcels):
@@ -169,7 +172,7 @@ def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
     return NONE
 
 
-@numba.njit(cache=True)
+@kernel
 def _hear(tables: Tables, i: int, verdict: Records) -> int:
     """Take what a device says, or what is said of one; says what it was, see ``Flag``."""
     cursor, record = tables.cursor, tables.records[i]
@@ -202,7 +205,7 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
     return TAKEN
 
 
-@numba.njit(cache=True)
+@kernel
 def _take_facts(tables: Tables, record: Records) -> None:
     """Let the order be what the record says, if none has said more."""
     order, fact = tables.orders[record.order], tables.facts[record.detail]
@@ -215,7 +218,7 @@ def _take_facts(tables: Tables, record: Records) -> None:
     order.region, order.currency, order.wants = fact.region, fact.currency, fact.wants
 
 
-@numba.njit(cache=True)
+@kernel
 def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
     """Take records up to ``stop``.
 

@@ -13,15 +13,15 @@ from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import NOBODY, Cursor, LaneTables, Records, Tables
 from models.tracking.features import planned_hours
-from models.tracking.lanes import COLUMNS, HOUR_US, add, add_ratio, is_weekend, quantile, seen
+from models.tracking.lanes import COLUMNS, HOUR_US, add, add_ratio, is_weekend, quantile_of, seen
 
 LANE = np.dtype(
     [
@@ -63,7 +63,7 @@ class History(IntEnum):
 LEGS, GAPS, RATIOS = (int(h) for h in History)
 
 
-@numba.njit(cache=True)
+@kernel
 def way_of(tables: Tables, order: int, node: int, carrier: int, works: int) -> Way:
     """The way of what a node ships of the order that was judged last."""
     for w in range(works):
@@ -74,7 +74,7 @@ def way_of(tables: Tables, order: int, node: int, carrier: int, works: int) -> W
     return ABSENT, np.int64(carrier), np.int64(node), np.int64(region)
 
 
-@numba.njit(cache=True)
+@kernel
 def _slot(lanes: LaneTables, network: int, way: Way) -> int:
     """Where a lane is in the slots, or would be."""
     mixed = np.uint64(network)
@@ -92,13 +92,13 @@ def _slot(lanes: LaneTables, network: int, way: Way) -> int:
     return place
 
 
-@numba.njit(cache=True)
+@kernel
 def find_lane(tables: Tables, network: int, way: Way) -> int:
     """The row of a lane; ``UNKNOWN`` if it never learnt anything."""
     return np.int64(tables.lanes.slots[_slot(tables.lanes, network, way)])
 
 
-@numba.njit(cache=True)
+@kernel
 def _enter_lane(tables: Tables, network: int, way: Way) -> int:
     """The same, made if there is none and the book has room."""
     lanes, cursor = tables.lanes, tables.cursor
@@ -116,7 +116,7 @@ def _enter_lane(tables: Tables, network: int, way: Way) -> int:
     return new
 
 
-@numba.njit(cache=True)
+@kernel
 def place_lanes(lanes: LaneTables, count: int) -> None:
     """Fill empty slots with all rows."""
     for row in range(1, count):
@@ -127,7 +127,7 @@ def place_lanes(lanes: LaneTables, count: int) -> None:
         lanes.slots[_slot(lanes, lane.network, words)] = row
 
 
-@numba.njit(cache=True)
+@kernel
 def handed_over_at(tables: Tables, k: int, parcels: int) -> int:
     """When the carrier got a parcel of the order that was judged last; ``NO_TIME``: not known."""
     parcel = tables.parcels[k]
@@ -140,7 +140,7 @@ def handed_over_at(tables: Tables, k: int, parcels: int) -> int:
     return handed
 
 
-@numba.njit(cache=True)
+@kernel
 def teach(tables: Tables, order: int, k: int, verdict: Records, position: int) -> None:
     """Let the lane of a parcel learn from its delivery, if it has not."""
     parcel, network = tables.parcels[k], tables.orders[order].network
@@ -164,7 +164,7 @@ def teach(tables: Tables, order: int, k: int, verdict: Records, position: int) -
         _teach_gaps(tables, order, parcel, lane)
 
 
-@numba.njit(cache=True)
+@kernel
 def _arrival(tables: Tables, order: int, package: int) -> int:
     """The first delivery of a parcel; ``NOBODY`` if the lane has learnt from one already."""
     found, at = NOBODY, tables.orders[order].first
@@ -180,7 +180,7 @@ def _arrival(tables: Tables, order: int, package: int) -> int:
     return found
 
 
-@numba.njit(cache=True)
+@kernel
 def _teach_gaps(tables: Tables, order: int, parcel: Records, lane: int) -> None:
     gaps = tables.lanes.counts[lane, GAPS]
     at, before = tables.orders[order].first, NO_TIME
@@ -195,7 +195,7 @@ def _teach_gaps(tables: Tables, order: int, parcel: Records, lane: int) -> None:
             add(gaps, (entry.at - before) / HOUR_US, False)
         before = entry.at
     if seen(gaps) >= LEAST_GAPS:
-        tables.lanes.rows[lane].gap_hours = quantile(gaps, GAP_SHARE)
+        tables.lanes.rows[lane].gap_hours = quantile_of(gaps, GAP_SHARE, tables.asked.blended)
 
 
 class LaneBook:

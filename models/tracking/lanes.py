@@ -11,17 +11,23 @@ which counts as much as ``NETWORK`` deliveries of its own; and a wide shape that
 so that a parcel which is later than any before it is still expected. With a plan (the hours that were promised)
 the network's part is not what it takes, but how it compares with its plans.
 
+Beside its weights a blend keeps their running sums, by which its quantiles are looked up.
+
 Nothing here allocates. Histories and blends belong to the caller; all spans are in hours.
 """
 
 import math
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from models.jit import kernel
+
 Counts = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
+Blend = Floats
+"""(2, BUCKETS): ``WEIGHTS``, and ``SUMS`` of them up to each bucket."""
+WEIGHTS, SUMS = 0, 1
 BUCKETS = 96
 SHORTEST, LONGEST = 0.05, 8_760.0
 """Hours, from three minutes to a year, where the first bucket begins and the last ends; what lies beyond
@@ -50,7 +56,7 @@ _EPOCH_US = 72 * HOUR_US
 """1970-01-01 was a Thursday; weeks begin on Monday."""
 
 
-@numba.njit(cache=True)
+@kernel
 def add(history: Counts, hours: float, at_weekend: bool) -> None:
     """Take a duration into a history.
 
@@ -70,7 +76,7 @@ def add(history: Counts, hours: float, at_weekend: bool) -> None:
             history[b] >>= np.uint32(1)
 
 
-@numba.njit(cache=True)
+@kernel
 def add_ratio(ratios: Counts, hours: float, planned: float) -> None:
     """Take a duration into the network's history of durations as multiples of their plans.
 
@@ -80,13 +86,13 @@ def add_ratio(ratios: Counts, hours: float, planned: float) -> None:
         add(ratios, hours / planned, False)
 
 
-@numba.njit(cache=True)
+@kernel
 def is_weekend(at_us: int) -> bool:
     """Whether an instant (us since 1970, UTC) is on a Saturday or Sunday."""
     return (at_us + _EPOCH_US) % _WEEK_US >= _WEEKDAYS_US
 
 
-@numba.njit(cache=True)
+@kernel
 def hours_without_weekends(at_us: int, hours: float) -> float:
     """Hours on the clock until so many have passed that are not on a Saturday or Sunday (UTC)."""
     since = (at_us + _EPOCH_US) % _WEEK_US / HOUR_US  # of a week that begins on Monday
@@ -94,7 +100,7 @@ def hours_without_weekends(at_us: int, hours: float) -> float:
     return worked + 48.0 * math.floor(worked / 120.0) - since
 
 
-@numba.njit(cache=True)
+@kernel
 def seen(history: Counts) -> float:
     """How many durations a history holds; halved ones count less."""
     total = 0
@@ -103,7 +109,7 @@ def seen(history: Counts) -> float:
     return total / ONE
 
 
-@numba.njit(cache=True)
+@kernel
 def weekend_share(own: Counts, network: Counts) -> float:
     """Share of a lane's deliveries that came at a weekend, leaning on the network's; 2/7 if none is known."""
     known = seen(network)
@@ -111,8 +117,8 @@ def weekend_share(own: Counts, network: Counts) -> float:
     return (own[BUCKETS] / ONE + NETWORK * usual) / (seen(own) + NETWORK)
 
 
-@numba.njit(cache=True)
-def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights: Floats) -> None:
+@kernel
+def blend(own: Counts, network: Counts, ratios: Counts, planned: float, blended: Blend) -> None:
     """What is to be expected on a lane.
 
     Args:
@@ -120,8 +126,9 @@ def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights:
         network: (COLUMNS,) history of all lanes.
         ratios: (COLUMNS,) multiples of plans on all lanes.
         planned: hours that were planned or promised from hand-over to delivery; ``NO_PLAN``: unknown.
-        weights: (BUCKETS,) the answer, for ``quantile`` and ``remaining``.
+        blended: the answer.
     """
+    weights = blended[WEIGHTS]
     for b in range(BUCKETS):
         weights[b] = own[b] / ONE
     known = seen(network)
@@ -130,80 +137,107 @@ def blend(own: Counts, network: Counts, ratios: Counts, planned: float, weights:
     elif known > 0:
         for b in range(BUCKETS):
             weights[b] += network[b] * (NETWORK / (known * ONE))
-    _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, weights)
+    _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, blended)
 
 
-@numba.njit(cache=True)
-def blend_plan(ratios: Counts, planned: float, weights: Floats) -> None:
+@kernel
+def blend_plan(ratios: Counts, planned: float, blended: Blend) -> None:
     """What is to be expected of a plan alone, by what became of the network's plans.
 
     Args:
         ratios: (COLUMNS,) multiples of plans on all lanes.
         planned: hours from hand-over to delivery; more than ``NO_PLAN``.
-        weights: (BUCKETS,) the answer, for ``quantile`` and ``remaining``.
+        blended: the answer.
     """
+    weights = blended[WEIGHTS]
     for b in range(BUCKETS):
         weights[b] = 0.0
     if seen(ratios) > 0:
         _add_planned(ratios, planned, seen(ratios), weights)
-    _add_tail(planned, weights)
+    _add_tail(planned, blended)
 
 
-@numba.njit(cache=True)
-def quantile(weights: Floats, share: float) -> float:
+@kernel
+def quantile(blended: Blend, share: float) -> float:
     """Hours within which a share of the deliveries of a blend arrive."""
-    total = 0.0
-    for b in range(BUCKETS):
-        total += weights[b]
-    return _hours_at(weights, share * total)
+    return _hours_at(blended, share * blended[SUMS, BUCKETS - 1])
 
 
-@numba.njit(cache=True)
-def remaining(weights: Floats, elapsed: float, share: float) -> float:
+@kernel
+def quantile_of(history: Counts, share: float, blended: Blend) -> float:
+    """The same of a history alone; ``blended`` is scratch."""
+    blended[WEIGHTS] = history[:BUCKETS]
+    _sum_up(blended)
+    return quantile(blended, share)
+
+
+@kernel
+def remaining(blended: Blend, elapsed: float, share: float) -> float:
     """Hours within which a share of those arrive that have been under way for ``elapsed`` hours."""
-    place = min(float(BUCKETS), max(0.0, (math.log(max(elapsed, SHORTEST)) - LOW) / STEP))
-    before, total = 0.0, 0.0
-    for b in range(BUCKETS):
-        before += weights[b] * min(1.0, max(0.0, place - b))
-        total += weights[b]
-    return max(0.0, _hours_at(weights, before + share * (total - before)) - elapsed)
+    place = _place(elapsed)
+    whole, total = int(place), blended[SUMS, BUCKETS - 1]
+    before = blended[SUMS, whole - 1] if whole > 0 else 0.0
+    if whole < BUCKETS:
+        before += blended[WEIGHTS, whole] * (place - whole)
+    return max(0.0, _hours_at(blended, before + share * (total - before)) - elapsed)
 
 
-@numba.njit(cache=True)
-def chance_of_more(weights: Floats, elapsed: float, hours: float) -> float:
+@kernel
+def chance_of_more(blended: Blend, elapsed: float, hours: float) -> float:
     """Share of those that are still under way after ``elapsed`` hours and take ``hours`` more at least."""
-    left = _beyond(weights, elapsed)
-    return _beyond(weights, elapsed + max(0.0, hours)) / left if left > 0.0 else 1.0
+    left = _beyond(blended[WEIGHTS], elapsed)
+    more = _beyond(blended[WEIGHTS], elapsed + max(0.0, hours))
+    return more / left if left > 0.0 else 1.0
 
 
-@numba.njit(cache=True)
+@kernel
 def _beyond(weights: Floats, hours: float) -> float:
-    """How much of a blend takes longer."""
-    place = min(float(BUCKETS), max(0.0, (math.log(max(hours, SHORTEST)) - LOW) / STEP))
-    beyond = 0.0
-    for b in range(BUCKETS):
-        beyond += weights[b] * (1.0 - min(1.0, max(0.0, place - b)))
+    """How much of a blend takes longer; not by its sums, which would lose what is rare."""
+    place, beyond = _place(hours), 0.0
+    for b in range(int(place), BUCKETS):
+        beyond += weights[b] * (1.0 - max(0.0, place - b))
     return beyond
 
 
-@numba.njit(cache=True)
+@kernel
+def _place(hours: float) -> float:
+    """Where in the buckets a span is, from 0 to ``BUCKETS``."""
+    return min(float(BUCKETS), max(0.0, (math.log(max(hours, SHORTEST)) - LOW) / STEP))
+
+
+@kernel
+def _sum_up(blended: Blend) -> None:
+    total = 0.0
+    for b in range(BUCKETS):
+        total += blended[WEIGHTS, b]
+        blended[SUMS, b] = total
+
+
+@kernel
 def _bucket(hours: float) -> int:
     place = (math.log(max(hours, SHORTEST)) - LOW) / STEP
     return min(BUCKETS - 1, int(place))
 
 
-@numba.njit(cache=True)
-def _hours_at(weights: Floats, mass: float) -> float:
+@kernel
+def _hours_at(blended: Blend, mass: float) -> float:
     """Hours below which there is so much of a blend; even in ln(hours) within a bucket."""
-    below = 0.0
-    for b in range(BUCKETS):
-        if weights[b] > 0.0 and below + weights[b] >= mass:
-            return math.exp(LOW + STEP * (b + (mass - below) / weights[b]))
-        below += weights[b]
-    return LONGEST
+    b, end = 0, BUCKETS
+    while b < end:
+        middle = (b + end) // 2
+        if blended[SUMS, middle] >= mass:
+            end = middle
+        else:
+            b = middle + 1
+    while b < BUCKETS and blended[WEIGHTS, b] <= 0.0:
+        b += 1
+    if b == BUCKETS:
+        return LONGEST
+    below = blended[SUMS, b - 1] if b > 0 else 0.0
+    return math.exp(LOW + STEP * (b + (mass - below) / blended[WEIGHTS, b]))
 
 
-@numba.njit(cache=True)
+@kernel
 def _add_planned(ratios: Counts, planned: float, mass: float, weights: Floats) -> None:
     """Add what a plan's multiples come to; what would leave the row stays in its outermost bucket."""
     places = math.log(planned) / STEP
@@ -216,18 +250,18 @@ def _add_planned(ratios: Counts, planned: float, mass: float, weights: Floats) -
         weights[min(BUCKETS - 1, max(0, to + 1))] += ratios[b] * scale * part
 
 
-@numba.njit(cache=True)
-def _add_tail(otherwise: float, weights: Floats) -> None:
+@kernel
+def _add_tail(otherwise: float, blended: Blend) -> None:
     """Add the wide shape around the median; of nothing, around ``otherwise``."""
-    total = 0.0
-    for b in range(BUCKETS):
-        total += weights[b]
-    middle = _hours_at(weights, 0.5 * total) if total > 0.0 else otherwise
+    _sum_up(blended)
+    total = blended[SUMS, BUCKETS - 1]
+    middle = _hours_at(blended, 0.5 * total) if total > 0.0 else otherwise
     odds = math.exp(TAIL_POWER * (LOW - math.log(middle)))
     growth = math.exp(TAIL_POWER * STEP)
     below = 0.0
     for b in range(BUCKETS):
         odds *= growth
         upto = odds / (1.0 + odds)
-        weights[b] += TAIL * (upto - below)
+        blended[WEIGHTS, b] += TAIL * (upto - below)
         below = upto
+    _sum_up(blended)

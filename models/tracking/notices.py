@@ -9,10 +9,10 @@ is told once in its life; a date, when it is on another day than the one told la
 A notice is only made where the policy answers it; who is told what is worked out of it in answers.py.
 """
 
-import numba
 import numpy as np
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, TABLE, number
 from models.policy.answers import Occasion
@@ -43,18 +43,18 @@ IS_OF_ORDER[NONE] = False
 DAY_US = 86_400_000_000
 
 
-@numba.njit(cache=True)
+@kernel
 def notice(
     tables: Tables,
     order: int,
     topic: int,
     verdict: Records,
     at: int,
-    other: int = NO_TIME,
-    package: int = NOBODY,
-    node: int = NOBODY,
-    change: int = RAISED,
-    is_loud: bool = False,
+    other: int,
+    package: int,
+    node: int,
+    change: int,
+    is_loud: bool,
 ) -> None:
     """Note something that the policy answers; of anything else nothing. See ``NOTICE``."""
     cursor = tables.cursor
@@ -67,7 +67,7 @@ def notice(
     cursor[NOTICED] += 1
 
 
-@numba.njit(cache=True)
+@kernel
 def begin_notice(
     tables: Tables, new: Records, order: int, topic: int, verdict: Records, at: int
 ) -> None:
@@ -81,39 +81,46 @@ def begin_notice(
     cursor[INDEX] += ANSWERS
 
 
-@numba.njit(cache=True)
+@kernel
 def tell_order(tables: Tables, order: int, verdict: Records, clock: int) -> None:
     """What is new of the order as a whole; to be asked before its new phase is kept."""
     row = tables.orders[order]
     if verdict.phase != row.phase and IS_OF_ORDER[verdict.phase]:
-        _tell_once(tables, order, verdict.phase, verdict, clock, NO_TIME)
+        _tell_once(tables, order, np.int64(verdict.phase), verdict, clock, np.int64(NO_TIME))
     if verdict.reminder != 0:
-        _tell_once(tables, order, verdict.reminder, verdict, clock, verdict.deadline)
+        _tell_once(tables, order, np.int64(verdict.reminder), verdict, clock, verdict.deadline)
     promise, before = verdict.promise, row.promised
     if promise == NO_TIME:
         return
     if PROGRESS[verdict.phase] >= PROGRESS[P_DELIVERED] or verdict.phase == P_HELD:
         return
-    if before == NO_TIME:
-        notice(tables, order, DATE_TOLD, verdict, clock)
-    elif promise // DAY_US != before // DAY_US:
-        notice(tables, order, DATE_CHANGED, verdict, clock, before)
-    else:
+    if before != NO_TIME and promise // DAY_US == before // DAY_US:
         return
+    topic = DATE_TOLD if before == NO_TIME else DATE_CHANGED
+    _notice_of_order(tables, order, topic, verdict, clock, before)
     row.promised = promise
 
 
-@numba.njit(cache=True)
+@kernel
+def _notice_of_order(
+    tables: Tables, order: int, topic: int, verdict: Records, at: int, other: int
+) -> None:
+    """A notice of the order as a whole."""
+    whole = np.int64(NOBODY)
+    notice(tables, order, topic, verdict, at, other, whole, whole, np.int64(RAISED), False)
+
+
+@kernel
 def _tell_once(
     tables: Tables, order: int, topic: int, verdict: Records, clock: int, other: int
 ) -> None:
     row, bit = tables.orders[order], np.uint64(1) << np.uint64(topic)
     if row.told & bit == 0:
         row.told |= bit
-        notice(tables, order, topic, verdict, clock, other)
+        _notice_of_order(tables, order, topic, verdict, clock, other)
 
 
-@numba.njit(cache=True)
+@kernel
 def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records) -> None:
     """What is new of a parcel of the order that was judged last."""
     order, k = record.order, 0
@@ -138,11 +145,13 @@ def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records)
     entry.classifier, entry.said, entry.also = phase, at, step
     if phase == P_IN_TRANSIT and PROGRESS[before] < PROGRESS[P_HANDED_OVER]:
         phase = P_HANDED_OVER  # nobody reported it
-    name = NOBODY if package == parcel.node else package
-    notice(tables, order, phase, verdict, at, NO_TIME, name, parcel.node)
+    name, node = np.int64(NOBODY if package == parcel.node else package), np.int64(parcel.node)
+    notice(
+        tables, order, phase, verdict, at, np.int64(NO_TIME), name, node, np.int64(RAISED), False
+    )
 
 
-@numba.njit(cache=True)
+@kernel
 def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
     """What was told last of a parcel, or before it had a name of its node; ``NOBODY``: nothing."""
     parcel = tables.parcels[k]
@@ -160,12 +169,12 @@ def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
     return told
 
 
-@numba.njit(cache=True)
+@kernel
 def _is_later(tables: Tables, one: int, other: int) -> bool:
     return tables.entries[one].said > tables.entries[other].said
 
 
-@numba.njit(cache=True)
+@kernel
 def _remember(tables: Tables, record: Records, package: int) -> int:
     """A new entry for what is told of a parcel, before all that is in the order of time."""
     order = record.order

@@ -324,7 +324,7 @@ def _room_for(records: int) -> Asked:
         np.zeros(room, QUESTION),
         np.zeros((room, N_INPUTS), np.float32),
         np.zeros(room, NOTICE),
-        np.zeros(BUCKETS),
+        np.zeros((2, BUCKETS)),
     )
 
 

@@ -1,5 +1,7 @@
 """Checkpoints in an object store: a job goes on from there, on another machine as well."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from flows.checkpoint_store import Objects
+from flows.checkpoint_store import Directory, Objects
 from flows.folding import run
 from flows.lake.digest import digest
 from flows.logs.parquet import ParquetLog
@@ -84,3 +86,30 @@ def test_what_is_no_store_is_refused(log: ParquetLog, bucket: str, tmp_path: Pat
     absent = bucket.replace("crossdock", "absent")
     with pytest.raises(CheckpointError, match="s3://absent/state"):
         part_of(log, tmp_path / "lake", Settings(checkpoints=absent), 1)
+
+
+def test_two_owners_write_apart(tmp_path: Path) -> None:
+    paused, heir = Directory(tmp_path), Directory(tmp_path)
+    one = paused.draft("partition=0000")
+    one.write_bytes(b"the state of one")
+    other = heir.draft("partition=0000")
+    other.write_bytes(b"that of the other")
+    heir.publish("partition=0000", "other", other)
+    paused.publish("partition=0000", "one", one)
+
+    assert sorted(heir.names("partition=0000")) == ["one", "other"]
+    with heir.read("partition=0000", "one") as file:
+        assert file.read() == b"the state of one"
+
+
+def test_what_a_crash_left_is_swept_with_the_next_draft(tmp_path: Path) -> None:
+    begin = (
+        "import os, sys\nfrom pathlib import Path\nfrom flows.checkpoint_store import Directory\n"
+        "Directory(Path(sys.argv[1])).draft('partition=0000')\nos._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", begin, tmp_path], check=True, timeout=60)
+    assert len(Directory(tmp_path).names("partition=0000")) == 1
+
+    draft = Directory(tmp_path).draft("partition=0000")
+
+    assert Directory(tmp_path).names("partition=0000") == [draft.name]

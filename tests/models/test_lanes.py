@@ -32,7 +32,7 @@ def history(hours: list[float]) -> Counts:
 
 
 def blend(own: Counts, planned: float = NO_PLAN, network: Counts | None = None) -> Floats:
-    weights = np.empty(BUCKETS)
+    weights = np.empty((2, BUCKETS))
     known = nothing() if network is None else network
     lanes.blend(own, known, nothing(), planned, weights)
     return weights
@@ -128,7 +128,7 @@ def test_a_new_lane_goes_by_its_plan() -> None:
 
 
 def test_without_anything_known_an_arrival_is_still_expected() -> None:
-    ratios, weights = history([0.5] * 9), np.empty(BUCKETS)
+    ratios, weights = history([0.5] * 9), np.empty((2, BUCKETS))
 
     lanes.blend(nothing(), nothing(), ratios, NO_PLAN, weights)
 
@@ -142,7 +142,7 @@ def test_a_new_lane_without_a_plan_goes_by_the_network() -> None:
 
 
 def test_the_network_tells_a_new_lane_what_its_plans_are_worth() -> None:
-    ratios, weights = nothing(), np.empty(BUCKETS)
+    ratios, weights = nothing(), np.empty((2, BUCKETS))
     for planned in (10.0, 50.0, 400.0) * 10:
         lanes.add_ratio(ratios, planned / 2, planned)
         lanes.add_ratio(ratios, 5.0, NO_PLAN)
@@ -154,7 +154,7 @@ def test_the_network_tells_a_new_lane_what_its_plans_are_worth() -> None:
 
 
 def test_a_plan_alone_is_worth_what_became_of_others() -> None:
-    ratios, weights = nothing(), np.empty(BUCKETS)
+    ratios, weights = nothing(), np.empty((2, BUCKETS))
     for _ in range(100):
         lanes.add_ratio(ratios, 10.0, 20.0)
 
@@ -213,7 +213,7 @@ def row_of(parcel: Parcel) -> tuple[npt.NDArray[np.float32], float]:
     own, row = history([40.0] * 100), np.full(N_INPUTS, np.nan, np.float32)
     scale = fill(
         row,
-        np.empty(BUCKETS),
+        np.empty((2, BUCKETS)),
         (own, own, nothing()),
         int(parcel.group),
         MONDAY,
@@ -265,7 +265,7 @@ def test_a_lane_that_rests_at_weekends_is_expected_after_them() -> None:
     friday = MONDAY + 4 * 24 * HOUR_US
     where = (friday, friday, NO_TIME, friday, NO_TIME, (NO_TIME, math.nan), math.nan)
 
-    scale = fill(row, np.empty(BUCKETS), (own, own, nothing()), int(Group.MOVING), *where)
+    scale = fill(row, np.empty((2, BUCKETS)), (own, own, nothing()), int(Group.MOVING), *where)
 
     left = row[Input.REMAINING_P50] * scale
     assert row[Input.CLOSED] > 0.9

@@ -6,11 +6,11 @@ functions as in the fold (``models/tracking``) fill it and read it.
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
+from models.jit import kernel
 from models.simulation.journeys import Floats, Ints, Journeys, Moments
 from models.tracking.features import N_INPUTS, Group, Input, fill, planned_hours
 from models.tracking.lanes import BUCKETS, COLUMNS, HOUR_US, add, add_ratio, is_weekend, quantile
@@ -55,7 +55,7 @@ def concatenate(parts: list[Rows]) -> Rows:
     )
 
 
-@numba.njit(cache=True)
+@kernel
 def _tell(
     journeys: tuple[Ints, ...],
     moments: tuple[Ints, Ints, Ints, Ints, Ints, Floats, Floats],
@@ -68,7 +68,7 @@ def _tell(
     journey, clock, group, heard, located, progress, late = moments
     own = np.zeros((lanes, COLUMNS), np.uint32)
     network, ratios = np.zeros(COLUMNS, np.uint32), np.zeros(COLUMNS, np.uint32)
-    weights = np.empty(BUCKETS)
+    weights = np.empty((2, BUCKETS))
     done = 0
     for i in range(len(clock)):
         while done < len(told) and delivered[told[done]] <= clock[i]:
