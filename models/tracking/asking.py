@@ -12,7 +12,7 @@ there is no arrival to wait for any more.
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, number
 from models.tracking.arrays import (
@@ -111,7 +111,7 @@ def _steps() -> np.ndarray:
 GROUPS, STEPS = _groups(), _steps()
 
 
-@kernel
+@borrowing_kernel
 def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
     """Ask a round about the order that was judged last.
 
@@ -143,7 +143,7 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
             tables.asked.questions[q].is_shown = is_shown
 
 
-@kernel
+@borrowing_kernel
 def _next_turn(tables: Tables, order: int, first: int, now: int) -> int:
     """When to ask again: the sooner, the nearer the first arrival is by the history of its lane.
 
@@ -158,7 +158,7 @@ def _next_turn(tables: Tables, order: int, first: int, now: int) -> int:
     return now - (now - turn) % every + turns * every
 
 
-@kernel
+@borrowing_kernel
 def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
     """A new question, about nothing yet."""
     cursor = tables.cursor
@@ -174,7 +174,7 @@ def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
     return question
 
 
-@kernel
+@borrowing_kernel
 def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> None:
     cursor, parcels = tables.cursor, verdict.parcels
     full = cursor[ASKED] + MOST_ASKED
@@ -206,7 +206,7 @@ def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> 
         _fill(tables, way, BEFORE, times, (np.int64(NO_TIME), np.nan), verdict)
 
 
-@kernel
+@borrowing_kernel
 def _ship_by(tables: Tables, node: int, works: int) -> int:
     for w in range(works):
         if tables.works[w].node == node:
@@ -214,7 +214,7 @@ def _ship_by(tables: Tables, node: int, works: int) -> int:
     return NO_TIME
 
 
-@kernel
+@borrowing_kernel
 def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
     """When a parcel was last located, and how far along its way it was then."""
     located, share = np.int64(NO_TIME), np.int64(NO_PART)
@@ -228,7 +228,7 @@ def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
     return located, share / PARTS
 
 
-@kernel
+@borrowing_kernel
 def _fill(
     tables: Tables,
     way: Way,
@@ -268,7 +268,7 @@ def _fill(
         question.late = _chance_of_late(asked.blended, question, group, handed, ship_by)
 
 
-@kernel
+@borrowing_kernel
 def _chance_of_late(
     blended: Blend, question: Records, group: int, handed: int, ship_by: int
 ) -> float:

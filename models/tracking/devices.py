@@ -13,7 +13,7 @@ last, and whether it was within the time of the binding, is judged each time ane
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.tracking.arrays import NEVER, NO_PART, NOBODY, Records, Tables
 from models.tracking.history import drop, enter, is_full
@@ -22,19 +22,19 @@ BOUND, RELEASED, DEVIATED = int(Step.BOUND), int(Step.RELEASED), int(Step.DEVIAT
 _HALF = 32
 
 
-@kernel
+@borrowing_kernel
 def pack(high: int, low: int) -> int:
     """Two numbers of 32 bits as one of 64."""
     return (np.int64(high) << _HALF) | (np.int64(low) & np.int64(0xFFFFFFFF))
 
 
-@kernel
+@borrowing_kernel
 def upper(packed: int) -> int:
     """The first of them."""
     return packed >> _HALF
 
 
-@kernel
+@borrowing_kernel
 def lower(packed: int) -> int:
     """The second."""
     return np.int64(np.int32(packed & np.int64(0xFFFFFFFF)))
@@ -44,7 +44,7 @@ NO_LIMIT = np.iinfo(np.int32).min
 NO_LIMITS = int(pack(NO_LIMIT, NO_LIMIT))
 
 
-@kernel
+@borrowing_kernel
 def entry_of(tables: Tables, order: int, step: int, device: int) -> int:
     """The entry of a device, or of its release; ``NOBODY`` without."""
     entries, at = tables.entries, tables.orders[order].first
@@ -55,7 +55,7 @@ def entry_of(tables: Tables, order: int, step: int, device: int) -> int:
     return NOBODY
 
 
-@kernel
+@borrowing_kernel
 def _add(tables: Tables, record: Records, step: int) -> int:
     """A new entry about the record's device, before all that is in the order of time."""
     entries, order = tables.entries, record.order
@@ -69,7 +69,7 @@ def _add(tables: Tables, record: Records, step: int) -> int:
     return new
 
 
-@kernel
+@borrowing_kernel
 def device_of(tables: Tables, record: Records) -> int:
     """The entry of the record's device, made if there is none; ``NOBODY`` if the history is full."""
     found = entry_of(tables, record.order, BOUND, record.entry.node)
@@ -78,7 +78,7 @@ def device_of(tables: Tables, record: Records) -> int:
     return _add(tables, record, BOUND)
 
 
-@kernel
+@borrowing_kernel
 def bind(tables: Tables, record: Records) -> None:
     """A device goes with a parcel, or no longer; the newest word counts, by when it was true."""
     wanted, order = record.entry, record.order
@@ -98,7 +98,7 @@ def bind(tables: Tables, record: Records) -> None:
         entry.classifier, entry.package = wanted.classifier, wanted.package
 
 
-@kernel
+@borrowing_kernel
 def deviate(
     tables: Tables, record: Records, sort: int, at: int, beyond: bool, joined_us: int
 ) -> bool:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.tracking.lanes import (
     HOUR_US,
     NO_PLAN,
@@ -105,7 +105,7 @@ N_OUTPUTS = len(Output)
 BEFORE = int(Group.BEFORE)
 
 
-@kernel
+@borrowing_kernel
 def planned_hours(promise: int, start: int) -> float:
     """Hours from a hand-over to the date told, the plan of ``lanes``; ``NO_PLAN`` if either is unknown."""
     if promise == NO_TIME or start == NO_TIME:
@@ -113,7 +113,7 @@ def planned_hours(promise: int, start: int) -> float:
     return max(NO_PLAN, (promise - start) / HOUR_US)
 
 
-@kernel
+@borrowing_kernel
 def fill(
     row: npt.NDArray[np.float32],
     scratch: Blend,
@@ -178,7 +178,7 @@ def fill(
     return scale
 
 
-@kernel
+@borrowing_kernel
 def _fill_told(
     row: npt.NDArray[np.float32],
     scratch: Blend,
@@ -195,7 +195,7 @@ def _fill_told(
     return _left(scratch, elapsed, wait)
 
 
-@kernel
+@borrowing_kernel
 def _fill_position(
     row: npt.NDArray[np.float32],
     position: tuple[int, float],
@@ -213,20 +213,20 @@ def _fill_position(
         row[PACE] = _beside(taken - _since(handed_over, clock), p50, scale)
 
 
-@kernel
+@borrowing_kernel
 def _left(blended: Blend, elapsed: float, wait: float) -> tuple[float, float]:
     """Hours until delivery at both quantiles."""
     return remaining(blended, elapsed, 0.5) + wait, remaining(blended, elapsed, 0.9) + wait
 
 
-@kernel
+@borrowing_kernel
 def _beside(other: float, hours: float, scale: float) -> float:
     """How far one forecast is from another, in ln, neither below ``LEAST`` scales."""
     far = math.log(max(other, LEAST * scale) / max(hours, LEAST * scale))
     return min(FARTHEST, max(-FARTHEST, far))
 
 
-@kernel
+@borrowing_kernel
 def _since(earlier: int, later: int) -> float:
     """Hours between two instants; 0 if either is unknown, or they are the other way round."""
     if earlier == NO_TIME or later == NO_TIME:

@@ -5,7 +5,7 @@ that the node ships, until real ones of it are known.
 """
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
 from models.tracking.arrays import NOBODY, Records, Tables
@@ -21,7 +21,7 @@ P_ATTEMPT_FAILED, P_RETURNING = number(Phase.ATTEMPT_FAILED), number(Phase.RETUR
 P_CANCELLED = number(Phase.CANCELLED)
 
 
-@kernel
+@borrowing_kernel
 def parcel_of(tables: Tables, count: int, package: int, node: int) -> int:
     """The place of a parcel in the scratch; ``count`` if it is new, made ready there."""
     for k in range(count):
@@ -38,7 +38,7 @@ def parcel_of(tables: Tables, count: int, package: int, node: int) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def work_of(tables: Tables, count: int, node: int) -> int:
     """The same of what a node was offered."""
     for k in range(count):
@@ -51,7 +51,7 @@ def work_of(tables: Tables, count: int, node: int) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def move_parcel(parcel: Records, entry: Records) -> None:
     """Let an actual milestone happen to a parcel."""
     parcel.heard_at = entry.at
@@ -70,7 +70,7 @@ def move_parcel(parcel: Records, entry: Records) -> None:
     parcel.position, parcel.at = entry.position, entry.at
 
 
-@kernel
+@borrowing_kernel
 def move_work(work: Records, entry: Records) -> None:
     """Let an offer, its withdrawal or an answer change what a node is to do."""
     if entry.step == OFFERED:
@@ -86,7 +86,7 @@ def move_work(work: Records, entry: Records) -> None:
         work.picked_at = entry.at
 
 
-@kernel
+@borrowing_kernel
 def settle_work(work: Records) -> None:
     """Which of its answers are to the offer that stands."""
     if work.picked_at != NO_TIME and work.picked_at >= work.offered_at:
@@ -95,7 +95,7 @@ def settle_work(work: Records) -> None:
         work.phase = P_RELEASED
 
 
-@kernel
+@borrowing_kernel
 def is_counted(tables: Tables, k: int, parcels: int) -> bool:
     """Whether a parcel is one: not only planned, and no stand-in beside real ones of its node."""
     parcel = tables.parcels[k]
@@ -110,13 +110,13 @@ def is_counted(tables: Tables, k: int, parcels: int) -> bool:
     return True
 
 
-@kernel
+@borrowing_kernel
 def is_gone(phase: int) -> bool:
     """Whether a parcel in this phase is not on its way to the customer any more."""
     return PROGRESS[phase] >= PROGRESS[P_RETURNING]
 
 
-@kernel
+@borrowing_kernel
 def furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> int:
     """The phase of the order as far as its goods are concerned."""
     least, gone = NONE, NONE

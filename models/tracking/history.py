@@ -8,7 +8,7 @@ as ``RETRACTED``; its ``classifier`` is 1 as long as it has not come.
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import kernel
+from models.jit import borrowing_kernel, kernel
 from models.lifecycle.steps import Step
 from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Ints, Records, Tables
 
@@ -19,7 +19,7 @@ VOID = np.iinfo(np.uint8).max
 """Step of an entry that is about to go."""
 
 
-@kernel
+@borrowing_kernel
 def _is_before(a: Records, b: Records) -> bool:
     if a.at != b.at:
         return a.at < b.at
@@ -30,7 +30,7 @@ def _is_before(a: Records, b: Records) -> bool:
     return a.key < b.key
 
 
-@kernel
+@borrowing_kernel
 def _find(tables: Tables, order: int, key: np.uint64) -> int:
     """The entry of a key in an order's history; ``NOBODY`` without."""
     at = tables.orders[order].first
@@ -39,7 +39,7 @@ def _find(tables: Tables, order: int, key: np.uint64) -> int:
     return at
 
 
-@kernel
+@borrowing_kernel
 def enter(tables: Tables, order: int, wanted: Records) -> int:
     """Copy an entry to a free place, not in the list yet; returns the place."""
     entries, cursor = tables.entries, tables.cursor
@@ -54,7 +54,7 @@ def enter(tables: Tables, order: int, wanted: Records) -> int:
     return new
 
 
-@kernel
+@borrowing_kernel
 def link(tables: Tables, order: int, new: int) -> bool:
     """Put a new entry in its place in the list; returns whether nothing later is known."""
     entries = tables.entries
@@ -71,7 +71,7 @@ def link(tables: Tables, order: int, new: int) -> bool:
     return after == NOBODY
 
 
-@kernel
+@borrowing_kernel
 def unlink(tables: Tables, order: int, gone: int) -> None:
     """Take an entry out of the list; its place stays its own."""
     entries, at = tables.entries, tables.orders[order].first
@@ -83,7 +83,7 @@ def unlink(tables: Tables, order: int, gone: int) -> None:
     entries[at].next = entries[gone].next
 
 
-@kernel
+@borrowing_kernel
 def drop(tables: Tables, order: int, gone: int) -> None:
     """Take an entry out of the list, for good."""
     unlink(tables, order, gone)
@@ -92,13 +92,13 @@ def drop(tables: Tables, order: int, gone: int) -> None:
     tables.orders[order].entries -= 1
 
 
-@kernel
+@borrowing_kernel
 def is_full(tables: Tables, order: int) -> bool:
     """Whether an order's history takes no more."""
     return tables.orders[order].entries + 2 > MAX_ENTRIES
 
 
-@kernel
+@borrowing_kernel
 def take(tables: Tables, record: Records) -> int:
     """Enter a record into its order's history; says what it was, see ``Flag``."""
     order, entries = record.order, tables.entries
@@ -118,7 +118,7 @@ def take(tables: Tables, record: Records) -> int:
     return TAKEN if is_last else LATE
 
 
-@kernel
+@borrowing_kernel
 def _retract(tables: Tables, record: Records) -> None:
     """Mark what a record takes back; where that has not come yet, keep a mark for it."""
     order, entries = record.order, tables.entries
@@ -132,7 +132,7 @@ def _retract(tables: Tables, record: Records) -> None:
     link(tables, order, mark)
 
 
-@kernel
+@borrowing_kernel
 def _void(entries: Records, first: int) -> None:
     """Mark the entries of a list."""
     at = first

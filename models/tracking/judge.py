@@ -11,7 +11,7 @@ may go back a little from one record of the journal to the next.
 import numpy as np
 
 from models.intake.columns import NO_TIME, Wants
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.policy.answers import Occasion
@@ -70,7 +70,7 @@ ATTEMPTS = 3
 """Failed attempts after which a person is to look (domain.md D.6)."""
 
 
-@kernel
+@borrowing_kernel
 def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     """Work out where an order stands.
 
@@ -135,7 +135,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     look_at_times(tables, order, clock, verdict)
 
 
-@kernel
+@borrowing_kernel
 def _decided(step: int) -> int:
     if step == ROUTED:
         return P_ROUTED
@@ -144,7 +144,7 @@ def _decided(step: int) -> int:
     return P_CANCELLED if step == CANCELLED else P_HELD
 
 
-@kernel
+@borrowing_kernel
 def _after_delivery(
     tables: Tables,
     order: int,
@@ -193,7 +193,7 @@ def _after_delivery(
         verdict.reminder, verdict.deadline = FEEDBACK_DUE, there + terms[T_FEEDBACK]
 
 
-@kernel
+@borrowing_kernel
 def _is_over(verdict: Records, topic: int, deadline: int, before: int, clock: int) -> bool:
     """Whether a service is overdue; if it is nearly so, the customer is to be reminded."""
     if expect(verdict, deadline, clock):
@@ -203,7 +203,7 @@ def _is_over(verdict: Records, topic: int, deadline: int, before: int, clock: in
     return False
 
 
-@kernel
+@borrowing_kernel
 def _look_at_parcels(
     tables: Tables, order: int, parcels: int, clock: int, verdict: Records
 ) -> None:

@@ -6,7 +6,7 @@ After each, the order is judged anew; what is said of it is the difference to wh
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
@@ -56,7 +56,7 @@ UNSEEN = np.iinfo(np.uint8).max
 """Phase of an order that was never judged."""
 
 
-@kernel
+@borrowing_kernel
 def _raise(
     tables: Tables, order: int, code: int, change: int, loud: bool, verdict: Records, clock: int
 ) -> None:
@@ -72,7 +72,7 @@ def _raise(
     notice(tables, order, topic, verdict, clock, at, evidence[1], evidence[2], change, loud)
 
 
-@kernel
+@borrowing_kernel
 def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> None:
     """Raise, escalate and resolve what holds otherwise than before."""
     row = tables.orders[order]
@@ -95,7 +95,7 @@ def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> No
     row.raised, row.loud = verdict.active, verdict.loud
 
 
-@kernel
+@borrowing_kernel
 def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool) -> None:
     """Keep what the verdict says, say what is new, and ask about the arrival.
 
@@ -113,12 +113,12 @@ def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: 
     tables.blocks[block] = min(tables.blocks[block], row.due)
 
 
-@kernel
+@borrowing_kernel
 def _has_asked_enough(tables: Tables) -> bool:
     return tables.cursor[ASKED] + MOST_ASKED >= len(tables.asked.questions)
 
 
-@kernel
+@borrowing_kernel
 def _learn(tables: Tables, record: Records, verdict: Records) -> None:
     """Let the lane of the record's parcel learn, if it was delivered."""
     for k in range(verdict.parcels):
@@ -127,7 +127,7 @@ def _learn(tables: Tables, record: Records, verdict: Records) -> None:
             teach(tables, record.order, k, verdict, record.position)
 
 
-@kernel
+@borrowing_kernel
 def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
     """Look at the orders that are due, in order; False if the outputs are full before the end."""
     cursor = tables.cursor
@@ -163,7 +163,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
     return True
 
 
-@kernel
+@borrowing_kernel
 def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
     """Of a parcel of the order that was judged last."""
     for k in range(verdict.parcels):
@@ -172,7 +172,7 @@ def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
     return NONE
 
 
-@kernel
+@borrowing_kernel
 def _hear(tables: Tables, i: int, verdict: Records) -> int:
     """Take what a device says, or what is said of one; says what it was, see ``Flag``."""
     cursor, record = tables.cursor, tables.records[i]
@@ -205,7 +205,7 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
     return TAKEN
 
 
-@kernel
+@borrowing_kernel
 def _take_facts(tables: Tables, record: Records) -> None:
     """Let the order be what the record says, if none has said more."""
     order, fact = tables.orders[record.order], tables.facts[record.detail]
@@ -218,7 +218,7 @@ def _take_facts(tables: Tables, record: Records) -> None:
     order.region, order.currency, order.wants = fact.region, fact.currency, fact.wants
 
 
-@kernel
+@borrowing_kernel
 def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
     """Take records up to ``stop``.
 

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import NOBODY, Cursor, LaneTables, Records, Tables
 from models.tracking.features import planned_hours
@@ -63,7 +63,7 @@ class History(IntEnum):
 LEGS, GAPS, RATIOS = (int(h) for h in History)
 
 
-@kernel
+@borrowing_kernel
 def way_of(tables: Tables, order: int, node: int, carrier: int, works: int) -> Way:
     """The way of what a node ships of the order that was judged last."""
     for w in range(works):
@@ -74,7 +74,7 @@ def way_of(tables: Tables, order: int, node: int, carrier: int, works: int) -> W
     return ABSENT, np.int64(carrier), np.int64(node), np.int64(region)
 
 
-@kernel
+@borrowing_kernel
 def _slot(lanes: LaneTables, network: int, way: Way) -> int:
     """Where a lane is in the slots, or would be."""
     mixed = np.uint64(network)
@@ -92,13 +92,13 @@ def _slot(lanes: LaneTables, network: int, way: Way) -> int:
     return place
 
 
-@kernel
+@borrowing_kernel
 def find_lane(tables: Tables, network: int, way: Way) -> int:
     """The row of a lane; ``UNKNOWN`` if it never learnt anything."""
     return np.int64(tables.lanes.slots[_slot(tables.lanes, network, way)])
 
 
-@kernel
+@borrowing_kernel
 def _enter_lane(tables: Tables, network: int, way: Way) -> int:
     """The same, made if there is none and the book has room."""
     lanes, cursor = tables.lanes, tables.cursor
@@ -116,7 +116,7 @@ def _enter_lane(tables: Tables, network: int, way: Way) -> int:
     return new
 
 
-@kernel
+@borrowing_kernel
 def place_lanes(lanes: LaneTables, count: int) -> None:
     """Fill empty slots with all rows."""
     for row in range(1, count):
@@ -127,7 +127,7 @@ def place_lanes(lanes: LaneTables, count: int) -> None:
         lanes.slots[_slot(lanes, lane.network, words)] = row
 
 
-@kernel
+@borrowing_kernel
 def handed_over_at(tables: Tables, k: int, parcels: int) -> int:
     """When the carrier got a parcel of the order that was judged last; ``NO_TIME``: not known."""
     parcel = tables.parcels[k]
@@ -140,7 +140,7 @@ def handed_over_at(tables: Tables, k: int, parcels: int) -> int:
     return handed
 
 
-@kernel
+@borrowing_kernel
 def teach(tables: Tables, order: int, k: int, verdict: Records, position: int) -> None:
     """Let the lane of a parcel learn from its delivery, if it has not."""
     parcel, network = tables.parcels[k], tables.orders[order].network
@@ -164,7 +164,7 @@ def teach(tables: Tables, order: int, k: int, verdict: Records, position: int) -
         _teach_gaps(tables, order, parcel, lane)
 
 
-@kernel
+@borrowing_kernel
 def _arrival(tables: Tables, order: int, package: int) -> int:
     """The first delivery of a parcel; ``NOBODY`` if the lane has learnt from one already."""
     found, at = NOBODY, tables.orders[order].first
@@ -180,7 +180,7 @@ def _arrival(tables: Tables, order: int, package: int) -> int:
     return found
 
 
-@kernel
+@borrowing_kernel
 def _teach_gaps(tables: Tables, order: int, parcel: Records, lane: int) -> None:
     gaps = tables.lanes.counts[lane, GAPS]
     at, before = tables.orders[order].first, NO_TIME

@@ -21,7 +21,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from models.jit import kernel
+from models.jit import borrowing_kernel
 
 Counts = npt.NDArray[np.uint32]
 Floats = npt.NDArray[np.float64]
@@ -56,7 +56,7 @@ _EPOCH_US = 72 * HOUR_US
 """1970-01-01 was a Thursday; weeks begin on Monday."""
 
 
-@kernel
+@borrowing_kernel
 def add(history: Counts, hours: float, at_weekend: bool) -> None:
     """Take a duration into a history.
 
@@ -76,7 +76,7 @@ def add(history: Counts, hours: float, at_weekend: bool) -> None:
             history[b] >>= np.uint32(1)
 
 
-@kernel
+@borrowing_kernel
 def add_ratio(ratios: Counts, hours: float, planned: float) -> None:
     """Take a duration into the network's history of durations as multiples of their plans.
 
@@ -86,13 +86,13 @@ def add_ratio(ratios: Counts, hours: float, planned: float) -> None:
         add(ratios, hours / planned, False)
 
 
-@kernel
+@borrowing_kernel
 def is_weekend(at_us: int) -> bool:
     """Whether an instant (us since 1970, UTC) is on a Saturday or Sunday."""
     return (at_us + _EPOCH_US) % _WEEK_US >= _WEEKDAYS_US
 
 
-@kernel
+@borrowing_kernel
 def hours_without_weekends(at_us: int, hours: float) -> float:
     """Hours on the clock until so many have passed that are not on a Saturday or Sunday (UTC)."""
     since = (at_us + _EPOCH_US) % _WEEK_US / HOUR_US  # of a week that begins on Monday
@@ -100,7 +100,7 @@ def hours_without_weekends(at_us: int, hours: float) -> float:
     return worked + 48.0 * math.floor(worked / 120.0) - since
 
 
-@kernel
+@borrowing_kernel
 def seen(history: Counts) -> float:
     """How many durations a history holds; halved ones count less."""
     total = 0
@@ -109,7 +109,7 @@ def seen(history: Counts) -> float:
     return total / ONE
 
 
-@kernel
+@borrowing_kernel
 def weekend_share(own: Counts, network: Counts) -> float:
     """Share of a lane's deliveries that came at a weekend, leaning on the network's; 2/7 if none is known."""
     known = seen(network)
@@ -117,7 +117,7 @@ def weekend_share(own: Counts, network: Counts) -> float:
     return (own[BUCKETS] / ONE + NETWORK * usual) / (seen(own) + NETWORK)
 
 
-@kernel
+@borrowing_kernel
 def blend(own: Counts, network: Counts, ratios: Counts, planned: float, blended: Blend) -> None:
     """What is to be expected on a lane.
 
@@ -140,7 +140,7 @@ def blend(own: Counts, network: Counts, ratios: Counts, planned: float, blended:
     _add_tail(planned if planned > NO_PLAN else UNKNOWN_HOURS, blended)
 
 
-@kernel
+@borrowing_kernel
 def blend_plan(ratios: Counts, planned: float, blended: Blend) -> None:
     """What is to be expected of a plan alone, by what became of the network's plans.
 
@@ -157,21 +157,22 @@ def blend_plan(ratios: Counts, planned: float, blended: Blend) -> None:
     _add_tail(planned, blended)
 
 
-@kernel
+@borrowing_kernel
 def quantile(blended: Blend, share: float) -> float:
     """Hours within which a share of the deliveries of a blend arrive."""
     return _hours_at(blended, share * blended[SUMS, BUCKETS - 1])
 
 
-@kernel
+@borrowing_kernel
 def quantile_of(history: Counts, share: float, blended: Blend) -> float:
     """The same of a history alone; ``blended`` is scratch."""
-    blended[WEIGHTS] = history[:BUCKETS]
+    for b in range(BUCKETS):
+        blended[WEIGHTS, b] = history[b]
     _sum_up(blended)
     return quantile(blended, share)
 
 
-@kernel
+@borrowing_kernel
 def remaining(blended: Blend, elapsed: float, share: float) -> float:
     """Hours within which a share of those arrive that have been under way for ``elapsed`` hours."""
     place = _place(elapsed)
@@ -182,7 +183,7 @@ def remaining(blended: Blend, elapsed: float, share: float) -> float:
     return max(0.0, _hours_at(blended, before + share * (total - before)) - elapsed)
 
 
-@kernel
+@borrowing_kernel
 def chance_of_more(blended: Blend, elapsed: float, hours: float) -> float:
     """Share of those that are still under way after ``elapsed`` hours and take ``hours`` more at least."""
     left = _beyond(blended[WEIGHTS], elapsed)
@@ -190,7 +191,7 @@ def chance_of_more(blended: Blend, elapsed: float, hours: float) -> float:
     return more / left if left > 0.0 else 1.0
 
 
-@kernel
+@borrowing_kernel
 def _beyond(weights: Floats, hours: float) -> float:
     """How much of a blend takes longer; not by its sums, which would lose what is rare."""
     place, beyond = _place(hours), 0.0
@@ -199,13 +200,13 @@ def _beyond(weights: Floats, hours: float) -> float:
     return beyond
 
 
-@kernel
+@borrowing_kernel
 def _place(hours: float) -> float:
     """Where in the buckets a span is, from 0 to ``BUCKETS``."""
     return min(float(BUCKETS), max(0.0, (math.log(max(hours, SHORTEST)) - LOW) / STEP))
 
 
-@kernel
+@borrowing_kernel
 def _sum_up(blended: Blend) -> None:
     total = 0.0
     for b in range(BUCKETS):
@@ -213,13 +214,13 @@ def _sum_up(blended: Blend) -> None:
         blended[SUMS, b] = total
 
 
-@kernel
+@borrowing_kernel
 def _bucket(hours: float) -> int:
     place = (math.log(max(hours, SHORTEST)) - LOW) / STEP
     return min(BUCKETS - 1, int(place))
 
 
-@kernel
+@borrowing_kernel
 def _hours_at(blended: Blend, mass: float) -> float:
     """Hours below which there is so much of a blend; even in ln(hours) within a bucket."""
     b, end = 0, BUCKETS
@@ -237,7 +238,7 @@ def _hours_at(blended: Blend, mass: float) -> float:
     return math.exp(LOW + STEP * (b + (mass - below) / blended[WEIGHTS, b]))
 
 
-@kernel
+@borrowing_kernel
 def _add_planned(ratios: Counts, planned: float, mass: float, weights: Floats) -> None:
     """Add what a plan's multiples come to; what would leave the row stays in its outermost bucket."""
     places = math.log(planned) / STEP
@@ -250,7 +251,7 @@ def _add_planned(ratios: Counts, planned: float, mass: float, weights: Floats) -
         weights[min(BUCKETS - 1, max(0, to + 1))] += ratios[b] * scale * part
 
 
-@kernel
+@borrowing_kernel
 def _add_tail(otherwise: float, blended: Blend) -> None:
     """Add the wide shape around the median; of nothing, around ``otherwise``."""
     _sum_up(blended)

@@ -12,7 +12,7 @@ A notice is only made where the policy answers it; who is told what is worked ou
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, TABLE, number
 from models.policy.answers import Occasion
@@ -43,7 +43,7 @@ IS_OF_ORDER[NONE] = False
 DAY_US = 86_400_000_000
 
 
-@kernel
+@borrowing_kernel
 def notice(
     tables: Tables,
     order: int,
@@ -67,7 +67,7 @@ def notice(
     cursor[NOTICED] += 1
 
 
-@kernel
+@borrowing_kernel
 def begin_notice(
     tables: Tables, new: Records, order: int, topic: int, verdict: Records, at: int
 ) -> None:
@@ -81,7 +81,7 @@ def begin_notice(
     cursor[INDEX] += ANSWERS
 
 
-@kernel
+@borrowing_kernel
 def tell_order(tables: Tables, order: int, verdict: Records, clock: int) -> None:
     """What is new of the order as a whole; to be asked before its new phase is kept."""
     row = tables.orders[order]
@@ -101,7 +101,7 @@ def tell_order(tables: Tables, order: int, verdict: Records, clock: int) -> None
     row.promised = promise
 
 
-@kernel
+@borrowing_kernel
 def _notice_of_order(
     tables: Tables, order: int, topic: int, verdict: Records, at: int, other: int
 ) -> None:
@@ -110,7 +110,7 @@ def _notice_of_order(
     notice(tables, order, topic, verdict, at, other, whole, whole, np.int64(RAISED), False)
 
 
-@kernel
+@borrowing_kernel
 def _tell_once(
     tables: Tables, order: int, topic: int, verdict: Records, clock: int, other: int
 ) -> None:
@@ -120,7 +120,7 @@ def _tell_once(
         _notice_of_order(tables, order, topic, verdict, clock, other)
 
 
-@kernel
+@borrowing_kernel
 def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records) -> None:
     """What is new of a parcel of the order that was judged last."""
     order, k = record.order, 0
@@ -151,7 +151,7 @@ def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records)
     )
 
 
-@kernel
+@borrowing_kernel
 def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
     """What was told last of a parcel, or before it had a name of its node; ``NOBODY``: nothing."""
     parcel = tables.parcels[k]
@@ -169,12 +169,12 @@ def _told_last(tables: Tables, order: int, k: int, parcels: int) -> int:
     return told
 
 
-@kernel
+@borrowing_kernel
 def _is_later(tables: Tables, one: int, other: int) -> bool:
     return tables.entries[one].said > tables.entries[other].said
 
 
-@kernel
+@borrowing_kernel
 def _remember(tables: Tables, record: Records, package: int) -> int:
     """A new entry for what is told of a parcel, before all that is in the order of time."""
     order = record.order

@@ -7,7 +7,7 @@ come yet, the verdict says when to look again.
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, PROGRESS, number
 from models.tracking.arrays import NOBODY, Limit, Records, Tables, Term
@@ -32,7 +32,7 @@ E_MISSED_PACK = int(ExceptionCode.MILESTONE_MISSED_PACK)
 E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
 
 
-@kernel
+@borrowing_kernel
 def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     """What is overdue of the order that is being judged."""
     terms, phase = tables.terms[tables.orders[order].network], verdict.phase
@@ -57,7 +57,7 @@ def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> N
             verdict.closed_at = last + terms[T_EXPIRED]
 
 
-@kernel
+@borrowing_kernel
 def _begun(tables: Tables, order: int) -> int:
     """When the first thing happened that is said of an order; what devices say has no time of its own."""
     at = tables.orders[order].first
@@ -69,7 +69,7 @@ def _begun(tables: Tables, order: int) -> int:
     return NO_TIME
 
 
-@kernel
+@borrowing_kernel
 def _look_at_work(
     tables: Tables, order: int, work: Records, parcels: int, clock: int, verdict: Records
 ) -> None:
@@ -97,7 +97,7 @@ def _look_at_work(
         tables.evidence[missed, 2] = work.node
 
 
-@kernel
+@borrowing_kernel
 def _silence_us(tables: Tables, order: int, parcels: int, works: int) -> int:
     """How long the carriers of what is under way may be silent: as long as the slowest lane among them."""
     network = tables.orders[order].network

@@ -16,7 +16,7 @@ import math
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import (
     MAX_STOPS,
@@ -54,7 +54,7 @@ MOST_SAID = 4 * MAX_STOPS
 EARTH_KM = 6_371.0088
 
 
-@kernel
+@borrowing_kernel
 def distance_km(a_lat: float, a_lon: float, b_lat: float, b_lon: float) -> float:
     """Great circle between two points in degrees (haversine)."""
     p, q = math.radians(a_lat), math.radians(b_lat)
@@ -62,7 +62,7 @@ def distance_km(a_lat: float, a_lon: float, b_lat: float, b_lon: float) -> float
     return 2 * EARTH_KM * math.asin(min(1.0, math.sqrt(u * u + math.cos(p) * math.cos(q) * v * v)))
 
 
-@kernel
+@borrowing_kernel
 def _beside(a: Records, b: Records, latitude: float, longitude: float) -> tuple[float, float]:
     """Of a point and a leg: how far away, km, and at which share of the leg, 0 to 1."""
     scale = math.radians(EARTH_KM)
@@ -74,7 +74,7 @@ def _beside(a: Records, b: Records, latitude: float, longitude: float) -> tuple[
     return math.hypot(px - share * bx, py - share * by), share
 
 
-@kernel
+@borrowing_kernel
 def _turn(degrees: float) -> float:
     """The shorter way round."""
     if degrees > 180:
@@ -82,7 +82,7 @@ def _turn(degrees: float) -> float:
     return degrees + 360 if degrees < -180 else degrees
 
 
-@kernel
+@borrowing_kernel
 def _gather(tables: Tables, order: int, package: int) -> int:
     """The planned places of a parcel (of all, for ``NOBODY``) by planned time; says how many."""
     stops, entries, count = tables.stops, tables.entries, 0
@@ -116,7 +116,7 @@ def _gather(tables: Tables, order: int, package: int) -> int:
     return count
 
 
-@kernel
+@borrowing_kernel
 def _measure(tables: Tables, count: int, fix: Records, limits: Records) -> bool:
     """Where on the way a position is; says whether it is outside the corridor."""
     stops, km = tables.stops, 0.0
@@ -143,7 +143,7 @@ def _measure(tables: Tables, count: int, fix: Records, limits: Records) -> bool:
     return least > corridor
 
 
-@kernel
+@borrowing_kernel
 def _say(tables: Tables, order: int, step: int, at: int, stop: Records, holds: bool) -> None:
     """An arrival or a departure, or that there was none after all."""
     cursor = tables.cursor
@@ -155,7 +155,7 @@ def _say(tables: Tables, order: int, step: int, at: int, stop: Records, holds: b
     cursor[INDEX] += 1
 
 
-@kernel
+@borrowing_kernel
 def _enter_stay(tables: Tables, record: Records, stop: Records, step: int, at: int) -> int:
     """A new entry at a stop, in the order of time."""
     new = enter(tables, record.order, record.entry)
@@ -168,7 +168,7 @@ def _enter_stay(tables: Tables, record: Records, stop: Records, step: int, at: i
     return new
 
 
-@kernel
+@borrowing_kernel
 def _stay(tables: Tables, record: Records, stop: Records, at: int, joined_us: int) -> bool:
     """A position within a stop; says whether the stay is new or began earlier than known."""
     entries, order, mine, is_new = tables.entries, record.order, NOBODY, False
@@ -205,7 +205,7 @@ def _stay(tables: Tables, record: Records, stop: Records, at: int, joined_us: in
     return is_new
 
 
-@kernel
+@borrowing_kernel
 def _leave(tables: Tables, record: Records, stop: Records, heard: int, left_us: int) -> bool:
     """Let every stay at a stop that is over have its departure, and no other; says whether any is new."""
     entries, order, is_new = tables.entries, record.order, False
@@ -236,7 +236,7 @@ def _leave(tables: Tables, record: Records, stop: Records, heard: int, left_us: 
     return is_new
 
 
-@kernel
+@borrowing_kernel
 def _is_at(entry: Records, step: int, stop: Records) -> bool:
     """Whether an entry was worked out of positions at a stop."""
     if entry.step != step or entry.classifier != 0 or entry.at == NO_TIME:
@@ -244,7 +244,7 @@ def _is_at(entry: Records, step: int, stop: Records) -> bool:
     return entry.also == stop.place and entry.package == stop.package
 
 
-@kernel
+@borrowing_kernel
 def _ends_stay(tables: Tables, order: int, step: int, stop: Records, at: int, before: int) -> bool:
     place = tables.orders[order].first
     while place != NOBODY:
@@ -255,7 +255,7 @@ def _ends_stay(tables: Tables, order: int, step: int, stop: Records, at: int, be
     return False
 
 
-@kernel
+@borrowing_kernel
 def _has_left(tables: Tables, order: int, stop: Records, at: int) -> bool:
     place = tables.orders[order].first
     while place != NOBODY:
@@ -266,7 +266,7 @@ def _has_left(tables: Tables, order: int, stop: Records, at: int) -> bool:
     return False
 
 
-@kernel
+@borrowing_kernel
 def last_seen(tables: Tables, order: int, package: int) -> int:
     """When any device of a parcel (of any, for ``NOBODY``) last knew where it was; ``NO_TIME``: never."""
     entries, at, last = tables.entries, tables.orders[order].first, NO_TIME
@@ -279,7 +279,7 @@ def last_seen(tables: Tables, order: int, package: int) -> int:
     return last
 
 
-@kernel
+@borrowing_kernel
 def locate(tables: Tables, record: Records) -> bool:
     """Take a position; returns whether its order is to be judged anew."""
     order, at = record.order, record.entry.at

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.tracking.arrays import (
     NOBODY,
     Bound,
@@ -26,7 +26,7 @@ T_JOINED = int(Term.JOINED)
 GAP = np.uint64(1 << int(ExceptionCode.SENSOR_GAP))
 
 
-@kernel
+@borrowing_kernel
 def sense(tables: Tables, record: Records) -> bool:
     """Take the reports of a record; returns whether its order is to be judged anew."""
     device = device_of(tables, record)
@@ -47,7 +47,7 @@ def sense(tables: Tables, record: Records) -> bool:
     return is_new
 
 
-@kernel
+@borrowing_kernel
 def _judge_temperature(tables: Tables, record: Records, entry: Records, report: Records) -> bool:
     band = tables.bands[record.network, entry.classifier]
     least_allowed, most_allowed = band[B_LOW], band[B_HIGH]
@@ -70,7 +70,7 @@ def _judge_temperature(tables: Tables, record: Records, entry: Records, report: 
     return is_new
 
 
-@kernel
+@borrowing_kernel
 def _judge_other(tables: Tables, record: Records, report: Records) -> bool:
     limits = tables.limits[record.network]
     limit, sort = limits[L_HUMIDITY], S_WET

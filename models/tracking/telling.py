@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.tracking.arrays import NOBODY, Change, Ints, Limit, Raised, Records, Term
 from models.tracking.lanes import HOUR_US
 from models.tracking.room import make_room
@@ -92,7 +92,7 @@ class News(NamedTuple):
     counts: Ints
 
 
-@kernel
+@borrowing_kernel
 def tell(heard: Heard, memory: Memory, news: News) -> None:
     """Take the answers one after another, in the order of their questions."""
     for q in range(len(heard.questions)):
@@ -105,7 +105,7 @@ def tell(heard: Heard, memory: Memory, news: News) -> None:
             _say_delay(heard, q, _end_round(memory, question.order), memory, news)
 
 
-@kernel
+@borrowing_kernel
 def _row_of(memory: Memory, order: int, package: int) -> int:
     """The row of a parcel, made if there is none."""
     expected, told, counts = memory.orders[order], memory.told, memory.counts
@@ -127,12 +127,12 @@ def _row_of(memory: Memory, order: int, package: int) -> int:
     return new
 
 
-@kernel
+@borrowing_kernel
 def _instant(now: int, hours: float) -> int:
     return np.int64(np.rint((now + max(0.0, hours) * HOUR_US) / MINUTE_US)) * MINUTE_US
 
 
-@kernel
+@borrowing_kernel
 def _take(heard: Heard, q: int, row: Records, news: News) -> None:
     """Take an answer, and tell it if that is worth it."""
     question = heard.questions[q]
@@ -156,7 +156,7 @@ def _take(heard: Heard, q: int, row: Records, news: News) -> None:
         news.counts[0] += 1
 
 
-@kernel
+@borrowing_kernel
 def _is_news(row: Records, p50_at: int, now: int, change_us: int, confirm_us: int) -> bool:
     """Whether an estimate is to be told; if not yet, the row remembers since when it is another one."""
     if row.p50_at == NO_TIME:
@@ -172,7 +172,7 @@ def _is_news(row: Records, p50_at: int, now: int, change_us: int, confirm_us: in
     return now - row.since >= confirm_us
 
 
-@kernel
+@borrowing_kernel
 def _end_round(memory: Memory, order: int) -> int:
     """Drop what was not asked about; returns the row that comes latest of those that come late."""
     expected, told, latest = memory.orders[order], memory.told, NOBODY
@@ -194,7 +194,7 @@ def _end_round(memory: Memory, order: int) -> int:
     return latest
 
 
-@kernel
+@borrowing_kernel
 def _say_delay(heard: Heard, q: int, late: int, memory: Memory, news: News) -> None:
     """Raise or resolve, at the end of a round; ``late``: see ``_end_round``."""
     question, expected = heard.questions[q], memory.orders[heard.questions[q].order]
@@ -216,7 +216,7 @@ def _say_delay(heard: Heard, q: int, late: int, memory: Memory, news: News) -> N
     news.counts[1] += 1
 
 
-@kernel
+@borrowing_kernel
 def _copy(old: Memory, new: Memory, orders: Records, numbers: Records) -> None:
     """Copy what was told of some orders into what is empty."""
     for n in range(len(orders)):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.tracking.arrays import NOBODY, Records, Tables
 
 VERDICT = np.dtype(
@@ -28,7 +28,7 @@ VERDICT = np.dtype(
 )
 
 
-@kernel
+@borrowing_kernel
 def show(tables: Tables, verdict: Records, code: int, position: int, package: int) -> None:
     """An exception holds, and this shows it."""
     verdict.active |= np.uint64(1) << np.uint64(code)
@@ -36,7 +36,7 @@ def show(tables: Tables, verdict: Records, code: int, position: int, package: in
     tables.evidence[code, 2] = NOBODY
 
 
-@kernel
+@borrowing_kernel
 def expect(verdict: Records, at: int, clock: int) -> bool:
     """Whether a time has come; if not, look again then."""
     if at == NO_TIME:

@@ -8,7 +8,7 @@ suspect until the order is closed; a parcel that strayed is forgiven once it is 
 import numpy as np
 
 from models.intake.columns import NO_TIME
-from models.jit import kernel
+from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import PROGRESS, number
 from models.tracking.arrays import NEVER, NOBODY, Bound, Records, Sort, Tables, Term
@@ -40,7 +40,7 @@ P_CLOSED, P_CANCELLED = number(Phase.CLOSED), number(Phase.CANCELLED)
 P_RETURNED = number(Phase.RETURNED)
 
 
-@kernel
+@borrowing_kernel
 def _parcel_of(tables: Tables, parcels: int, package: int) -> int:
     """The place of a device's parcel in the scratch; of the only one where none was named."""
     if package == NOBODY and parcels == 1:
@@ -51,7 +51,7 @@ def _parcel_of(tables: Tables, parcels: int, package: int) -> int:
     return NOBODY
 
 
-@kernel
+@borrowing_kernel
 def _until(tables: Tables, order: int, device: Records, parcels: int) -> int:
     """Until when a device speaks of its parcel; ``NEVER``: it still does."""
     until = NEVER
@@ -64,7 +64,7 @@ def _until(tables: Tables, order: int, device: Records, parcels: int) -> int:
     return until
 
 
-@kernel
+@borrowing_kernel
 def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdict: Records) -> None:
     """Judge what an order's devices found, and whether they still speak; see ``judge``."""
     entries, at = tables.entries, tables.orders[order].first
@@ -91,7 +91,7 @@ def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdic
         _look_at_stays(tables, order, parcels, clock, verdict)
 
 
-@kernel
+@borrowing_kernel
 def _look_for_silence(
     tables: Tables, order: int, device: Records, clock: int, verdict: Records
 ) -> None:
@@ -105,7 +105,7 @@ def _look_for_silence(
         show(tables, verdict, E_STALE, NOBODY, device.package)
 
 
-@kernel
+@borrowing_kernel
 def _look_at_stretch(
     tables: Tables, order: int, device: Records, stretch: Records, until: int, verdict: Records
 ) -> None:
@@ -139,7 +139,7 @@ def _look_at_stretch(
     show(tables, verdict, code, stretch.position, device.package)
 
 
-@kernel
+@borrowing_kernel
 def _look_at_stays(tables: Tables, order: int, parcels: int, clock: int, verdict: Records) -> None:
     entries, at = tables.entries, tables.orders[order].first
     terms = tables.terms[tables.orders[order].network]
