@@ -454,3 +454,5 @@ class DeadLetterReason(IntEnum):
     TOO_LARGE = 10  # for the topic of the journal
     UNRESOLVED = 11  # its foreign id stood for nothing, to the end of its wait
     WRONG_LOG = 12  # it belongs on another log
+    UNRECOGNISED = 13  # no record of its channel's mapping is in it
+    UNMAPPED = 14  # a field of it cannot be what its channel's mapping says

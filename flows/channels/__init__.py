@@ -1,0 +1,1 @@
+"""Channels: what a platform sends, as records, by a mapping file."""

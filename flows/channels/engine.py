@@ -1,0 +1,176 @@
+"""A channel at work: batches of payloads in, records out, by the statement of its mapping.
+
+The statement runs in a DuckDB of its own, on one thread, that may open nothing and be told nothing else: a
+mapping is read by business people and may come from anywhere. A batch is taken whole; only where it
+holds something that is no JSON is every payload looked at apart.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from flows.channels.mapping import Mapping
+from flows.channels.statement import Statement, compile_mapping
+from schemas.codec import MAX_LINE_BYTES
+from schemas.codes import DeadLetterReason
+
+TOKEN_BYTES = 16
+"""Of a customer's token: enough that no two customers share one."""
+
+
+class Binding(NamedTuple):
+    """What a mapping does not know: for whom it is used.
+
+    Attributes:
+        source: what the records' ``source`` is.
+        tenant: of the records.
+        network: of the records, unless the mapping says.
+        secret: by which customers become tokens; nobody without it can tell whose one is.
+    """
+
+    source: str
+    tenant: str
+    network: str
+    secret: bytes
+
+
+class Trouble(NamedTuple):
+    """Why a payload, or a part of it, is no record."""
+
+    payload: int
+    reason: DeadLetterReason
+    detail: str
+
+
+@dataclass(slots=True)
+class Mapped:
+    """What became of a batch.
+
+    Attributes:
+        records: (number of the payload, CloudEvent as JSON), in the order of the payloads.
+        troubles: at most one of a payload; parts of it may be records all the same.
+    """
+
+    records: list[tuple[int, bytes]] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+
+
+class Channel:
+    """A mapping, ready for payloads."""
+
+    def __init__(self, mapping: Mapping, binding: Binding) -> None:
+        """Compile it.
+
+        Raises:
+            WrongField: see ``compile_mapping``.
+        """
+        self.mapping = mapping
+        self.binding = binding
+        self._connection = _locked(binding.secret)
+        self.statement: Statement = compile_mapping(mapping, self._connection)
+        self._parameters = {"source": binding.source} | {
+            name: value
+            for name, value in (("tenant", binding.tenant), ("network", binding.network))
+            if f"${name}" in self.statement.sql
+        }
+        self._run(["{}"])  # whatever is wrong with its SQL shows here, not with the first payload
+
+    def take(self, payloads: Sequence[bytes]) -> Mapped:
+        """Make records of payloads; of what is none it says why."""
+        mapped = Mapped()
+        texts = _texts(payloads, mapped)
+        try:
+            table = self._run(list(texts.values()), list(texts))
+        except duckdb.Error:
+            table = self._one_by_one(texts, mapped)
+        found: dict[int, list[str]] = {}
+        recognised = set[int]()
+        for number, record, problems in zip(
+            *(table[name].to_pylist() for name in ("seq", "record", "problems")), strict=True
+        ):
+            recognised.add(number)
+            if problems:
+                found.setdefault(number, []).extend(problems)
+            else:
+                mapped.records.append((number, record.encode()))
+        for number, wrong in found.items():
+            detail = "; ".join(dict.fromkeys(wrong))[:400]
+            mapped.troubles.append(Trouble(number, DeadLetterReason.UNMAPPED, detail))
+        refused = {trouble.payload for trouble in mapped.troubles}
+        unknown = "no record of the mapping is in it"
+        mapped.troubles += [
+            Trouble(number, DeadLetterReason.UNRECOGNISED, unknown)
+            for number in texts
+            if number not in recognised and number not in refused
+        ]
+        mapped.troubles.sort()
+        return mapped
+
+    def _run(self, texts: Sequence[str], numbers: Sequence[int] | None = None) -> pa.Table:
+        seq = pa.array(range(len(texts)) if numbers is None else numbers, pa.int64())
+        batch = pa.table({"seq": seq, "raw": pa.array(texts, pa.string())})
+        self._connection.register("batch", batch)
+        try:
+            ordered = f"SELECT * FROM ({self.statement.sql}) ORDER BY seq, kind, place"
+            return self._connection.execute(ordered, self._parameters).to_arrow_table()
+        finally:
+            self._connection.unregister("batch")
+
+    def _one_by_one(self, texts: dict[int, str], mapped: Mapped) -> pa.Table:
+        tables = [self._run([])]
+        for number, text in texts.items():
+            try:
+                tables.append(self._run([text], [number]))
+            except duckdb.Error as error:
+                where = re.search(r"at byte \d+", str(error))  # what else it says may be personal
+                detail = f"no JSON {where[0] if where else 'that can be read'}"
+                mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
+        return pa.concat_tables(tables)
+
+
+def _texts(payloads: Sequence[bytes], mapped: Mapped) -> dict[int, str]:
+    """What may be JSON, by number; of what cannot be, the trouble."""
+    texts = {}
+    for number, payload in enumerate(payloads):
+        if len(payload) > MAX_LINE_BYTES:
+            detail = f"{len(payload)} bytes, more than {MAX_LINE_BYTES}"
+            mapped.troubles.append(Trouble(number, DeadLetterReason.TOO_LARGE, detail))
+            continue
+        try:
+            texts[number] = payload.decode()
+        except UnicodeDecodeError as error:
+            detail = f"no UTF-8 at byte {error.start}"
+            mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
+    return texts
+
+
+def _locked(secret: bytes) -> duckdb.DuckDBPyConnection:
+    """A database in memory that no statement can leave."""
+    connection = duckdb.connect(config={"threads": 1})
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute((files("flows.channels") / "macros.sql").read_text(encoding="utf-8"))
+
+    def token(sources: pa.Array, customers: pa.Array) -> pa.Array:
+        said = zip(sources.to_pylist(), customers.to_pylist(), strict=True)
+        return pa.array(
+            [None if c is None else token_of(secret, s, c) for s, c in said], pa.string()
+        )
+
+    kinds = ["VARCHAR", "VARCHAR"]
+    connection.create_function("token", token, kinds, "VARCHAR", type="arrow", null_handling="special")  # type: ignore[arg-type]
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def token_of(secret: bytes, source: str, customer: str) -> str:
+    """What stands for a customer of a channel."""
+    said = f"{source}\0{customer}".encode()
+    return hmac.digest(secret, said, hashlib.sha256)[:TOKEN_BYTES].hex()

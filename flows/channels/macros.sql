@@ -1,0 +1,49 @@
+-- What the statements of mappings are made of: texts of a payload as values of a record, null where they are none.
+-- Instants leave as text, RFC 3339 in UTC.
+
+CREATE MACRO written(moment) AS strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ');
+
+CREATE MACRO has_offset(said) AS
+    regexp_matches(said, '^\d{4}-?\d{2}-?\d{2}[Tt ]\d{2}.*([Zz]|[+-]\d{2}(:?\d{2})?)$');
+
+-- ISO 8601; ``zone`` is that of a time which names none.
+CREATE MACRO instant(said, zone) AS written(
+    CASE WHEN has_offset(said)
+         THEN TRY_CAST(regexp_replace(said, '([+-]\d{2})(\d{2})$', '\1:\2') AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
+         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END
+);
+
+CREATE MACRO instant_of(said, form, zone) AS
+    written(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone AT TIME ZONE 'UTC');
+
+CREATE MACRO instant_since_1970(said, per_second) AS
+    written(make_timestamp((TRY_CAST(said AS DECIMAL(18, 3)) * 1000000 / per_second)::BIGINT));
+
+CREATE MACRO decimal_of(said) AS
+    CASE WHEN regexp_full_match(said, '[+-]?\d{1,18}(\.\d{1,15})?') THEN TRY_CAST(said AS DECIMAL(34, 15)) END;
+
+-- Whole numbers only: what a cast would round is refused.
+CREATE MACRO whole(said) AS
+    CASE WHEN decimal_of(said) = trunc(decimal_of(said)) THEN decimal_of(said)::BIGINT END;
+
+CREATE MACRO measured(said, factor) AS round(TRY_CAST(decimal_of(said) AS DOUBLE) * factor)::BIGINT;
+
+CREATE MACRO number(said) AS
+    CASE WHEN isfinite(TRY_CAST(said AS DOUBLE)) THEN TRY_CAST(said AS DOUBLE) END;
+
+CREATE MACRO truth(said) AS
+    CASE WHEN lower(said) IN ('true', '1', 'yes', 'y') THEN true
+         WHEN lower(said) IN ('false', '0', 'no', 'n') THEN false END;
+
+-- ISO 4217: minor units of one unit of a currency.
+CREATE MACRO minor_units(currency) AS
+    CASE WHEN upper(currency) IN (
+             'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV',
+             'XAF', 'XOF', 'XPF') THEN 1
+         WHEN upper(currency) IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1000
+         ELSE 100 END;
+
+-- Money in minor units; what is finer than the currency is refused.
+CREATE MACRO minor(said, currency) AS whole((decimal_of(said) * minor_units(currency))::DECIMAL(34, 15)::VARCHAR);
+
+CREATE MACRO shortly(said) AS CASE WHEN length(said) > 60 THEN left(said, 60) || '…' ELSE said END;
