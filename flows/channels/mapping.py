@@ -39,6 +39,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z][a-z0-9_-
 DataPath = Annotated[str, Meta(max_length=256, pattern=r"^\.?([^.\[\]]+)(\.[^.\[\]]+)*$")]
 """``a.b.c``; with a dot before it, within the element of the nearest ``each``."""
 
+Member = Annotated[str, Meta(max_length=256, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$")]
+"""A path with its arrays, ``lines[].name``: the same member of every element."""
+
 
 class Value(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a value comes from: one of ``path``, ``value`` and ``sql``.
@@ -116,8 +119,8 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     unwrap: list[DataPath] = []
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
-    personal: list[DataPath] = []
-    ignore: list[DataPath] = []
+    personal: list[Member] = []
+    ignore: list[Member] = []
 
 
 def load_mapping(file: Path) -> Mapping:
