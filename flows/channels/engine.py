@@ -17,9 +17,12 @@ import duckdb
 import pyarrow as pa
 
 from flows.channels.mapping import Mapping
-from flows.channels.statement import Statement, compile_mapping
+from flows.channels.statement import PASSED_OVER, UNRECOGNISED, Statement, compile_mapping
 from schemas.codec import MAX_LINE_BYTES
 from schemas.codes import DeadLetterReason
+
+DETAIL_CHARACTERS = 400
+"""Of what is said about a payload."""
 
 TOKEN_BYTES = 16
 """Of a customer's token: enough that no two customers share one."""
@@ -56,10 +59,12 @@ class Mapped:
     Attributes:
         records: (number of the payload, CloudEvent as JSON), in the order of the payloads.
         troubles: at most one of a payload; parts of it may be records all the same.
+        passed_over: (number of the payload, why) of what the mapping knows and nobody needs.
     """
 
     records: list[tuple[int, bytes]] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
+    passed_over: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Channel:
@@ -90,25 +95,25 @@ class Channel:
             table = self._run(list(texts.values()), list(texts))
         except duckdb.Error:
             table = self._one_by_one(texts, mapped)
-        found: dict[int, list[str]] = {}
-        recognised = set[int]()
-        for number, record, problems in zip(
-            *(table[name].to_pylist() for name in ("seq", "record", "problems")), strict=True
+        wrong: dict[int, list[str]] = {}
+        alien: dict[int, list[str]] = {}
+        for number, kind, record, problems in zip(
+            *(table[name].to_pylist() for name in ("seq", "kind", "record", "problems")), strict=True
         ):
-            recognised.add(number)
-            if problems:
+            if kind == PASSED_OVER:
+                mapped.passed_over += [(number, why) for why in problems]
+            elif problems:
+                found = alien if kind == UNRECOGNISED else wrong
                 found.setdefault(number, []).extend(problems)
             else:
                 mapped.records.append((number, record.encode()))
-        for number, wrong in found.items():
-            detail = "; ".join(dict.fromkeys(wrong))[:400]
-            mapped.troubles.append(Trouble(number, DeadLetterReason.UNMAPPED, detail))
-        refused = {trouble.payload for trouble in mapped.troubles}
-        unknown = "no record of the mapping is in it"
         mapped.troubles += [
-            Trouble(number, DeadLetterReason.UNRECOGNISED, unknown)
-            for number in texts
-            if number not in recognised and number not in refused
+            Trouble(number, DeadLetterReason.UNMAPPED, _joined(said)) for number, said in wrong.items()
+        ]
+        mapped.troubles += [
+            Trouble(number, DeadLetterReason.UNRECOGNISED, _joined(said))
+            for number, said in alien.items()
+            if number not in wrong
         ]
         mapped.troubles.sort()
         return mapped
@@ -118,7 +123,7 @@ class Channel:
         batch = pa.table({"seq": seq, "raw": pa.array(texts, pa.string())})
         self._connection.register("batch", batch)
         try:
-            ordered = f"SELECT * FROM ({self.statement.sql}) ORDER BY seq, kind, place"
+            ordered = f"SELECT * FROM ({self.statement.sql}) ORDER BY seq, n, kind, place"
             return self._connection.execute(ordered, self._parameters).to_arrow_table()
         finally:
             self._connection.unregister("batch")
@@ -133,6 +138,11 @@ class Channel:
                 detail = f"no JSON {where[0] if where else 'that can be read'}"
                 mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
         return pa.concat_tables(tables)
+
+
+def _joined(problems: list[str]) -> str:
+    """What is wrong with a payload, each thing once."""
+    return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
 
 
 def _texts(payloads: Sequence[bytes], mapped: Mapped) -> dict[int, str]:

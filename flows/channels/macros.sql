@@ -6,12 +6,13 @@ CREATE MACRO written(moment) AS strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ');
 CREATE MACRO has_offset(said) AS
     regexp_matches(said, '^\d{4}-?\d{2}-?\d{2}[Tt ]\d{2}.*([Zz]|[+-]\d{2}(:?\d{2})?)$');
 
--- ISO 8601; ``zone`` is that of a time which names none.
-CREATE MACRO instant(said, zone) AS written(
+-- ISO 8601, in UTC; ``zone`` is that of a time which names none.
+CREATE MACRO moment(said, zone) AS
     CASE WHEN has_offset(said)
          THEN TRY_CAST(regexp_replace(said, '([+-]\d{2})(\d{2})$', '\1:\2') AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
-         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END
-);
+         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END;
+
+CREATE MACRO instant(said, zone) AS written(moment(said, zone));
 
 CREATE MACRO instant_of(said, form, zone) AS
     written(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone AT TIME ZONE 'UTC');
@@ -46,5 +47,25 @@ CREATE MACRO minor_units(currency) AS
 
 -- Money in minor units; what is finer than the currency is refused.
 CREATE MACRO minor(said, currency) AS unrounded(decimal_of(said) * minor_units(currency));
+
+-- For the SQL of mappings.
+
+-- When an order was changed, as its revision (1 to 1,000,000): seconds since it was made, after half a million of
+-- them minutes. A year later all is one revision, of which the first stands.
+CREATE MACRO revision_after(seconds) AS
+    1 + least(seconds, 500000) + least(greatest(seconds - 500000, 0) // 60, 499999);
+CREATE MACRO revision_of(made, changed) AS revision_after(
+    greatest(date_diff('second', moment(made, 'UTC'), moment(changed, 'UTC')), 0)
+);
+
+-- An amount that the platform divided, in minor units, as near as they come (``unit = "minor"``).
+CREATE MACRO nearest_minor(said, currency) AS coalesce(
+    TRY_CAST(round(TRY_CAST(said AS DOUBLE) * minor_units(currency)) AS BIGINT)::VARCHAR, said
+);
+
+-- What one of several costs.
+CREATE MACRO each_of(total, qty) AS coalesce(
+    (TRY_CAST(total AS DOUBLE) / nullif(TRY_CAST(qty AS DOUBLE), 0))::VARCHAR, total
+);
 
 CREATE MACRO shortly(said) AS CASE WHEN length(said) > 60 THEN left(said, 60) || '…' ELSE said END;
