@@ -17,7 +17,13 @@ import duckdb
 import pyarrow as pa
 
 from flows.channels.mapping import Mapping
-from flows.channels.statement import PASSED_OVER, UNRECOGNISED, Statement, compile_mapping
+from flows.channels.statement import (
+    PASSED_OVER,
+    UNRECOGNISED,
+    Statement,
+    WrongField,
+    compile_mapping,
+)
 from schemas.codec import MAX_LINE_BYTES
 from schemas.codes import DeadLetterReason
 
@@ -85,7 +91,10 @@ class Channel:
             for name, value in (("tenant", binding.tenant), ("network", binding.network))
             if f"${name}" in self.statement.sql
         }
-        self._run(["{}"])  # whatever is wrong with its SQL shows here, not with the first payload
+        try:
+            self._run(["{}"])  # whatever is wrong with its SQL shows here, not with the first payload
+        except duckdb.Error as error:
+            raise WrongField("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
 
     def take(self, payloads: Sequence[bytes]) -> Mapped:
         """Make records of payloads; of what is none it says why."""

@@ -411,8 +411,9 @@ class _Compiler:
         parsed = json.loads(answer)
         if parsed.get("error"):
             self._refuse(f"no SQL: {parsed.get('error_message', 'it cannot be read')}")
-        if len(parsed["statements"]) != 1 or len(parsed["statements"][0]["node"]["select_list"]) != 1:
-            self._refuse("is more than one expression")
+        nodes = [one["node"] for one in parsed["statements"]]
+        if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or _has_query(nodes[0]):
+            self._refuse("is more than one expression, or holds a query")
         for column, *names in _columns(parsed):
             if column == "p" and names:
                 self._path(scope, ".".join(names))
@@ -494,6 +495,12 @@ def _columns(parsed: Any) -> list[list[str]]:
 
     walk(parsed)
     return [names for names in found if names[0] not in bound]
+
+
+def _has_query(select: Any) -> bool:
+    """Whether an expression reads anything but its payload."""
+    said = json.dumps([select["select_list"], select["where_clause"]])
+    return '"SUBQUERY"' in said or select["from_table"]["type"] != "EMPTY"
 
 
 def _struct_of(members: AnyMapping[str, Made]) -> Made:
