@@ -82,9 +82,10 @@ class Statement:
     """What ``compile_mapping`` makes.
 
     Attributes:
-        sql: takes a table ``batch(seq, raw)``, parameters ``source``, ``tenant`` and ``network``; gives
-            (seq, n, kind, place, record, problems): of piece n of a payload the records, by number of
-            their mapping and place in its ``each``; of a piece without any, why it has none.
+        sql: takes a table ``batch(seq, raw)``, and ``channel_source()``, ``channel_tenant()`` and
+            ``channel_network()``, since with parameters it were planned anew each time; gives (seq, n, kind,
+            place, record, problems): of piece n of a payload the records, by number of their mapping and place
+            in its ``each``; of a piece without any, why it has none.
         uses: of the payload, by field.
         paths: that are read, as ``line_items[].sku``.
     """
@@ -127,7 +128,8 @@ class _Compiler:
             f"FROM ({_pieces(self.mapping.unwrap)})),\n"
             f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
             f"SELECT * FROM made UNION ALL\n"
-            f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)"
+            f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
+            "ORDER BY seq, n, kind, place"
         )
         return self.made
 
@@ -170,7 +172,7 @@ class _Compiler:
         members = {
             "specversion": Made("'1.0'"),
             "type": Made(_text(record.type)),
-            "source": Made("$source"),
+            "source": Made("channel_source()"),
             "id": self._spec(scope, "id", record.id, fields["id"], is_required=True),
             "time": self._spec(scope, "time", record.time, fields["time"], is_required=True),
         }
@@ -178,7 +180,8 @@ class _Compiler:
         if record.xref:
             members["xref"] = Made(f"{_text(record.xref + ':')} || {subject.value}", subject.problem)
         else:
-            members |= {"subject": subject, "tenant": Made("$tenant"), "network": Made("$network")}
+            members |= {"subject": subject, "tenant": Made("channel_tenant()")}
+            members["network"] = Made("channel_network()")
             if record.network:
                 made = self._spec(scope, "network", record.network, fields["network"], is_required=True)
                 members["network"] = made
@@ -347,7 +350,7 @@ class _Compiler:
             raw, what = _looked_up(raw, self.mapping.maps[spec.map]), f"code of maps.{spec.map}"
             return (raw if not isinstance(kind, inspect.IntType) else f"whole({raw})"), what
         if spec.token:
-            return f"token($source, {raw})", "customer"
+            return f"token(channel_source(), {raw})", "customer"
         if isinstance(kind, inspect.DateTimeType):
             return self._instant(raw, spec), "time"
         if isinstance(kind, inspect.BoolType):

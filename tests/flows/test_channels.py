@@ -160,7 +160,7 @@ def test_what_has_to_be_there_and_is_not_is_named(shop: Channel) -> None:
 
 
 def test_what_is_no_record_is_not_recognised(shop: Channel) -> None:
-    reasons = [trouble.reason for trouble in mapped(shop, {"ping": 1}, [], 5, None).troubles]
+    reasons = [trouble.reason for trouble in mapped(shop, {"ping": 1}, [[]], 5, None).troubles]
 
     assert reasons == [DeadLetterReason.UNRECOGNISED] * 4
 
