@@ -1,7 +1,9 @@
 -- What the statements of mappings are made of: texts of a payload as values of a record, null where they are none.
--- Instants leave as text, RFC 3339 in UTC.
+-- Instants leave as text, RFC 3339 in UTC; of years that a record may have.
 
-CREATE MACRO written(moment) AS strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ');
+CREATE MACRO written(moment) AS
+    CASE WHEN moment BETWEEN TIMESTAMP '0002-01-01' AND TIMESTAMP '9998-12-31'
+         THEN strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ') END;
 
 CREATE MACRO has_offset(said) AS
     regexp_matches(said, '^\d{4}-?\d{2}-?\d{2}[Tt ]\d{2}.*([Zz]|[+-]\d{2}(:?\d{2})?)$');
@@ -17,8 +19,11 @@ CREATE MACRO instant(said, zone) AS written(moment(said, zone));
 CREATE MACRO instant_of(said, form, zone) AS
     written(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone AT TIME ZONE 'UTC');
 
-CREATE MACRO instant_since_1970(said, per_second) AS
-    written(make_timestamp((TRY_CAST(said AS DECIMAL(18, 3)) * 1000000 / per_second)::BIGINT));
+-- To the end of the year 9986, beyond which a cast would raise.
+CREATE MACRO instant_since_1970(said, per_second) AS written(make_timestamp(
+    CASE WHEN abs(TRY_CAST(said AS DOUBLE)) < 253e9 * per_second
+         THEN round(TRY_CAST(said AS DOUBLE) * 1000000 / per_second)::BIGINT END
+));
 
 -- A decimal of 18 digits is a machine word; a cast to a wider one takes a hundred times as long.
 CREATE MACRO decimal_of(said) AS
@@ -46,7 +51,8 @@ CREATE MACRO minor_units(currency) AS
          ELSE 100 END;
 
 -- Money in minor units; what is finer than the currency is refused.
-CREATE MACRO minor(said, currency) AS unrounded(decimal_of(said) * minor_units(currency));
+CREATE MACRO minor(said, currency) AS
+    unrounded(decimal_of(said)::DECIMAL(24, 6) * minor_units(currency)::DECIMAL(4, 0));
 
 -- For the SQL of mappings.
 

@@ -89,7 +89,7 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         xref: kind of a foreign id that ``subject`` is (``tracking``), to be looked up.
         time: when it happened.
         network: of the record, where a channel serves several.
-        like: type of a record above, whose ``data`` this one has as well (``order.received``).
+        like: type (``order.received``); the nearest record of it above has what else is in ``data``.
         data: by field of the record's schema; tables where that has objects, with ``each`` for its arrays.
     """
 

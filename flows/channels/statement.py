@@ -207,10 +207,10 @@ class _Compiler:
         if not record.like:
             return record.data
         self.at = f"record[{self.number}].like"
-        for other in self.mapping.record:
+        for other in reversed(self.mapping.record[: self.number]):
             if other.type == record.like and not other.like:
                 return other.data | record.data
-        self._refuse(f"there is no record of type {record.like!r}")
+        self._refuse(f"there is no record of type {record.like!r} above")
 
     def _currency(self, scope: Scope, data: dict[str, Any], content: inspect.StructType) -> str:
         """The currency of a record's money; what its schema says without one."""
@@ -347,8 +347,9 @@ class _Compiler:
         if spec.map:
             if spec.map not in self.mapping.maps:
                 self._refuse(f"there is no table maps.{spec.map}")
-            raw, what = _looked_up(raw, self.mapping.maps[spec.map]), f"code of maps.{spec.map}"
-            return (raw if not isinstance(kind, inspect.IntType) else f"whole({raw})"), what
+            plain = msgspec.structs.replace(spec, map="")
+            ours = _looked_up(raw, self.mapping.maps[spec.map])
+            return self._converted(name, ours, plain, kind)[0], f"code of maps.{spec.map}"
         if spec.token:
             return f"token(channel_source(), {raw})", "customer"
         if isinstance(kind, inspect.DateTimeType):
