@@ -15,15 +15,11 @@ from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import FunctionNullHandling, PythonUDFType
 
+from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
-from flows.channels.statement import (
-    PASSED_OVER,
-    UNRECOGNISED,
-    Statement,
-    WrongField,
-    compile_mapping,
-)
+from flows.channels.statement import FieldError, Statement, compile_mapping
 from schemas.codec import MAX_LINE_BYTES
 from schemas.codes import DeadLetterReason
 
@@ -80,7 +76,7 @@ class Channel:
         """Compile it.
 
         Raises:
-            WrongField: see ``compile_mapping``.
+            FieldError: see ``compile_mapping``.
         """
         self.mapping = mapping
         self.binding = binding
@@ -88,9 +84,11 @@ class Channel:
         self.statement: Statement = compile_mapping(mapping, self._connection)
         try:
             self._connection.execute(f"PREPARE records AS {self.statement.sql}")
-            self._run({0: "{}"})  # whatever is wrong with its SQL shows here, not with the first payload
+            self._run(
+                {0: "{}"}
+            )  # whatever is wrong with its SQL shows here, not with the first payload
         except duckdb.Error as error:
-            raise WrongField("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
+            raise FieldError("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
 
     def take(self, payloads: Sequence[bytes]) -> Mapped:
         """Make records of payloads; of what is none it says why."""
@@ -100,7 +98,8 @@ class Channel:
         wrong: dict[int, list[str]] = {}
         alien: dict[int, list[str]] = {}
         for number, kind, record, problems in zip(
-            *(table[name].to_pylist() for name in ("seq", "kind", "record", "problems")), strict=True
+            *(table[name].to_pylist() for name in ("seq", "kind", "record", "problems")),
+            strict=True,
         ):
             if kind == PASSED_OVER:
                 mapped.passed_over += [(number, why) for why in problems]
@@ -110,7 +109,8 @@ class Channel:
             else:
                 mapped.records.append((number, record.encode()))
         mapped.troubles += [
-            Trouble(number, DeadLetterReason.UNMAPPED, _joined(said)) for number, said in wrong.items()
+            Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
+            for number, said in wrong.items()
         ]
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNRECOGNISED, _joined(said))
@@ -121,7 +121,7 @@ class Channel:
         return mapped
 
     def _tables(self, texts: dict[int, str], mapped: Mapped) -> list[pa.Table]:
-        """What the statement says of texts; a batch with one that is no JSON is halved until that one is alone."""
+        """What the statement says of texts; a batch with one that is no JSON is halved down to that one."""
         try:
             return [self._run(texts)]
         except duckdb.Error as error:
@@ -131,11 +131,11 @@ class Channel:
                 return [t for h in halves for t in self._tables({n: texts[n] for n in h}, mapped)]
             where = re.search(r"at byte \d+", str(error))  # what else it says may be personal
             detail = f"no JSON {where[0] if where else 'that can be read'}"
-            mapped.troubles.append(Trouble(*texts, DeadLetterReason.SCHEMA_INVALID, detail))
+            mapped.troubles += [Trouble(n, DeadLetterReason.SCHEMA_INVALID, detail) for n in texts]
             return [self._run({})]
 
     def _run(self, texts: dict[int, str]) -> pa.Table:
-        """The prepared statement, over the table that it reads: planning it takes longer than a thousand payloads."""
+        """The prepared statement over its table: to plan it takes longer than a thousand payloads."""
         numbers, raw = pa.array(texts.keys(), pa.int64()), pa.array(texts.values(), pa.string())
         self._connection.register("given", pa.table({"seq": numbers, "raw": raw}))
         try:
@@ -184,7 +184,14 @@ def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:
         )
 
     kinds = ["VARCHAR", "VARCHAR"]
-    connection.create_function("token", token, kinds, "VARCHAR", type="arrow", null_handling="special")  # type: ignore[arg-type]
+    connection.create_function(
+        "token",
+        token,
+        kinds,  # type: ignore[arg-type]
+        "VARCHAR",
+        type=PythonUDFType.ARROW,
+        null_handling=FunctionNullHandling.SPECIAL,
+    )
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection

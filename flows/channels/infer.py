@@ -13,7 +13,9 @@ _TIME = re.compile(r"^\d{4}[-/]?\d{2}[-/]?\d{2}([T ]\d{2}:?\d{2}.*)?$")
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _WORDS = {
     "id": ("id", "order id", "order no", "order sn", "order number", "number", "uuid", "trade no"),
-    "time": ("created at", "create time", "date created", "order date", "ordered at", "placed at", "date", "time"),
+    "time": (
+        "created at", "create time", "date created", "order date", "ordered at", "placed at", "date", "time",
+    ),
     "region": ("country code", "country", "region", "province", "state", "market"),
     "currency": ("currency", "currency code", "presentment currency"),
     "customer": ("customer id", "buyer id", "user id", "member id", "open id", "customer code", "customer"),
@@ -25,10 +27,19 @@ _WORDS = {
     "happened": ("datetime", "checkpoint time", "happened at", "event time", "occurred at", "time", "date"),
 }  # fmt: skip
 _PERSONAL = re.compile(
-    r"(^|[ .])(e ?mail|phone|mobile|tel|name|first name|last name|full name|address ?\d?|street|zip|postcode|postal"
-    r" code|fax|signed by|id card|password)$"
+    r"(^|[ .])(e ?mail|phone|mobile|tel|name|first name|last name|full name|address ?\d?|street|zip|postcode"
+    r"|postal code|fax|signed by|id card|password)$"
 )
-_NOT_PERSONAL = ("product", "item", "sku", "category", "shipping mode", "department", "company", "carrier")
+_NOT_PERSONAL = (
+    "product",
+    "item",
+    "sku",
+    "category",
+    "shipping mode",
+    "department",
+    "company",
+    "carrier",
+)
 
 
 class Member(NamedTuple):
@@ -74,7 +85,11 @@ def infer(samples: Sequence[dict[str, Any]], name: str) -> str:
 
 def _order(members: Sequence[Member], array: str) -> list[str]:
     top = [m for m in members if "[]" not in m.path]
-    inner = [m._replace(path=m.path.removeprefix(f"{array}[]")) for m in members if m.path.startswith(f"{array}[].")]
+    inner = [
+        m._replace(path=m.path.removeprefix(f"{array}[]"))
+        for m in members
+        if m.path.startswith(f"{array}[].")
+    ]
     return [
         "[[record]]",
         'type = "order.received"',
@@ -102,7 +117,10 @@ def _parcel(members: Sequence[Member], samples: Sequence[dict[str, Any]]) -> lis
     timed = [a for a in sorted(arrays) if _ranked(_within(members, a), "happened", _TIME)]
     inner = _within(members, timed[0]) if timed else list(members)
     top = [m for m in members if "[]" not in m.path]
-    status, happened = _ranked(inner, "status") or _ranked(top, "status"), _ranked(inner, "happened", _TIME)
+    status, happened = (
+        _ranked(inner, "status") or _ranked(top, "status"),
+        _ranked(inner, "happened", _TIME),
+    )
     codes = sorted({v for m in [*inner, *top] if status and m.path == status[0] for v in m.values})
     return [
         "[[record]]",
@@ -153,7 +171,9 @@ def _lines_of(members: Sequence[Member]) -> str:
 
 def _within(members: Sequence[Member], array: str) -> list[Member]:
     prefix = f"{array}[]"
-    inner = [m for m in members if m.path.startswith(prefix + ".") and "[]" not in m.path[len(prefix) :]]
+    inner = [
+        m for m in members if m.path.startswith(prefix + ".") and "[]" not in m.path[len(prefix) :]
+    ]
     return [m._replace(path=m.path.removeprefix(prefix)) for m in inner]
 
 

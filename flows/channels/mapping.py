@@ -44,7 +44,9 @@ Member = Annotated[str, Meta(max_length=256, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[
 """A path with its arrays, ``lines[].name``: the same member of every element."""
 
 
-class Value(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Value(
+    msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """Where a value comes from: one of ``path``, ``value`` and ``sql``.
 
     Attributes:
@@ -148,7 +150,8 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
 
 def with_maps(mapping: Mapping, maps: AnyMapping[str, dict[str, str]]) -> Mapping:
     """The mapping with one user's codes (nodes, SKUs) in its tables, beside those and before those it has."""
-    tables = {name: mapping.maps.get(name, {}) | maps.get(name, {}) for name in mapping.maps | maps}
+    names = [*mapping.maps, *(name for name in maps if name not in mapping.maps)]
+    tables = {name: mapping.maps.get(name, {}) | maps.get(name, {}) for name in names}
     return msgspec.structs.replace(mapping, maps=tables)
 
 

@@ -1,10 +1,11 @@
-"""What a mapping makes of a payload and what it leaves, for those who write mappings.
+"""What a mapping leaves of a payload, for those who write mappings.
 
-A payload is looked at as the mapping sees it: without its envelopes, arrays as ``lines[]``.
+A payload is looked at as the mapping sees it: what is in an envelope as if that were the payload, arrays as
+``lines[]``.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flows.channels.engine import Channel
@@ -13,34 +14,36 @@ from flows.channels.engine import Channel
 def unused_paths(channel: Channel, payload: bytes) -> list[str]:
     """Members of a payload that its mapping neither reads nor names as personal or to be ignored, by name.
 
-    What reads an object or an array as a whole counts as reading that, not what is in it.
+    Whatever reads an object or an array as a whole reads all that is in it.
 
     Args:
         channel: the mapping, ready for payloads.
         payload: JSON.
     """
-    mapping = channel.mapping
-    named = [*mapping.ignore, *mapping.personal]
-    found = {
-        path for piece in _pieces(json.loads(payload), mapping.unwrap) for path in leaf_paths(piece)
-    }
-    return sorted(
-        path
-        for path in found - channel.statement.paths
-        if not any(is_within(path, name) for name in named)
-    )
+    mapping, read = channel.mapping, channel.statement.paths
+    whole = [one for one in read if not any(o != one and is_within(o, one) for o in read)]
+    named = [*whole, *mapping.ignore, *mapping.personal]
+    found = {path for path, _ in leaves(json.loads(payload), mapping.unwrap)}
+    return sorted(path for path in found if not any(is_within(path, name) for name in named))
 
 
-def leaf_paths(value: Any, at: str = "") -> Iterator[str]:
-    """Paths of the members that hold a text, a number, yes or no; what is empty or null holds nothing."""
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from leaf_paths(member, f"{at}.{name}" if at else name)
-    elif isinstance(value, list):
-        for element in value:
-            yield from leaf_paths(element, f"{at}[]")
-    elif value is not None and value != "":
-        yield at
+def leaves(payload: Any, unwrap: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """Path and value of each text and number, and of yes and no; what is null or empty holds nothing."""
+
+    def walk(value: Any, path: str, whole_path: str) -> Iterator[tuple[str, Any]]:
+        if isinstance(value, dict | list) and whole_path in unwrap:
+            path = ""
+        if isinstance(value, dict):
+            for name, member in value.items():
+                yield from walk(member, _joined(path, name), _joined(whole_path, name))
+        elif isinstance(value, list):
+            for element in value:
+                inside = f"{path}[]" if path else ""
+                yield from walk(element, inside, f"{whole_path}[]" if whole_path else "")
+        elif value is not None and value != "":
+            yield path, value
+
+    return walk(payload, "", "")
 
 
 def is_within(path: str, name: str) -> bool:
@@ -48,22 +51,5 @@ def is_within(path: str, name: str) -> bool:
     return path == name or path.startswith((f"{name}.", f"{name}["))
 
 
-def _pieces(payload: Any, unwrap: list[str]) -> list[Any]:
-    """A payload without its envelopes, as the statement opens them."""
-    if isinstance(payload, list):
-        return payload
-    held = {path: _held(payload, path) for path in unwrap}
-    found = [path for path, value in held.items() if isinstance(value, dict | list)]
-    pieces = []
-    for path in found:
-        if not any(other.startswith(f"{path}.") for other in found):
-            value = held[path]
-            pieces += value if isinstance(value, list) else [value]
-    return pieces if found else [payload]
-
-
-def _held(payload: Any, path: str) -> Any:
-    """What a payload has at a path; None for nothing."""
-    for name in path.split("."):
-        payload = payload.get(name) if isinstance(payload, dict) else None
-    return payload
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name

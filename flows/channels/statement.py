@@ -1,7 +1,7 @@
 """A mapping as one SQL statement: from a batch of payloads to records and to what is wrong with them.
 
-The statement asks the decoder for the members that the mapping names and for nothing else; every value leaves the
-payload as text, so that what is no number, no time or no known code is seen and refused, never rounded or
+The statement asks the decoder for the members that the mapping names and for nothing else; every value leaves
+the payload as text, so that what is no number, no time or no known code is seen and refused, never rounded or
 dropped. What a field of a record may be is taken from the classes of ``schemas``.
 """
 
@@ -14,7 +14,28 @@ import duckdb
 import msgspec
 from msgspec import inspect
 
-from flows.channels.mapping import OTHERS, Mapping, RecordMapping, Spec, Value
+from flows.channels.expressions import (
+    ELEMENT,
+    PASSED_OVER,
+    UNRECOGNISED,
+    Made,
+    Tree,
+    columns,
+    default_of,
+    enter,
+    found,
+    has_query,
+    joined,
+    looked_up,
+    not_null,
+    pieces,
+    plain,
+    quoted,
+    struct_of,
+    structure,
+    text,
+)
+from flows.channels.mapping import Mapping, RecordMapping, Spec, Value
 from schemas.envelope import Event
 from schemas.errors import CrossdockError
 from schemas.kinds import KIND_OF
@@ -26,14 +47,9 @@ _FACTORS = {"g": 1.0, "kg": 1000.0, "lb": 453.59237, "oz": 28.349523125} | {
     "m3": 1_000_000.0,
 }
 _PER_SECOND = {"s": 1, "ms": 1000}
-Tree = dict[str, Any]
-"""Members of a payload that are asked for: of an object by name, of an array under ``_ELEMENT``."""
-_ELEMENT = "[]"
-UNRECOGNISED, PASSED_OVER = -1, -2
-"""Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that somebody does."""
 
 
-class WrongField(CrossdockError):
+class FieldError(CrossdockError):
     """A field of a mapping cannot be what it is; ``field`` says which, as ``record[0].data.qty``."""
 
     def __init__(self, wrong: str, what: str) -> None:
@@ -53,13 +69,6 @@ class Use(NamedTuple):
     record: int
     field: str
     source: str
-
-
-class Made(NamedTuple):
-    """An expression for a value, and one for what is wrong with it (null: nothing)."""
-
-    value: str
-    problem: str = ""
 
 
 @dataclass
@@ -103,7 +112,7 @@ def compile_mapping(mapping: Mapping, connection: duckdb.DuckDBPyConnection) -> 
         connection: parses SQL.
 
     Raises:
-        WrongField: a field is none of the record's, or cannot come from where it is said to.
+        FieldError: a field is none of the record's, or cannot come from where it is said to.
     """
     return _Compiler(mapping, connection).compile()
 
@@ -121,11 +130,11 @@ class _Compiler:
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
         why, kind = self._refusals()
-        structure = _text(json.dumps(_structure(self.root)))
+        asked = text(json.dumps(structure(self.root)))
         # ``unnest`` keeps conditions on p from being answered by a decoder of their own
         self.made.sql = (
-            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {structure})]) AS p "
-            f"FROM ({_pieces(self.mapping.unwrap)})),\n"
+            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {asked})]) AS p "
+            f"FROM ({pieces(self.mapping.unwrap)})),\n"
             f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
             f"SELECT * FROM made UNION ALL\n"
             f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
@@ -139,9 +148,9 @@ class _Compiler:
         for number, refusal in enumerate(self.mapping.refuse):
             condition = self._sql(top, f"refuse[{number}].when", refusal.when)
             kind = PASSED_OVER if refusal.quiet else UNRECOGNISED
-            whens.append(f"WHEN {condition} THEN {_text(refusal.why)}")
+            whens.append(f"WHEN {condition} THEN {text(refusal.why)}")
             kinds.append(f"WHEN {condition} THEN {kind}")
-        unknown = _text("no record of the mapping is in it")
+        unknown = text("no record of the mapping is in it")
         if not whens:
             return unknown, str(UNRECOGNISED)
         return (
@@ -171,23 +180,27 @@ class _Compiler:
         self.currency = self._currency(scope, data, content)
         members = {
             "specversion": Made("'1.0'"),
-            "type": Made(_text(record.type)),
+            "type": Made(text(record.type)),
             "source": Made("channel_source()"),
             "id": self._spec(scope, "id", record.id, fields["id"], is_required=True),
             "time": self._spec(scope, "time", record.time, fields["time"], is_required=True),
         }
         subject = self._spec(scope, "subject", record.subject, fields["subject"], is_required=True)
         if record.xref:
-            members["xref"] = Made(f"{_text(record.xref + ':')} || {subject.value}", subject.problem)
+            members["xref"] = Made(f"{text(record.xref + ':')} || {subject.value}", subject.problem)
         else:
             members |= {"subject": subject, "tenant": Made("channel_tenant()")}
             members["network"] = Made("channel_network()")
             if record.network:
-                made = self._spec(scope, "network", record.network, fields["network"], is_required=True)
+                made = self._spec(
+                    scope, "network", record.network, fields["network"], is_required=True
+                )
                 members["network"] = made
         members["data"] = self._struct(scope, "data", data, content)
-        whole = _struct_of(members)
-        condition = self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
+        whole = struct_of(members)
+        condition = (
+            self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
+        )
         return (
             f"SELECT seq, n, {number} AS kind, i AS place, to_json({whole.value})::VARCHAR AS record, "
             f"{whole.problem or '[]::VARCHAR[]'} AS problems\nFROM ({rows}) WHERE {condition}"
@@ -237,10 +250,10 @@ class _Compiler:
                 members[member] = self._any(scope, at, given[member], about)
             elif about.required:
                 self._refuse(f"{kind.cls.__name__} needs it; say where it comes from")
-        return _struct_of(members)
+        return struct_of(members)
 
     def _any(self, scope: Scope, name: str, given: Any, about: inspect.Field) -> Made:
-        kind = _not_null(about.type)
+        kind = not_null(about.type)
         if isinstance(kind, inspect.StructType) and isinstance(given, dict):
             made = self._struct(scope, name, given, kind)
             if about.required:
@@ -264,7 +277,12 @@ class _Compiler:
         return read or ["1"]
 
     def _list(
-        self, scope: Scope, name: str, given: dict[str, Any], kind: inspect.ListType, about: inspect.Field
+        self,
+        scope: Scope,
+        name: str,
+        given: dict[str, Any],
+        kind: inspect.ListType,
+        about: inspect.Field,
     ) -> Made:
         """An array: of objects, an element of the payload's array each."""
         item, path = kind.item_type, given["each"]
@@ -285,24 +303,20 @@ class _Compiler:
         if made.problem:
             problems.append(f"flatten(list_transform({array}, lambda e, i: {made.problem}))")
         if about.required:
-            problems.append(
-                _found(f"CASE WHEN len({kept}) = 0 THEN {_text(name + ': missing')} END")
-            )
+            problems.append(found(f"CASE WHEN len({kept}) = 0 THEN {text(name + ': missing')} END"))
         value = f"list_transform({array}, lambda e, i: {made.value})"
         if kept != array:
             value = f"list_filter({value}, lambda x: x IS NOT NULL)"
-        return Made(value, _joined(problems))
+        return Made(value, joined(problems))
 
-    def _listed(
-        self, scope: Scope, name: str, given: list[Any], kind: inspect.ListType
-    ) -> Made:
+    def _listed(self, scope: Scope, name: str, given: list[Any], kind: inspect.ListType) -> Made:
         """An array whose elements the mapping writes out, one by one."""
         item = kind.item_type
         if not isinstance(item, inspect.StructType) or not all(isinstance(g, dict) for g in given):
             self._refuse("is an array of plain values; give its path")
         made = [self._struct(scope, name, one, item) for one in given]
         problems = [one.problem for one in made if one.problem]
-        return Made(f"[{', '.join(one.value for one in made)}]", _joined(problems))
+        return Made(f"[{', '.join(one.value for one in made)}]", joined(problems))
 
     def _spec(
         self,
@@ -319,18 +333,18 @@ class _Compiler:
         raw = self._raw(scope, spec)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
-        converted, what = self._converted(name, raw, spec, _not_null(kind))
+        converted, what = self._converted(name, raw, spec, not_null(kind))
         problem = f"{raw} IS NOT NULL AND ({converted}) IS NULL"
         shown = "'a value'" if self._is_personal(source) else f"shortly({raw})"
-        cases = [f"WHEN {problem} THEN {_text(name + ': ')} || {shown} || {_text(' is no ' + what)}"]
+        cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {text(' is no ' + what)}"]
         value = converted
         if is_required:
-            cases.append(f"WHEN {raw} IS NULL THEN {_text(name + ': missing')}")
+            cases.append(f"WHEN {raw} IS NULL THEN {text(name + ': missing')}")
         elif about is not None and not isinstance(kind, inspect.UnionType):
-            value = f"coalesce({converted}, {_default(about)})"
+            value = f"coalesce({converted}, {default_of(about)})"
         if converted == raw:  # a text is one
             cases = cases[1:]
-        return Made(value, _found(f"CASE {' '.join(cases)} END") if cases else "")
+        return Made(value, found(f"CASE {' '.join(cases)} END") if cases else "")
 
     def _raw(self, scope: Scope, spec: Value) -> str:
         """What the payload says, as text; null if it says nothing."""
@@ -339,17 +353,17 @@ class _Compiler:
         elif spec.sql:
             said = f"nullif(({self._sql(scope, self.at, spec.sql)})::VARCHAR, '')"
         else:
-            said = _text(_plain(spec.value))
-        return said if spec.default is None else f"coalesce({said}, {_text(_plain(spec.default))})"
+            said = text(plain(spec.value))
+        return said if spec.default is None else f"coalesce({said}, {text(plain(spec.default))})"
 
     def _converted(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> tuple[str, str]:
         """A text as a value of a kind, null if it is none; and what it would be."""
         if spec.map:
             if spec.map not in self.mapping.maps:
                 self._refuse(f"there is no table maps.{spec.map}")
-            plain = msgspec.structs.replace(spec, map="")
-            ours = _looked_up(raw, self.mapping.maps[spec.map])
-            return self._converted(name, ours, plain, kind)[0], f"code of maps.{spec.map}"
+            rest = msgspec.structs.replace(spec, map="")
+            ours = looked_up(raw, self.mapping.maps[spec.map])
+            return self._converted(name, ours, rest, kind)[0], f"code of maps.{spec.map}"
         if spec.token:
             return f"token(channel_source(), {raw})", "customer"
         if isinstance(kind, inspect.DateTimeType):
@@ -369,9 +383,9 @@ class _Compiler:
     def _instant(self, raw: str, spec: Value) -> str:
         if spec.unit:
             return f"instant_since_1970({raw}, {_PER_SECOND.get(spec.unit, 1)})"
-        zone = _text(spec.zone or self.mapping.zone)
+        zone = text(spec.zone or self.mapping.zone)
         if spec.form:
-            return f"instant_of({raw}, {_text(spec.form)}, {zone})"
+            return f"instant_of({raw}, {text(spec.form)}, {zone})"
         return f"instant({raw}, {zone})"
 
     def _parsed(self, given: Any, at: str) -> Value:
@@ -395,156 +409,46 @@ class _Compiler:
             self._refuse(f"{path!r} is within an element, but there is no each")
         names = path.removeprefix(".").split(".")
         tree, column = (scope.tree, scope.element) if within else (self.root, "p")
-        _enter(tree, names)
+        enter(tree, names)
         self.made.paths.add((scope.prefix if within else "") + path)
-        return ".".join([column, *map(_name, names)])
+        return ".".join([column, *map(quoted, names)])
 
     def _element_of(self, scope: Scope, path: str, element: str) -> Scope:
         """What is within an element of an array."""
         within = path.startswith(".")
         names = path.removeprefix(".").split(".")
-        tree = _enter(scope.tree if within else self.root, names)
+        tree = enter(scope.tree if within else self.root, names)
         prefix = (scope.prefix if within else "") + path + "[]"
-        return Scope(element, tree.setdefault(_ELEMENT, {}), prefix)
+        return Scope(element, tree.setdefault(ELEMENT, {}), prefix)
 
     def _sql(self, scope: Scope, at: str, expression: str) -> str:
         """An expression of the mapping; the members that it names are asked for."""
         self.at = at
         question = "SELECT json_serialize_sql(?)"
-        (answer,) = self.connection.execute(question, [f"SELECT {expression}"]).fetchone() or ("{}",)
+        (answer,) = self.connection.execute(question, [f"SELECT {expression}"]).fetchone() or (
+            "{}",
+        )
         parsed = json.loads(answer)
         if parsed.get("error"):
             self._refuse(f"no SQL: {parsed.get('error_message', 'it cannot be read')}")
         nodes = [one["node"] for one in parsed["statements"]]
-        if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or _has_query(nodes[0]):
+        if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or has_query(nodes[0]):
             self._refuse("is more than one expression, or holds a query")
-        for column, *names in _columns(parsed):
+        for column, *names in columns(parsed):
             if column == "p" and names:
                 self._path(scope, ".".join(names))
             elif column == "e" and names and scope.element:
                 self._path(scope, "." + ".".join(names))
             elif column not in ("p", "e", "i"):
-                self._refuse(f"{column!r} is none of p (the payload), e (the element) and i (its number)")
+                self._refuse(
+                    f"{column!r} is none of p (the payload), e (the element) and i (its number)"
+                )
         return f"({expression})"
 
     def _is_personal(self, source: str) -> bool:
-        return any(source == path or source.startswith(path + ".") for path in self.mapping.personal)
+        return any(
+            source == path or source.startswith(path + ".") for path in self.mapping.personal
+        )
 
     def _refuse(self, what: str) -> NoReturn:
-        raise WrongField(self.at, what)
-
-
-def _enter(tree: Tree, names: list[str]) -> Tree:
-    """The members below a path; made if they are not asked for yet."""
-    for name in names:
-        tree = tree.setdefault(name, {})
-    return tree
-
-
-def _structure(tree: Tree) -> Any:
-    """What ``from_json`` is to look for: texts, in objects and arrays."""
-    if not tree:
-        return "VARCHAR"
-    if _ELEMENT in tree:
-        return [_structure(tree[_ELEMENT])]
-    return {name: _structure(below) for name, below in tree.items()}
-
-
-def _pieces(unwrap: list[str]) -> str:
-    """Payloads, or what their envelopes hold; an array is what it holds."""
-    at = [_text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
-    found = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
-    held = []
-    for n, path in enumerate(unwrap):
-        within = [found[m] for m, other in enumerate(unwrap) if other.startswith(path + ".")]
-        unless = "".join(f"WHEN {inner} THEN [] " for inner in within)
-        held.append(
-            f"CASE {unless}WHEN kinds[{n + 2}] = 'ARRAY' THEN json_extract(raw, {at[n][:-1]}[*]') "
-            f"WHEN kinds[{n + 2}] = 'OBJECT' THEN [json_extract(raw, {at[n]})] ELSE [] END"
-        )
-    inside = f"WHEN {' OR '.join(found)} THEN {_joined(held)} " if held else ""
-    return (
-        "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
-        f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
-        f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
-        "FROM (SELECT seq, raw::JSON AS raw FROM batch)))"
-    )
-
-
-def _looked_up(raw: str, codes: AnyMapping[str, str]) -> str:
-    """What a table of codes says; null for a code that it does not have."""
-    whens = [f"WHEN {_text(t)} THEN {_text(ours)}" for t, ours in codes.items() if t != OTHERS]
-    others = codes.get(OTHERS)
-    rest = raw if others == OTHERS else "NULL" if others is None else _text(others)
-    # in a table without a code, one that no text equals
-    return f"CASE {raw} {' '.join(whens) or 'WHEN NULL THEN NULL'} ELSE {rest} END"
-
-
-def _columns(parsed: Any) -> list[list[str]]:
-    """Names that an expression uses, in all its parts; those of its own lambdas left out."""
-    found, bound = [], set[str]()
-
-    def walk(node: Any) -> None:
-        if isinstance(node, list):
-            for one in node:
-                walk(one)
-        elif isinstance(node, dict):
-            if node.get("class") == "LAMBDA":
-                for one in _columns(node.get("lhs")):
-                    bound.add(one[0])
-            if node.get("class") == "COLUMN_REF":
-                found.append(node["column_names"])
-            for one in node.values():
-                walk(one)
-
-    walk(parsed)
-    return [names for names in found if names[0] not in bound]
-
-
-def _has_query(select: Any) -> bool:
-    """Whether an expression reads anything but its payload."""
-    said = json.dumps([select["select_list"], select["where_clause"]])
-    return '"SUBQUERY"' in said or select["from_table"]["type"] != "EMPTY"
-
-
-def _struct_of(members: AnyMapping[str, Made]) -> Made:
-    value = ", ".join(f"{_text(name)}: {made.value}" for name, made in members.items())
-    return Made(f"{{{value}}}" if value else "'{}'::JSON", _joined([made.problem for made in members.values() if made.problem]))
-
-
-def _joined(problems: list[str]) -> str:
-    """Lists of problems as one."""
-    return f"list_concat({', '.join(problems)})" if len(problems) > 1 else "".join(problems)
-
-
-def _found(case: str) -> str:
-    """A list of the problem, or of none."""
-    return f"list_filter([{case}], lambda x: x IS NOT NULL)"
-
-
-def _not_null(kind: inspect.Type) -> inspect.Type:
-    if isinstance(kind, inspect.Metadata):
-        return _not_null(kind.type)
-    if isinstance(kind, inspect.UnionType):
-        return next(t for t in kind.types if not isinstance(t, inspect.NoneType))
-    return kind
-
-
-def _default(about: inspect.Field) -> str:
-    """What a record's schema takes where nothing is said."""
-    default = about.default
-    if isinstance(default, bool):
-        return str(default).lower()
-    return str(default) if isinstance(default, int | float) else _text(_plain(default))
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "value", value))
-
-
-def _text(said: str) -> str:
-    return "'" + said.replace("'", "''") + "'"
-
-
-def _name(said: str) -> str:
-    return '"' + said.replace('"', '""') + '"'
+        raise FieldError(self.at, what)

@@ -1,0 +1,146 @@
+"""SQL as text: what the statement of a mapping is put together from."""
+
+import json
+from collections.abc import Mapping as AnyMapping
+from typing import Any, NamedTuple
+
+from msgspec import inspect
+
+from flows.channels.mapping import OTHERS
+
+Tree = dict[str, Any]
+"""Members of a payload that are asked for: of an object by name, of an array under ``ELEMENT``."""
+ELEMENT = "[]"
+UNRECOGNISED, PASSED_OVER = -1, -2
+"""Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that one does."""
+
+
+class Made(NamedTuple):
+    """An expression for a value, and one for what is wrong with it (null: nothing)."""
+
+    value: str
+    problem: str = ""
+
+
+def enter(tree: Tree, names: list[str]) -> Tree:
+    """The members below a path; made if they are not asked for yet."""
+    for name in names:
+        tree = tree.setdefault(name, {})
+    return tree
+
+
+def structure(tree: Tree) -> Any:
+    """What ``from_json`` is to look for: texts, in objects and arrays."""
+    if not tree:
+        return "VARCHAR"
+    if ELEMENT in tree:
+        return [structure(tree[ELEMENT])]
+    return {name: structure(below) for name, below in tree.items()}
+
+
+def pieces(unwrap: list[str]) -> str:
+    """Payloads, or what their envelopes hold; an array is what it holds."""
+    at = [text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
+    there = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
+    held = []
+    for n, path in enumerate(unwrap):
+        within = [there[m] for m, other in enumerate(unwrap) if other.startswith(path + ".")]
+        unless = "".join(f"WHEN {inner} THEN [] " for inner in within)
+        held.append(
+            f"CASE {unless}WHEN kinds[{n + 2}] = 'ARRAY' THEN json_extract(raw, {at[n][:-1]}[*]') "
+            f"WHEN kinds[{n + 2}] = 'OBJECT' THEN [json_extract(raw, {at[n]})] ELSE [] END"
+        )
+    inside = f"WHEN {' OR '.join(there)} THEN {joined(held)} " if held else ""
+    return (
+        "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
+        f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
+        f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
+        "FROM (SELECT seq, raw::JSON AS raw FROM batch)))"
+    )
+
+
+def looked_up(raw: str, codes: AnyMapping[str, str]) -> str:
+    """What a table of codes says; null for a code that it does not have."""
+    whens = [f"WHEN {text(t)} THEN {text(ours)}" for t, ours in codes.items() if t != OTHERS]
+    others = codes.get(OTHERS)
+    rest = raw if others == OTHERS else "NULL" if others is None else text(others)
+    # in a table without a code, one that no text equals
+    return f"CASE {raw} {' '.join(whens) or 'WHEN NULL THEN NULL'} ELSE {rest} END"
+
+
+def columns(parsed: Any) -> list[list[str]]:
+    """Names that an expression uses, in all its parts; those of its own lambdas left out."""
+    named, bound = [], set[str]()
+
+    def walk(node: Any) -> None:
+        if isinstance(node, list):
+            for one in node:
+                walk(one)
+        elif isinstance(node, dict):
+            if node.get("class") == "LAMBDA":
+                for one in columns(node.get("lhs")):
+                    bound.add(one[0])
+            if node.get("class") == "COLUMN_REF":
+                named.append(node["column_names"])
+            for one in node.values():
+                walk(one)
+
+    walk(parsed)
+    return [names for names in named if names[0] not in bound]
+
+
+def has_query(select: Any) -> bool:
+    """Whether an expression reads anything but its payload."""
+    said = json.dumps([select["select_list"], select["where_clause"]])
+    return '"SUBQUERY"' in said or select["from_table"]["type"] != "EMPTY"
+
+
+def struct_of(members: AnyMapping[str, Made]) -> Made:
+    """An object of its members."""
+    value = ", ".join(f"{text(name)}: {made.value}" for name, made in members.items())
+    return Made(
+        f"{{{value}}}" if value else "'{}'::JSON",
+        joined([made.problem for made in members.values() if made.problem]),
+    )
+
+
+def joined(problems: list[str]) -> str:
+    """Lists of problems as one."""
+    return f"list_concat({', '.join(problems)})" if len(problems) > 1 else "".join(problems)
+
+
+def found(case: str) -> str:
+    """A list of the problem, or of none."""
+    return f"list_filter([{case}], lambda x: x IS NOT NULL)"
+
+
+def not_null(kind: inspect.Type) -> inspect.Type:
+    """What a value is, if there is one."""
+    if isinstance(kind, inspect.Metadata):
+        return not_null(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return next(t for t in kind.types if not isinstance(t, inspect.NoneType))
+    return kind
+
+
+def default_of(about: inspect.Field) -> str:
+    """What a record's schema takes where nothing is said."""
+    default = about.default
+    if isinstance(default, bool):
+        return str(default).lower()
+    return str(default) if isinstance(default, int | float) else text(plain(default))
+
+
+def plain(value: Any) -> str:
+    """A constant as a payload would say it."""
+    return str(value).lower() if isinstance(value, bool) else str(getattr(value, "value", value))
+
+
+def text(said: str) -> str:
+    """A text as SQL."""
+    return "'" + said.replace("'", "''") + "'"
+
+
+def quoted(said: str) -> str:
+    """A name as SQL."""
+    return '"' + said.replace('"', '""') + '"'
