@@ -51,9 +51,10 @@ train: .venv/ready ## Rebuild the shipped models, bit for bit
 	$(BIN)/python -m models.training.train
 	$(BIN)/python -m models.training.arrival.train
 
-golden: .venv/ready ## Rewrite generated files (JSON Schemas, texts as they are sent); read the diff
+golden: .venv/ready ## Rewrite generated files (JSON Schemas, texts as they are sent, what samples become); read the diff
 	$(BIN)/crossdock schemas --out schemas/json
 	$(BIN)/crossdock notify texts --json > tests/golden/notices/texts.jsonl
+	$(BIN)/python -m tests.support.channels
 
 lock: .venv/ready ## Resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet pyproject.toml --group dev --universal --generate-hashes \

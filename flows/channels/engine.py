@@ -81,6 +81,8 @@ class Channel:
         self.mapping = mapping
         self.binding = binding
         self._connection = _locked(binding)
+        self._batch = _Batch()
+        self._connection.register("batch", self._batch)
         self.statement: Statement = compile_mapping(mapping, self._connection)
         try:
             self._connection.execute(f"PREPARE records AS {self.statement.sql}")
@@ -135,14 +137,30 @@ class Channel:
             return [self._run({})]
 
     def _run(self, texts: dict[int, str]) -> pa.Table:
-        """The prepared statement over its table: to plan it takes longer than a thousand payloads."""
+        """The prepared statement: to plan it takes longer than a thousand payloads."""
+        self._batch.hold(texts)
+        return self._connection.execute("EXECUTE records").to_arrow_table()
+
+
+class _Batch:
+    """The table that a prepared statement reads, by the Arrow PyCapsule interface: what it was given last.
+
+    A table of DuckDB would do, but in memory it keeps all that was ever in it.
+    """
+
+    def __init__(self) -> None:
+        self.hold({})
+
+    def hold(self, texts: dict[int, str]) -> None:
+        """Have these payloads, by number, and no others."""
         numbers, raw = pa.array(texts.keys(), pa.int64()), pa.array(texts.values(), pa.string())
-        self._connection.register("given", pa.table({"seq": numbers, "raw": raw}))
-        try:
-            self._connection.execute("TRUNCATE batch; INSERT INTO batch FROM given")
-            return self._connection.execute("EXECUTE records").to_arrow_table()
-        finally:
-            self._connection.unregister("given")
+        self._table = pa.table({"seq": numbers, "raw": raw})
+
+    def __arrow_c_schema__(self) -> object:
+        return self._table.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
 
 
 def _joined(problems: list[str]) -> str:
@@ -172,7 +190,6 @@ def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute((files("flows.channels") / "macros.sql").read_text(encoding="utf-8"))
 
-    connection.execute("CREATE TABLE batch (seq BIGINT, raw VARCHAR)")
     for name in ("source", "tenant", "network"):
         value = getattr(binding, name).replace("'", "''")
         connection.execute(f"CREATE MACRO channel_{name}() AS '{value}'")
