@@ -1,8 +1,8 @@
 """A channel at work: batches of payloads in, records out, by the statement of its mapping.
 
 The statement runs in a DuckDB of its own, on one thread, that may open nothing and be told nothing else: a
-mapping is read by business people and may come from anywhere. A batch is taken whole; only where it
-holds something that is no JSON is every payload looked at apart.
+mapping is read by business people and may come from anywhere. A batch is taken whole, with what is no
+JSON in it.
 """
 
 import hashlib
@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 import duckdb
+import msgspec
 import pyarrow as pa
 from duckdb.func import FunctionNullHandling, PythonUDFType
 
@@ -114,16 +115,18 @@ class Channel:
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
             for number, said in wrong.items()
         ]
-        mapped.troubles += [
-            Trouble(number, DeadLetterReason.UNRECOGNISED, _joined(said))
-            for number, said in alien.items()
-            if number not in wrong
-        ]
+        for number, said in alien.items():
+            broken = _broken(texts[number])
+            if broken:
+                mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, broken))
+            elif number not in wrong:
+                detail = _joined(said)
+                mapped.troubles.append(Trouble(number, DeadLetterReason.UNRECOGNISED, detail))
         mapped.troubles.sort()
         return mapped
 
     def _tables(self, texts: dict[int, str], mapped: Mapped) -> list[pa.Table]:
-        """What the statement says of texts; a batch with one that is no JSON is halved down to that one."""
+        """What the statement says of texts; a batch by which it fails is halved down to whose fault it is."""
         try:
             return [self._run(texts)]
         except duckdb.Error as error:
@@ -131,8 +134,8 @@ class Channel:
                 numbers, middle = list(texts), len(texts) // 2
                 halves = (numbers[:middle], numbers[middle:])
                 return [t for h in halves for t in self._tables({n: texts[n] for n in h}, mapped)]
-            where = re.search(r"at byte \d+", str(error))  # what else it says may be personal
-            detail = f"no JSON {where[0] if where else 'that can be read'}"
+            # what the error says may be personal
+            detail = f"cannot be read: {type(error).__name__}"
             mapped.troubles += [Trouble(n, DeadLetterReason.SCHEMA_INVALID, detail) for n in texts]
             return [self._run({})]
 
@@ -161,6 +164,16 @@ class _Batch:
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._table.__arrow_c_stream__(requested_schema)
+
+
+def _broken(text: str) -> str:
+    """Where a text is no JSON; empty if it is."""
+    try:
+        msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        where = re.search(r"byte \d+", str(error))  # what else it says may be personal
+        return f"no JSON at {where[0]}" if where else "no JSON that can be read"
+    return ""
 
 
 def _joined(problems: list[str]) -> str:

@@ -39,7 +39,7 @@ def structure(tree: Tree) -> Any:
 
 
 def pieces(unwrap: list[str]) -> str:
-    """Payloads, or what their envelopes hold; an array is what it holds."""
+    """Payloads, or what their envelopes hold; an array is what it holds, and what is no JSON null."""
     at = [text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
     there = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
     held = []
@@ -55,7 +55,7 @@ def pieces(unwrap: list[str]) -> str:
         "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
         f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
         f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
-        "FROM (SELECT seq, raw::JSON AS raw FROM batch)))"
+        "FROM (SELECT seq, TRY_CAST(raw AS JSON) AS raw FROM batch)))"
     )
 
 
