@@ -8,10 +8,14 @@ CREATE MACRO written(moment) AS
 CREATE MACRO has_offset(said) AS
     regexp_matches(said, '^\d{4}-?\d{2}-?\d{2}[Tt ]\d{2}.*([Zz]|[+-]\d{2}(:?\d{2})?)$');
 
--- ISO 8601, in UTC; ``zone`` is that of a time which names none.
+CREATE MACRO with_offset(said) AS coalesce(
+    TRY_CAST(said AS TIMESTAMPTZ),
+    TRY_CAST(regexp_replace(said, '([+-]\d{2})(\d{2})$', '\1:\2') AS TIMESTAMPTZ)
+);
+
+-- ISO 8601, in UTC; ``zone`` is that of a time which names none. (Conversions between zones cost more than all else.)
 CREATE MACRO moment(said, zone) AS
-    CASE WHEN has_offset(said)
-         THEN TRY_CAST(regexp_replace(said, '([+-]\d{2})(\d{2})$', '\1:\2') AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
+    CASE WHEN zone = 'UTC' OR has_offset(said) THEN make_timestamp(epoch_us(with_offset(said)))
          ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END;
 
 CREATE MACRO instant(said, zone) AS written(moment(said, zone));
@@ -25,15 +29,14 @@ CREATE MACRO instant_since_1970(said, per_second) AS written(make_timestamp(
          THEN round(TRY_CAST(said AS DOUBLE) * 1000000 / per_second)::BIGINT END
 ));
 
--- A decimal of 18 digits is a machine word; a cast to a wider one takes a hundred times as long.
-CREATE MACRO decimal_of(said) AS
-    CASE WHEN regexp_full_match(said, '[+-]?\d{1,12}(\.\d{1,6}0*)?') THEN TRY_CAST(said AS DECIMAL(18, 6)) END;
+-- A number as people write one, without an exponent. (Casts to wide decimals take a hundred times as long.)
+CREATE MACRO plain(said) AS
+    CASE WHEN NOT (contains(said, 'e') OR contains(said, 'E')) THEN TRY_CAST(said AS DOUBLE) END;
 
 -- Whole numbers only: what a cast would round is refused.
-CREATE MACRO unrounded(n) AS CASE WHEN n = trunc(n) THEN n::BIGINT END;
-CREATE MACRO whole(said) AS unrounded(decimal_of(said));
+CREATE MACRO whole(said) AS CASE WHEN plain(said) = TRY_CAST(said AS BIGINT) THEN TRY_CAST(said AS BIGINT) END;
 
-CREATE MACRO measured(said, factor) AS round(TRY_CAST(decimal_of(said) AS DOUBLE) * factor)::BIGINT;
+CREATE MACRO measured(said, factor) AS TRY_CAST(round(plain(said) * factor) AS BIGINT);
 
 CREATE MACRO number(said) AS
     CASE WHEN isfinite(TRY_CAST(said AS DOUBLE)) THEN TRY_CAST(said AS DOUBLE) END;
@@ -50,9 +53,10 @@ CREATE MACRO minor_units(currency) AS
          WHEN upper(currency) IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1000
          ELSE 100 END;
 
--- Money in minor units; what is finer than the currency is refused.
-CREATE MACRO minor(said, currency) AS
-    unrounded(decimal_of(said)::DECIMAL(24, 6) * minor_units(currency)::DECIMAL(4, 0));
+-- Money in minor units; what is finer than the currency is refused, but for what a double cannot hold.
+CREATE MACRO nearly_whole(x) AS
+    CASE WHEN abs(x - round(x)) <= 1e-6 + abs(x) * 1e-15 THEN TRY_CAST(round(x) AS BIGINT) END;
+CREATE MACRO minor(said, currency) AS nearly_whole(plain(said) * minor_units(currency));
 
 -- For the SQL of mappings.
 
