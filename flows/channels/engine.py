@@ -107,7 +107,7 @@ class Channel:
             elif problems:
                 found = alien if kind == UNRECOGNISED else wrong
                 found.setdefault(number, []).extend(problems)
-            else:
+            elif record is not None:
                 mapped.records.append((number, record.encode()))
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said)) for number, said in wrong.items()
@@ -129,9 +129,7 @@ class Channel:
                 numbers, middle = list(texts), len(texts) // 2
                 halves = (numbers[:middle], numbers[middle:])
                 return [t for h in halves for t in self._tables({n: texts[n] for n in h}, mapped)]
-            where = re.search(r"at byte \d+", str(error))  # what else it says may be personal
-            detail = f"no JSON {where[0] if where else 'that can be read'}"
-            mapped.troubles.append(Trouble(*texts, DeadLetterReason.SCHEMA_INVALID, detail))
+            mapped.troubles.append(Trouble(*texts, *_reason(error)))
             return [self._run({})]
 
     def _run(self, texts: dict[int, str]) -> pa.Table:
@@ -143,6 +141,15 @@ class Channel:
             return self._connection.execute("EXECUTE records").to_arrow_table()
         finally:
             self._connection.unregister("given")
+
+
+def _reason(error: duckdb.Error) -> tuple[DeadLetterReason, str]:
+    """Why a payload cannot be looked at; what else the error says may be personal."""
+    said = str(error)
+    if "JSON" in said or "UTF8" in said:
+        where = re.search(r"at byte \d+", said)
+        return DeadLetterReason.SCHEMA_INVALID, f"no JSON {where[0] if where else 'that can be read'}"
+    return DeadLetterReason.UNMAPPED, f"SQL of the mapping fails: {type(error).__name__}"
 
 
 def _joined(problems: list[str]) -> str:

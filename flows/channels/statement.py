@@ -15,6 +15,7 @@ import msgspec
 from msgspec import inspect
 
 from flows.channels.mapping import OTHERS, Mapping, RecordMapping, Spec, Value
+from schemas.codec import MAX_LINE_BYTES
 from schemas.envelope import Event
 from schemas.errors import CrossdockError
 from schemas.kinds import KIND_OF
@@ -29,6 +30,8 @@ _PER_SECOND = {"s": 1, "ms": 1000}
 Tree = dict[str, Any]
 """Members of a payload that are asked for: of an object by name, of an array under ``_ELEMENT``."""
 _ELEMENT = "[]"
+_WITHIN = {"e": "e1", "i": "i1"}
+"""What an element of an array in a record, and its number, are called where the record may be an element itself."""
 UNRECOGNISED, PASSED_OVER = -1, -2
 """Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that somebody does."""
 
@@ -62,6 +65,22 @@ class Made(NamedTuple):
     problem: str = ""
 
 
+class Converted(NamedTuple):
+    """An expression for a value.
+
+    Attributes:
+        value: null if what was said is none.
+        what: it would be.
+        valid: a condition that it is one, and one that its field can hold; empty if everything is.
+        bounds: of a number.
+    """
+
+    value: str
+    what: str
+    valid: str = ""
+    bounds: str = ""
+
+
 @dataclass
 class Scope:
     """What paths and SQL are relative to.
@@ -70,11 +89,13 @@ class Scope:
         element: name of the element's column or lambda parameter; empty at the top.
         tree: members of it that are asked for.
         prefix: of its paths as people write them.
+        outer: what holds its array, where that is an element itself.
     """
 
     element: str
     tree: Tree
     prefix: str
+    outer: "Scope | None" = None
 
 
 @dataclass
@@ -117,6 +138,7 @@ class _Compiler:
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping
         self.currency = "NULL"  # of its money
+        self.nothing: list[str] = []  # conditions under which it is known to be none
 
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
@@ -125,13 +147,20 @@ class _Compiler:
         # ``unnest`` keeps conditions on p from being answered by a decoder of their own
         self.made.sql = (
             f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {structure})]) AS p "
-            f"FROM ({_pieces(self.mapping.unwrap)})),\n"
+            f"FROM ({self._pieces()})),\n"
             f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
             f"SELECT * FROM made UNION ALL\n"
             f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
             "ORDER BY seq, n, kind, place"
         )
         return self.made
+
+    def _pieces(self) -> str:
+        """What the payloads of a batch hold, as JSON."""
+        pieces = _pieces(_payload(self.mapping.form_field), self.mapping.unwrap)
+        for path in self.mapping.texts:
+            pieces = f"SELECT seq, n, {_read(path)} AS piece FROM ({pieces})"
+        return pieces
 
     def _refusals(self) -> tuple[str, str]:
         """Why a piece without a record has none, and the kind of its row."""
@@ -151,19 +180,12 @@ class _Compiler:
 
     def _record(self, number: int, record: RecordMapping) -> str:
         """The part of the statement that makes one kind of record."""
-        self.number, self.at = number, f"record[{number}].type"
+        self.number, self.at, self.nothing = number, f"record[{number}].type", []
         if record.type not in TYPES:
             self._refuse(f"{record.type!r} is no record; there are {', '.join(sorted(TYPES))}")
         kind = inspect.type_info(TYPES[record.type])
         assert isinstance(kind, inspect.StructType)
-        top = Scope("", self.root, "")
-        scope, rows = top, "SELECT seq, n, 1 AS i, p FROM pieces"
-        if record.each:
-            scope, array = self._elements(top, record.each)
-            rows = (
-                f"SELECT seq, n, unnest({array}) AS e, generate_subscripts({array}, 1) AS i, p "
-                "FROM pieces"
-            )
+        scope, rows = self._rows(record)
         fields = {f.encode_name: f.type for f in kind.fields}
         content = next(f.type for f in kind.fields if f.encode_name == "data")
         assert isinstance(content, inspect.StructType)
@@ -188,19 +210,41 @@ class _Compiler:
         members["data"] = self._struct(scope, "data", data, content)
         whole = _struct_of(members)
         condition = self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
+        value, problems = f"to_json({whole.value})::VARCHAR", whole.problem or "[]::VARCHAR[]"
+        if self.nothing:
+            is_none = f"coalesce({' OR '.join(self.nothing)}, false)"
+            value = f"CASE WHEN NOT {is_none} THEN {value} END"
+            problems = f"CASE WHEN {is_none} THEN [] ELSE {problems} END"
         return (
-            f"SELECT seq, n, {number} AS kind, i AS place, to_json({whole.value})::VARCHAR AS record, "
-            f"{whole.problem or '[]::VARCHAR[]'} AS problems\nFROM ({rows}) WHERE {condition}"
+            f"SELECT seq, n, {number} AS kind, place, {value} AS record, {problems} AS problems\n"
+            f"FROM ({rows}) WHERE {condition}"
         )
 
-    def _elements(self, top: Scope, each: Spec) -> tuple[Scope, str]:
-        """What is within an element of a record's ``each``, and the array."""
+    def _rows(self, record: RecordMapping) -> tuple[Scope, str]:
+        """What becomes a record each: a payload, or an element of its ``each``."""
+        scope, each, place = Scope("", self.root, ""), record.each, "i"
+        if not each:
+            return scope, "SELECT seq, n, 1 AS i, 1 AS place, p FROM pieces"
         self.at = f"record[{self.number}].each"
-        if isinstance(each, str):
-            return self._element_of(top, each, "e"), self._path(top, each)
-        if not each.sql:
-            self._refuse("is a path, or SQL that gives a list")
-        return Scope("e", {}, "each[]"), self._sql(top, self.at, each.sql)
+        rows, columns = "pieces", "seq, n, p"
+        if isinstance(each, Value):
+            if not each.sql:
+                self._refuse("is a path, or SQL that gives a list")
+            element, array = Scope("e", {}, "each[]"), self._sql(scope, self.at, each.sql)
+        else:
+            *holder, inner = each.split("[].")
+            if len(holder) > 1:
+                self._refuse("is more than an array in the elements of another")
+            for path in holder:
+                array = self._path(scope, path)
+                scope = self._element_of(scope, path, "o")
+                rows = f"(SELECT {columns}, {_elements(array, 'o', 'h')} FROM pieces)"
+                # in the order of the holders; no payload has room for a million elements
+                columns, inner, place = f"{columns}, o, h", f".{inner}", "h * 1000000 + i"
+            array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
+            element.outer = scope if holder else None
+        numbered = _elements(array, "e", "i", record.newest_first)
+        return element, f"SELECT *, {place} AS place FROM (SELECT {columns}, {numbered} FROM {rows})"
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:
         """A record's fields, with those of the one that it is like."""
@@ -217,7 +261,7 @@ class _Compiler:
         for known in content.fields:
             if known.encode_name == "currency" and "currency" in data:
                 spec = self._parsed(data["currency"], f"record[{self.number}].data.currency")
-                return self._converted("data.currency", self._raw(scope, spec), spec, known.type)[0]
+                return self._converted("data.currency", self._raw(scope, spec), spec, known.type).value
         return "'EUR'"
 
     def _struct(
@@ -259,7 +303,7 @@ class _Compiler:
         read = []
         for member, one in given.items():
             spec = self._parsed(one, f"{self.at}.{member}")
-            if spec.path:
+            if spec.path or spec.sql:
                 read.append(self._raw(scope, spec))
         return read or ["1"]
 
@@ -271,24 +315,25 @@ class _Compiler:
         if not isinstance(item, inspect.StructType):
             self._refuse("is an array of plain values; give its path")
         array = f"coalesce({self._path(scope, path)}, [])"
-        inner = self._element_of(scope, path, "e")
+        inner, each = self._element_of(scope, path, _WITHIN["e"]), ", ".join(_WITHIN.values())
+        inner.outer = scope.outer
         fields = {key: value for key, value in given.items() if key not in ("each", "when")}
         made, kept = self._struct(inner, name, fields, item), array
         if "when" in given:
             condition = self._sql(inner, f"record[{self.number}].{name}.when", given["when"])
-            kept = f"list_filter({array}, lambda e, i: {condition})"
+            kept = f"list_filter({array}, lambda {each}: {condition})"
             made = Made(
                 f"CASE WHEN {condition} THEN {made.value} END",
                 made.problem and f"CASE WHEN {condition} THEN {made.problem} ELSE [] END",
             )
         problems = []
         if made.problem:
-            problems.append(f"flatten(list_transform({array}, lambda e, i: {made.problem}))")
+            problems.append(f"flatten(list_transform({array}, lambda {each}: {made.problem}))")
         if about.required:
             problems.append(
                 _found(f"CASE WHEN len({kept}) = 0 THEN {_text(name + ': missing')} END")
             )
-        value = f"list_transform({array}, lambda e, i: {made.value})"
+        value = f"list_transform({array}, lambda {each}: {made.value})"
         if kept != array:
             value = f"list_filter({value}, lambda x: x IS NOT NULL)"
         return Made(value, _joined(problems))
@@ -319,16 +364,18 @@ class _Compiler:
         raw = self._raw(scope, spec)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
-        converted, what = self._converted(name, raw, spec, _not_null(kind))
-        problem = f"{raw} IS NOT NULL AND ({converted}) IS NULL"
-        shown = "'a value'" if self._is_personal(source) else f"shortly({raw})"
-        cases = [f"WHEN {problem} THEN {_text(name + ': ')} || {shown} || {_text(' is no ' + what)}"]
+        converted, what, valid, bounds = self._converted(name, raw, spec, _not_null(kind))
+        problem = f"{raw} IS NOT NULL AND ({valid}) IS NOT TRUE"
+        shown, wrong = "'a value'" if self._is_personal(source) else f"shortly({raw})", _text(f" is no {what}")
+        if bounds:
+            wrong = f"CASE WHEN ({converted}) IS NULL THEN {wrong} ELSE {_text(f' is not {bounds}')} END"
+        cases = [f"WHEN {problem} THEN {_text(name + ': ')} || {shown} || {wrong}"]
         value = converted
         if is_required:
             cases.append(f"WHEN {raw} IS NULL THEN {_text(name + ': missing')}")
         elif about is not None and not isinstance(kind, inspect.UnionType):
             value = f"coalesce({converted}, {_default(about)})"
-        if converted == raw:  # a text is one
+        if not valid:
             cases = cases[1:]
         return Made(value, _found(f"CASE {' '.join(cases)} END") if cases else "")
 
@@ -342,29 +389,51 @@ class _Compiler:
             said = _text(_plain(spec.value))
         return said if spec.default is None else f"coalesce({said}, {_text(_plain(spec.default))})"
 
-    def _converted(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> tuple[str, str]:
-        """A text as a value of a kind, null if it is none; and what it would be."""
+    def _converted(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> Converted:
+        """A text as a value of a kind, null if it is none."""
         if spec.map:
-            if spec.map not in self.mapping.maps:
-                self._refuse(f"there is no table maps.{spec.map}")
-            plain = msgspec.structs.replace(spec, map="")
-            ours = _looked_up(raw, self.mapping.maps[spec.map])
-            return self._converted(name, ours, plain, kind)[0], f"code of maps.{spec.map}"
+            return self._mapped(name, raw, spec, kind)
         if spec.token:
-            return f"token(channel_source(), {raw})", "customer"
-        if isinstance(kind, inspect.DateTimeType):
-            return self._instant(raw, spec), "time"
-        if isinstance(kind, inspect.BoolType):
-            return f"truth({raw})", "yes or no"
+            return Converted(f"token(channel_source(), {raw})", "customer")
+        if isinstance(kind, inspect.EnumType):
+            words = ", ".join(_text(member.value) for member in kind.cls)
+            return Converted(raw, kind.cls.__name__, f"{raw} IN ({words})")
+        if isinstance(kind, inspect.StrType):
+            longest = kind.max_length or MAX_LINE_BYTES
+            return Converted(raw, f"text of at most {longest} characters", f"length({raw}) <= {longest}")
         if isinstance(kind, inspect.FloatType):
-            return f"number({raw})", "number"
+            return _bounded(f"number({raw})", "number", kind)
         if isinstance(kind, inspect.IntType):
             if name.endswith("_minor") and spec.unit != "minor":
-                return f"minor({raw}, {self.currency})", "amount of its currency"
+                return _bounded(f"minor({raw}, {self.currency})", "amount of its currency", kind)
             if spec.unit in _FACTORS:
-                return f"measured({raw}, {_FACTORS[spec.unit]})", "number"
-            return f"whole({raw})", "whole number"
-        return raw, "text"
+                return _bounded(f"measured({raw}, {_FACTORS[spec.unit]})", "number", kind)
+            return _bounded(f"whole({raw})", "whole number", kind)
+        value, what = f"truth({raw})", "yes or no"
+        if isinstance(kind, inspect.DateTimeType):
+            value, what = self._instant(raw, spec), "time"
+        return Converted(value, what, f"({value}) IS NOT NULL")
+
+    def _mapped(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> Converted:
+        """A code by its table; one that becomes nothing leaves the record out."""
+        if spec.map not in self.mapping.maps:
+            self._refuse(f"there is no table maps.{spec.map}")
+        codes = self.mapping.maps[spec.map]
+        ours = _looked_up(raw, codes)
+        plain = self._converted(name, ours, msgspec.structs.replace(spec, map=""), kind)
+        if isinstance(kind, inspect.EnumType):
+            words = [member.value for member in kind.cls]
+            self._check_codes(spec.map, codes, words)
+            if "" not in words and "" in codes.values():
+                self.nothing.append(f"{ours} = ''")
+                plain = plain._replace(valid=f"{plain.valid} OR {ours} = ''")
+        return plain._replace(what=f"code of maps.{spec.map}")
+
+    def _check_codes(self, table: str, codes: AnyMapping[str, str], words: list[str]) -> None:
+        for theirs, ours in codes.items():
+            if ours and ours not in words and (theirs, ours) != (OTHERS, OTHERS):
+                self.at = f"maps.{table}.{theirs}"
+                self._refuse(f"{ours!r} is none of {', '.join(filter(None, words))}")
 
     def _instant(self, raw: str, spec: Value) -> str:
         if spec.unit:
@@ -418,14 +487,25 @@ class _Compiler:
         nodes = [one["node"] for one in parsed["statements"]]
         if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or _has_query(nodes[0]):
             self._refuse("is more than one expression, or holds a query")
-        for column, *names in _columns(parsed):
+        columns = _columns(parsed)
+        for column, *names in columns:
             if column == "p" and names:
                 self._path(scope, ".".join(names))
             elif column == "e" and names and scope.element:
                 self._path(scope, "." + ".".join(names))
+            elif column == "o" and names and scope.outer:
+                self._path(scope.outer, "." + ".".join(names))
             elif column not in ("p", "e", "i"):
                 self._refuse(f"{column!r} is none of p (the payload), e (the element) and i (its number)")
-        return f"({expression})"
+        return f"({expression})" if scope.element != _WITHIN["e"] else self._renamed(parsed, columns)
+
+    def _renamed(self, parsed: Any, columns: list[list[str]]) -> str:
+        """An expression of what is within an array in a record."""
+        for names in columns:
+            names[0] = _WITHIN.get(names[0], names[0])
+        question = "SELECT json_deserialize_sql(?)"
+        (said,) = self.connection.execute(question, [json.dumps(parsed)]).fetchone() or ("",)
+        return f"({said.removeprefix('SELECT ')})"
 
     def _is_personal(self, source: str) -> bool:
         return any(source == path or source.startswith(path + ".") for path in self.mapping.personal)
@@ -450,9 +530,40 @@ def _structure(tree: Tree) -> Any:
     return {name: _structure(below) for name, below in tree.items()}
 
 
-def _pieces(unwrap: list[str]) -> str:
+def _elements(array: str, element: str, number: str, newest_first: bool = False) -> str:
+    """Columns: the elements of an array, and their numbers."""
+    numbers = f"generate_subscripts({array}, 1)"
+    if newest_first:
+        numbers = f"len({array}) + 1 - {numbers}"
+    return f"unnest({array}) AS {element}, {numbers} AS {number}"
+
+
+def _payload(form_field: str) -> str:
+    """What was sent, as JSON."""
+    if not form_field:
+        return "raw::JSON"
+    coded = f"regexp_extract(raw, '(?:^|&){form_field}=([^&]*)', 1)"
+    said = f"url_decode(replace({coded}, '+', ' '))"
+    return f"(CASE WHEN left(raw, 1) IN ('{{', '[') THEN raw ELSE {said} END)::JSON"
+
+
+def _read(path: str) -> str:
+    """A piece with the JSON that one of its members holds as a text in place of that text."""
+    names = path.split(".")
+    text = f"(piece ->> {_text(_json_path(names))})"
+    patch = f"{text}::JSON"
+    for name in reversed(names):
+        patch = f"json_object({_text(name)}, {patch})"
+    return f"CASE WHEN {text} IS NULL THEN piece ELSE json_merge_patch(piece, {patch}) END"
+
+
+def _json_path(names: list[str]) -> str:
+    return "$." + ".".join(f'"{name}"' for name in names)
+
+
+def _pieces(payload: str, unwrap: list[str]) -> str:
     """Payloads, or what their envelopes hold; an array is what it holds."""
-    at = [_text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
+    at = [_text(_json_path(path.split("."))) for path in unwrap]
     found = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
     held = []
     for n, path in enumerate(unwrap):
@@ -467,7 +578,7 @@ def _pieces(unwrap: list[str]) -> str:
         "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
         f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
         f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
-        "FROM (SELECT seq, raw::JSON AS raw FROM batch)))"
+        f"FROM (SELECT seq, {payload} AS raw FROM batch)))"
     )
 
 
@@ -510,6 +621,16 @@ def _has_query(select: Any) -> bool:
 def _struct_of(members: AnyMapping[str, Made]) -> Made:
     value = ", ".join(f"{_text(name)}: {made.value}" for name, made in members.items())
     return Made(f"{{{value}}}" if value else "'{}'::JSON", _joined([made.problem for made in members.values() if made.problem]))
+
+
+def _bounded(number: str, what: str, kind: inspect.IntType | inspect.FloatType) -> Converted:
+    """A number that its field can hold."""
+    least = kind.gt if kind.ge is None else kind.ge
+    if least is None or kind.le is None:
+        return Converted(number, what, f"({number}) IS NOT NULL")
+    # BETWEEN works its operand out twice, and this one is long; a lambda binds it
+    within = f"len(list_filter([{number}], lambda x: x BETWEEN {least} AND {kind.le})) = 1"
+    return Converted(number, what, within, f"from {least} to {kind.le}")
 
 
 def _joined(problems: list[str]) -> str:
