@@ -1,4 +1,4 @@
-"""Shapes that payloads come in: histories, arrays in arrays, forms, JSON as a text; and what fields can hold."""
+"""Shapes that payloads come in (histories, arrays in arrays, forms, JSON as a text); what fields can hold."""
 
 import json
 from typing import Any
@@ -80,7 +80,9 @@ def test_a_history_that_is_newest_first_becomes_records_from_the_oldest() -> Non
 def test_a_code_that_stands_for_nothing_leaves_its_record_out_and_is_no_trouble() -> None:
     scans = [SCANS[1] | {"code": "note"}, SCANS[0]]
 
-    result = mapped(channel(CARRIER), {"no": "T1", "scans": scans}, {"no": "T2", "scans": scans[:1]})
+    result = mapped(
+        channel(CARRIER), {"no": "T1", "scans": scans}, {"no": "T2", "scans": scans[:1]}
+    )
 
     assert result.troubles == []
     assert [json.loads(r)["id"] for _, r in result.records] == ["T1/2"]
@@ -89,7 +91,9 @@ def test_a_code_that_stands_for_nothing_leaves_its_record_out_and_is_no_trouble(
 def test_a_code_that_no_table_knows_is_refused_beside_one_that_stands_for_nothing() -> None:
     result = mapped(channel(CARRIER), {"no": "T1", "scans": [SCANS[0] | {"code": "?"}]})
 
-    assert [t.detail for t in result.troubles] == ["data.milestone: ? is no code of maps.milestones"]
+    assert [t.detail for t in result.troubles] == [
+        "data.milestone: ? is no code of maps.milestones"
+    ]
 
 
 @pytest.mark.parametrize("ours", ["deliverd", "DELIVERED", " "])
@@ -103,7 +107,9 @@ def test_a_table_cannot_become_a_code_that_there_is_not(ours: str) -> None:
 def test_a_code_that_is_taken_as_it_is_must_be_one() -> None:
     plain = channel(CARRIER, ('{ path = ".code", map = "milestones" }', '".code"'))
 
-    result = mapped(plain, {"no": "T1", "scans": [SCANS[0] | {"code": c} for c in ("lost", "gone")]})
+    result = mapped(
+        plain, {"no": "T1", "scans": [SCANS[0] | {"code": c} for c in ("lost", "gone")]}
+    )
 
     assert [json.loads(r)["data"]["milestone"] for _, r in result.records] == ["lost"]
     assert [t.detail for t in result.troubles] == ["data.milestone: gone is no Milestone"]
@@ -117,7 +123,11 @@ PARCELS = (
 
 
 def test_arrays_in_the_elements_of_an_array_are_opened_in_their_order() -> None:
-    parcels = [{"nr": "B", "scans": SCANS}, {"nr": "C", "scans": []}, {"nr": "A", "scans": SCANS[:1]}]
+    parcels = [
+        {"nr": "B", "scans": SCANS},
+        {"nr": "C", "scans": []},
+        {"nr": "A", "scans": SCANS[:1]},
+    ]
 
     records = made(channel(CARRIER, *PARCELS), {"parcels": parcels}, {"parcels": parcels[2:]})
 
@@ -135,13 +145,15 @@ def test_the_sql_of_an_array_in_a_record_sees_its_own_elements() -> None:
                     ('time = "at"', 'time = ".at"'), ('each = "items"', 'each = ".items"'))  # fmt: skip
     node = {"id": 7, "node": "HAM", "at": "2026-03-01T08:00:00Z"}
 
-    records = made(nodes, {"nodes": [node | {"items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 2}]}]})
+    records = made(
+        nodes, {"nodes": [node | {"items": [{"sku": "a", "n": 1}, {"sku": "b", "n": 2}]}]}
+    )
 
     assert [one["sku"] for one in records[0]["data"]["items"]] == ["A-1", "B-2"]
 
 
 def test_a_form_holds_the_payload_in_one_of_its_fields() -> None:
-    form = channel(CARRIER, ('title =', 'form_field = "param"\ntitle ='))
+    form = channel(CARRIER, ("title =", 'form_field = "param"\ntitle ='))
     payload = {"no": "T 1+2&3=快递", "scans": SCANS[:1]}
     sent = urlencode({"sign": "param=0", "param": json.dumps(payload, ensure_ascii=False)}).encode()
 
@@ -150,19 +162,25 @@ def test_a_form_holds_the_payload_in_one_of_its_fields() -> None:
     assert [r["xref"] for r in records] == ["tracking:T 1+2&3=快递"] * 2
 
 
-@pytest.mark.parametrize("bad", [b"sign=1", b"param=", b"param=%FF%FE", b"param=%7B", b"xparam=%7B%7D", b"\0"])
+@pytest.mark.parametrize(
+    "bad", [b"sign=1", b"param=", b"param=%FF%FE", b"param=%7B", b"xparam=%7B%7D", b"\0"]
+)
 def test_a_form_without_a_payload_fails_alone(bad: bytes) -> None:
-    form = channel(CARRIER, ('title =', 'form_field = "param"\ntitle ='))
+    form = channel(CARRIER, ("title =", 'form_field = "param"\ntitle ='))
 
     result = mapped(form, {"no": "T1", "scans": SCANS}, bad, {"no": "T2", "scans": SCANS})
 
     assert {number for number, _ in result.records} == {0, 2}
-    assert [(t.payload, t.reason) for t in result.troubles] == [(1, DeadLetterReason.SCHEMA_INVALID)]
+    assert [(t.payload, t.reason) for t in result.troubles] == [
+        (1, DeadLetterReason.SCHEMA_INVALID)
+    ]
 
 
 @pytest.mark.parametrize("member", [json.dumps(SCANS), SCANS])
 def test_json_within_a_text_is_read_like_any_other(member: Any) -> None:
-    text = channel(CARRIER, ('title =', 'texts = ["body.scans"]\ntitle ='), ('"scans"', '"body.scans"'))
+    text = channel(
+        CARRIER, ("title =", 'texts = ["body.scans"]\ntitle ='), ('"scans"', '"body.scans"')
+    )
 
     records = made(text, {"no": "T1", "body": {"scans": member}})
 
@@ -170,9 +188,13 @@ def test_json_within_a_text_is_read_like_any_other(member: Any) -> None:
 
 
 def test_a_text_that_is_no_json_fails_alone_and_none_is_none() -> None:
-    text = channel(CARRIER, ('title =', 'texts = ["body.scans"]\ntitle ='), ('"scans"', '"body.scans"'))
+    text = channel(
+        CARRIER, ("title =", 'texts = ["body.scans"]\ntitle ='), ('"scans"', '"body.scans"')
+    )
 
-    result = mapped(text, {"no": "T1", "body": {"scans": "["}}, {"no": "T2", "body": None}, {"no": "T3"})
+    result = mapped(
+        text, {"no": "T1", "body": {"scans": "["}}, {"no": "T2", "body": None}, {"no": "T3"}
+    )
 
     assert [(t.payload, t.reason.name) for t in result.troubles] == [
         (0, "SCHEMA_INVALID"), (1, "UNRECOGNISED"), (2, "UNRECOGNISED")
@@ -181,27 +203,39 @@ def test_a_text_that_is_no_json_fails_alone_and_none_is_none() -> None:
 
 @pytest.mark.parametrize("n", [-1, 1_000_000_001])
 def test_a_number_that_its_field_cannot_hold_is_refused(n: int) -> None:
-    payload = {"id": 1, "node": "HAM", "at": "2026-03-01T08:00:00Z", "items": [{"sku": "a", "n": n}]}
+    payload = {
+        "id": 1,
+        "node": "HAM",
+        "at": "2026-03-01T08:00:00Z",
+        "items": [{"sku": "a", "n": n}],
+    }
 
     result = mapped(channel(STOCK), payload)
 
-    assert [t.detail for t in result.troubles] == [f"data.items.on_hand: {n} is not from 0 to 1000000000"]
+    assert [t.detail for t in result.troubles] == [
+        f"data.items.on_hand: {n} is not from 0 to 1000000000"
+    ]
 
 
 def test_a_text_that_its_field_cannot_hold_is_refused() -> None:
-    payload = {"id": "x" * 129, "node": "HAM", "at": "2026-03-01T08:00:00Z", "items": [{"sku": "a", "n": 1}]}
+    payload = {
+        "id": "x" * 129,
+        "node": "HAM",
+        "at": "2026-03-01T08:00:00Z",
+        "items": [{"sku": "a", "n": 1}],
+    }
 
     result = mapped(channel(STOCK), payload)
 
     (trouble,) = result.troubles
-    assert trouble.detail.startswith("id: xxx") and trouble.detail.endswith("is no text of at most 128 characters")
+    assert trouble.detail == f"id: {'x' * 60}… is no text of at most 128 characters"
 
 
 def test_sql_that_fails_on_a_payload_refuses_that_payload() -> None:
     careless = channel(STOCK, ('path = ".n"', 'sql = "e.n::INTEGER"'))
     payload = {"id": 1, "node": "HAM", "at": "2026-03-01T08:00:00Z"}
 
-    result = mapped(careless, payload | {"items": [{"sku": "a", "n": "four"}]}, payload | {"items": [{"sku": "a", "n": 4}]})  # fmt: skip
+    result = mapped(careless, *(payload | {"items": [{"sku": "a", "n": n}]} for n in ("four", 4)))
 
     assert [number for number, _ in result.records] == [1]
     assert [(t.payload, t.reason.name, t.detail) for t in result.troubles] == [
@@ -211,5 +245,5 @@ def test_sql_that_fails_on_a_payload_refuses_that_payload() -> None:
 
 @pytest.mark.parametrize("path", ["a[]b", "[].a", "a..b", "a[0].b"])
 def test_a_path_of_arrays_is_read_before_it_counts(path: str) -> None:
-    with pytest.raises(InputError, match="carrier.toml:"):
+    with pytest.raises(InputError, match=r"carrier\.toml:"):
         channel(CARRIER, ('each = "scans"', f'each = "{path}"'))
