@@ -16,7 +16,6 @@ from typing import NamedTuple
 import duckdb
 import msgspec
 import pyarrow as pa
-from duckdb.func import FunctionNullHandling, PythonUDFType
 
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
@@ -109,7 +108,7 @@ class Channel:
             elif problems:
                 found = alien if kind == UNRECOGNISED else wrong
                 found.setdefault(number, []).extend(problems)
-            else:
+            elif record is not None:
                 mapped.records.append((number, record.encode()))
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
@@ -134,9 +133,7 @@ class Channel:
                 numbers, middle = list(texts), len(texts) // 2
                 halves = (numbers[:middle], numbers[middle:])
                 return [t for h in halves for t in self._tables({n: texts[n] for n in h}, mapped)]
-            # what the error says may be personal
-            detail = f"cannot be read: {type(error).__name__}"
-            mapped.troubles += [Trouble(n, DeadLetterReason.SCHEMA_INVALID, detail) for n in texts]
+            mapped.troubles += [Trouble(n, *_reason(error)) for n in texts]
             return [self._run({})]
 
     def _run(self, texts: dict[int, str]) -> pa.Table:
@@ -176,6 +173,18 @@ def _broken(text: str) -> str:
     return ""
 
 
+def _reason(error: duckdb.Error) -> tuple[DeadLetterReason, str]:
+    """Why a payload cannot be looked at; what else the error says may be personal."""
+    said = str(error)
+    if "JSON" in said or "UTF8" in said:
+        where = re.search(r"at byte \d+", said)
+        return (
+            DeadLetterReason.SCHEMA_INVALID,
+            f"no JSON {where[0] if where else 'that can be read'}",
+        )
+    return DeadLetterReason.UNMAPPED, f"SQL of the mapping fails: {type(error).__name__}"
+
+
 def _joined(problems: list[str]) -> str:
     """What is wrong with a payload, each thing once."""
     return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
@@ -202,29 +211,26 @@ def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(config={"threads": 1})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute((files("flows.channels") / "macros.sql").read_text(encoding="utf-8"))
-
     for name in ("source", "tenant", "network"):
         value = getattr(binding, name).replace("'", "''")
         connection.execute(f"CREATE MACRO channel_{name}() AS '{value}'")
-
-    def token(sources: pa.Array, customers: pa.Array) -> pa.Array:
-        said = zip(sources.to_pylist(), customers.to_pylist(), strict=True)
-        return pa.array(
-            [None if c is None else token_of(binding.secret, s, c) for s, c in said], pa.string()
-        )
-
-    kinds = ["VARCHAR", "VARCHAR"]
-    connection.create_function(
-        "token",
-        token,
-        kinds,  # type: ignore[arg-type]
-        "VARCHAR",
-        type=PythonUDFType.ARROW,
-        null_handling=FunctionNullHandling.SPECIAL,
-    )
+    connection.execute(_token_macro(binding.secret))
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def _token_macro(secret: bytes) -> str:
+    """``token_of`` in SQL.
+
+    A function of Python will not do: DuckDB 1.5 lets go of the array that one returns before it is done, so
+    that the first token of a batch may be overwritten.
+    """
+    key = (hashlib.sha256(secret).digest() if len(secret) > 64 else secret).ljust(64, b"\0")
+    inner, outer = (f"from_hex('{bytes(b ^ pad for b in key).hex()}')" for pad in (0x36, 0x5C))
+    said = "encode(source) || from_hex('00') || encode(customer)"
+    whole = f"sha256({outer} || from_hex(sha256({inner} || {said})))"
+    return f"CREATE MACRO token(source, customer) AS left({whole}, {2 * TOKEN_BYTES})"
 
 
 def token_of(secret: bytes, source: str, customer: str) -> str:

@@ -11,6 +11,8 @@ from flows.channels.mapping import OTHERS
 Tree = dict[str, Any]
 """Members of a payload that are asked for: of an object by name, of an array under ``ELEMENT``."""
 ELEMENT = "[]"
+WITHIN = {"e": "e1", "i": "i1"}
+"""What an element of an array in a record, and its number, are called: the record may be an element itself."""
 UNRECOGNISED, PASSED_OVER = -1, -2
 """Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that one does."""
 
@@ -20,6 +22,22 @@ class Made(NamedTuple):
 
     value: str
     problem: str = ""
+
+
+class Converted(NamedTuple):
+    """An expression for a value.
+
+    Attributes:
+        value: null if what was said is none.
+        what: it would be.
+        valid: a condition that it is one, and one that its field can hold; empty if everything is.
+        bounds: of a number.
+    """
+
+    value: str
+    what: str
+    valid: str = ""
+    bounds: str = ""
 
 
 def enter(tree: Tree, names: list[str]) -> Tree:
@@ -38,9 +56,41 @@ def structure(tree: Tree) -> Any:
     return {name: structure(below) for name, below in tree.items()}
 
 
-def pieces(unwrap: list[str]) -> str:
+def elements(array: str, element: str, number: str, newest_first: bool = False) -> str:
+    """Columns: the elements of an array, and their numbers."""
+    numbers = f"generate_subscripts({array}, 1)"
+    if newest_first:
+        numbers = f"len({array}) + 1 - {numbers}"
+    return f"unnest({array}) AS {element}, {numbers} AS {number}"
+
+
+def payload_of(form_field: str) -> str:
+    """What was sent, as JSON."""
+    if not form_field:
+        return "TRY_CAST(raw AS JSON)"
+    coded = f"regexp_extract(raw, '(?:^|&){form_field}=([^&]*)', 1)"
+    said = f"url_decode(replace({coded}, '+', ' '))"
+    return f"TRY_CAST(CASE WHEN left(raw, 1) IN ('{{', '[') THEN raw ELSE {said} END AS JSON)"
+
+
+def read_text(path: str) -> str:
+    """A piece with the JSON that one of its members holds as a text in place of that text."""
+    names = path.split(".")
+    said = f"(piece ->> {text(json_path(names))})"
+    patch = f"{said}::JSON"
+    for name in reversed(names):
+        patch = f"json_object({text(name)}, {patch})"
+    return f"CASE WHEN {said} IS NULL THEN piece ELSE json_merge_patch(piece, {patch}) END"
+
+
+def json_path(names: list[str]) -> str:
+    """A path as DuckDB's JSON functions read it."""
+    return "$." + ".".join(f'"{name}"' for name in names)
+
+
+def pieces(payload: str, unwrap: list[str]) -> str:
     """Payloads, or what their envelopes hold; an array is what it holds, and what is no JSON null."""
-    at = [text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
+    at = [text(json_path(path.split("."))) for path in unwrap]
     there = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
     held = []
     for n, path in enumerate(unwrap):
@@ -55,7 +105,7 @@ def pieces(unwrap: list[str]) -> str:
         "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
         f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
         f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
-        "FROM (SELECT seq, TRY_CAST(raw AS JSON) AS raw FROM batch)))"
+        f"FROM (SELECT seq, {payload} AS raw FROM batch)))"
     )
 
 
@@ -102,6 +152,16 @@ def struct_of(members: AnyMapping[str, Made]) -> Made:
         f"{{{value}}}" if value else "'{}'::JSON",
         joined([made.problem for made in members.values() if made.problem]),
     )
+
+
+def bounded(number: str, what: str, kind: inspect.IntType | inspect.FloatType) -> Converted:
+    """A number that its field can hold."""
+    least = kind.gt if kind.ge is None else kind.ge
+    if least is None or kind.le is None:
+        return Converted(number, what, f"({number}) IS NOT NULL")
+    # BETWEEN works its operand out twice, and this one is long; a lambda binds it
+    within = f"len(list_filter([{number}], lambda x: x BETWEEN {least} AND {kind.le})) = 1"
+    return Converted(number, what, within, f"from {least} to {kind.le}")
 
 
 def joined(problems: list[str]) -> str:

@@ -36,9 +36,14 @@ from msgspec import Meta
 
 from schemas.errors import InputError
 
-Word = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z][a-z0-9_-]*$")]
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z0-9][a-z0-9_-]*$")]
 DataPath = Annotated[str, Meta(max_length=256, pattern=r"^\.?([^.\[\]]+)(\.[^.\[\]]+)*$")]
 """``a.b.c``; with a dot before it, within the element of the nearest ``each``."""
+
+ArrayPath = Annotated[
+    str, Meta(max_length=256, pattern=r"^([^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*)?$")
+]
+"""``a.b``, an array; ``a[].b`` for the arrays of all elements of another."""
 
 Member = Annotated[str, Meta(max_length=256, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$")]
 """A path with its arrays, ``lines[].name``: the same member of every element."""
@@ -53,7 +58,8 @@ class Value(
         path: of the payload.
         value: the same for all.
         sql: an expression.
-        map: table of ``maps`` that turns the platform's codes into ours; a code that is not in it is refused.
+        map: table of ``maps`` that turns the platform's codes into ours; a code that is not in it is refused,
+            one that becomes nothing (``""``, where the field needs a code) leaves the record out.
         default: where the payload has nothing.
         unit: of a number: of weight (``g kg lb oz``), of volume (``cm3 l m3``), or of time since 1970
             (``s ms``). Money needs none: it is in the record's currency, or in ``minor`` units of it.
@@ -85,7 +91,10 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     Attributes:
         type: of the record, as ``order.received``.
         when: SQL that says whether a payload, or an element, is one; every one is without.
-        each: path of an array whose elements are records, or SQL that gives one.
+        each: path of an array whose elements are records, or SQL that gives one; of the arrays of all elements
+            of another (``parcels[].scans``), which SQL calls ``o``.
+        newest_first: the array is a history that begins with the newest: its elements become records, and are
+            numbered, from the oldest.
         id: unique within the channel.
         subject: the order, node or device that it is about.
         xref: kind of a foreign id that ``subject`` is (``tracking``), to be looked up.
@@ -100,7 +109,8 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     subject: Spec
     time: Spec
     when: str = ""
-    each: Spec = ""
+    each: ArrayPath | Value = ""
+    newest_first: bool = False
     xref: Annotated[str, Meta(pattern="^([a-z][a-z0-9_-]*)?$")] = ""
     network: Spec = ""
     like: str = ""
@@ -129,8 +139,10 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         title: what it maps, in a line.
         record: what payloads become; one payload may become several.
         refuse: what is known to be no record.
+        form_field: of an HTML form, which holds the payload; a payload that is JSON by itself is taken as well.
         unwrap: paths of envelopes around payloads (``orders``: an array of them, or one); all that are there
             are opened, of one within another the inner one. An array at the top is opened always.
+        texts: paths of members that hold JSON as a text, which is read like any other.
         zone: of times that name none.
         maps: tables of codes.
         personal: paths of personal data, which is sealed before a payload is kept.
@@ -141,7 +153,9 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     record: Annotated[list[RecordMapping], Meta(min_length=1)]
     refuse: list[Refusal] = []
+    form_field: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = ""
     unwrap: list[DataPath] = []
+    texts: list[DataPath] = []
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
     personal: list[Member] = []

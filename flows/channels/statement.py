@@ -18,24 +18,31 @@ from flows.channels.expressions import (
     ELEMENT,
     PASSED_OVER,
     UNRECOGNISED,
+    WITHIN,
+    Converted,
     Made,
     Tree,
+    bounded,
     columns,
     default_of,
+    elements,
     enter,
     found,
     has_query,
     joined,
     looked_up,
     not_null,
+    payload_of,
     pieces,
     plain,
     quoted,
+    read_text,
     struct_of,
     structure,
     text,
 )
-from flows.channels.mapping import Mapping, RecordMapping, Spec, Value
+from flows.channels.mapping import OTHERS, Mapping, RecordMapping, Value
+from schemas.codec import MAX_LINE_BYTES
 from schemas.envelope import Event
 from schemas.errors import CrossdockError
 from schemas.kinds import KIND_OF
@@ -79,11 +86,13 @@ class Scope:
         element: name of the element's column or lambda parameter; empty at the top.
         tree: members of it that are asked for.
         prefix: of its paths as people write them.
+        outer: what holds its array, where that is an element itself.
     """
 
     element: str
     tree: Tree
     prefix: str
+    outer: "Scope | None" = None
 
 
 @dataclass
@@ -126,6 +135,7 @@ class _Compiler:
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping
         self.currency = "NULL"  # of its money
+        self.nothing: list[str] = []  # conditions under which it is known to be none
 
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
@@ -134,13 +144,20 @@ class _Compiler:
         # ``unnest`` keeps conditions on p from being answered by a decoder of their own
         self.made.sql = (
             f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {asked})]) AS p "
-            f"FROM ({pieces(self.mapping.unwrap)})),\n"
+            f"FROM ({self._held()})),\n"
             f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
             f"SELECT * FROM made UNION ALL\n"
             f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
             "ORDER BY seq, n, kind, place"
         )
         return self.made
+
+    def _held(self) -> str:
+        """What the payloads of a batch hold, as JSON."""
+        held = pieces(payload_of(self.mapping.form_field), self.mapping.unwrap)
+        for path in self.mapping.texts:
+            held = f"SELECT seq, n, {read_text(path)} AS piece FROM ({held})"
+        return held
 
     def _refusals(self) -> tuple[str, str]:
         """Why a piece without a record has none, and the kind of its row."""
@@ -160,19 +177,12 @@ class _Compiler:
 
     def _record(self, number: int, record: RecordMapping) -> str:
         """The part of the statement that makes one kind of record."""
-        self.number, self.at = number, f"record[{number}].type"
+        self.number, self.at, self.nothing = number, f"record[{number}].type", []
         if record.type not in TYPES:
             self._refuse(f"{record.type!r} is no record; there are {', '.join(sorted(TYPES))}")
         kind = inspect.type_info(TYPES[record.type])
         assert isinstance(kind, inspect.StructType)
-        top = Scope("", self.root, "")
-        scope, rows = top, "SELECT seq, n, 1 AS i, p FROM pieces"
-        if record.each:
-            scope, array = self._elements(top, record.each)
-            rows = (
-                f"SELECT seq, n, unnest({array}) AS e, generate_subscripts({array}, 1) AS i, p "
-                "FROM pieces"
-            )
+        scope, rows = self._rows(record)
         fields = {f.encode_name: f.type for f in kind.fields}
         content = next(f.type for f in kind.fields if f.encode_name == "data")
         assert isinstance(content, inspect.StructType)
@@ -201,19 +211,41 @@ class _Compiler:
         condition = (
             self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
         )
+        value, problems = f"to_json({whole.value})::VARCHAR", whole.problem or "[]::VARCHAR[]"
+        if self.nothing:
+            is_none = f"coalesce({' OR '.join(self.nothing)}, false)"
+            value = f"CASE WHEN NOT {is_none} THEN {value} END"
+            problems = f"CASE WHEN {is_none} THEN [] ELSE {problems} END"
         return (
-            f"SELECT seq, n, {number} AS kind, i AS place, to_json({whole.value})::VARCHAR AS record, "
-            f"{whole.problem or '[]::VARCHAR[]'} AS problems\nFROM ({rows}) WHERE {condition}"
+            f"SELECT seq, n, {number} AS kind, place, {value} AS record, {problems} AS problems\n"
+            f"FROM ({rows}) WHERE {condition}"
         )
 
-    def _elements(self, top: Scope, each: Spec) -> tuple[Scope, str]:
-        """What is within an element of a record's ``each``, and the array."""
+    def _rows(self, record: RecordMapping) -> tuple[Scope, str]:
+        """What becomes a record each: a payload, or an element of its ``each``."""
+        scope, each, place = Scope("", self.root, ""), record.each, "i"
+        if not each:
+            return scope, "SELECT seq, n, 1 AS i, 1 AS place, p FROM pieces"
         self.at = f"record[{self.number}].each"
-        if isinstance(each, str):
-            return self._element_of(top, each, "e"), self._path(top, each)
-        if not each.sql:
-            self._refuse("is a path, or SQL that gives a list")
-        return Scope("e", {}, "each[]"), self._sql(top, self.at, each.sql)
+        rows, kept = "pieces", "seq, n, p"
+        if isinstance(each, Value):
+            if not each.sql:
+                self._refuse("is a path, or SQL that gives a list")
+            element, array = Scope("e", {}, "each[]"), self._sql(scope, self.at, each.sql)
+        else:
+            *holder, inner = each.split("[].")
+            if len(holder) > 1:
+                self._refuse("is more than an array in the elements of another")
+            for path in holder:
+                array = self._path(scope, path)
+                scope = self._element_of(scope, path, "o")
+                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces)"
+                # in the order of the holders; no payload has room for a million elements
+                kept, inner, place = f"{kept}, o, h", f".{inner}", "h * 1000000 + i"
+            array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
+            element.outer = scope if holder else None
+        numbered = elements(array, "e", "i", record.newest_first)
+        return element, f"SELECT *, {place} AS place FROM (SELECT {kept}, {numbered} FROM {rows})"
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:
         """A record's fields, with those of the one that it is like."""
@@ -230,7 +262,9 @@ class _Compiler:
         for known in content.fields:
             if known.encode_name == "currency" and "currency" in data:
                 spec = self._parsed(data["currency"], f"record[{self.number}].data.currency")
-                return self._converted("data.currency", self._raw(scope, spec), spec, known.type)[0]
+                return self._converted(
+                    "data.currency", self._raw(scope, spec), spec, known.type
+                ).value
         return "'EUR'"
 
     def _struct(
@@ -272,7 +306,7 @@ class _Compiler:
         read = []
         for member, one in given.items():
             spec = self._parsed(one, f"{self.at}.{member}")
-            if spec.path:
+            if spec.path or spec.sql:
                 read.append(self._raw(scope, spec))
         return read or ["1"]
 
@@ -289,22 +323,23 @@ class _Compiler:
         if not isinstance(item, inspect.StructType):
             self._refuse("is an array of plain values; give its path")
         array = f"coalesce({self._path(scope, path)}, [])"
-        inner = self._element_of(scope, path, "e")
+        inner, each = self._element_of(scope, path, WITHIN["e"]), ", ".join(WITHIN.values())
+        inner.outer = scope.outer
         fields = {key: value for key, value in given.items() if key not in ("each", "when")}
         made, kept = self._struct(inner, name, fields, item), array
         if "when" in given:
             condition = self._sql(inner, f"record[{self.number}].{name}.when", given["when"])
-            kept = f"list_filter({array}, lambda e, i: {condition})"
+            kept = f"list_filter({array}, lambda {each}: {condition})"
             made = Made(
                 f"CASE WHEN {condition} THEN {made.value} END",
                 made.problem and f"CASE WHEN {condition} THEN {made.problem} ELSE [] END",
             )
         problems = []
         if made.problem:
-            problems.append(f"flatten(list_transform({array}, lambda e, i: {made.problem}))")
+            problems.append(f"flatten(list_transform({array}, lambda {each}: {made.problem}))")
         if about.required:
             problems.append(found(f"CASE WHEN len({kept}) = 0 THEN {text(name + ': missing')} END"))
-        value = f"list_transform({array}, lambda e, i: {made.value})"
+        value = f"list_transform({array}, lambda {each}: {made.value})"
         if kept != array:
             value = f"list_filter({value}, lambda x: x IS NOT NULL)"
         return Made(value, joined(problems))
@@ -333,16 +368,23 @@ class _Compiler:
         raw = self._raw(scope, spec)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
-        converted, what = self._converted(name, raw, spec, not_null(kind))
-        problem = f"{raw} IS NOT NULL AND ({converted}) IS NULL"
-        shown = "'a value'" if self._is_personal(source) else f"shortly({raw})"
-        cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {text(' is no ' + what)}"]
+        converted, what, valid, bounds = self._converted(name, raw, spec, not_null(kind))
+        problem = f"{raw} IS NOT NULL AND ({valid}) IS NOT TRUE"
+        shown, wrong = (
+            "'a value'" if self._is_personal(source) else f"shortly({raw})",
+            text(f" is no {what}"),
+        )
+        if bounds:
+            wrong = (
+                f"CASE WHEN ({converted}) IS NULL THEN {wrong} ELSE {text(f' is not {bounds}')} END"
+            )
+        cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {wrong}"]
         value = converted
         if is_required:
             cases.append(f"WHEN {raw} IS NULL THEN {text(name + ': missing')}")
         elif about is not None and not isinstance(kind, inspect.UnionType):
             value = f"coalesce({converted}, {default_of(about)})"
-        if converted == raw:  # a text is one
+        if not valid:
             cases = cases[1:]
         return Made(value, found(f"CASE {' '.join(cases)} END") if cases else "")
 
@@ -356,29 +398,53 @@ class _Compiler:
             said = text(plain(spec.value))
         return said if spec.default is None else f"coalesce({said}, {text(plain(spec.default))})"
 
-    def _converted(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> tuple[str, str]:
-        """A text as a value of a kind, null if it is none; and what it would be."""
+    def _converted(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> Converted:
+        """A text as a value of a kind, null if it is none."""
         if spec.map:
-            if spec.map not in self.mapping.maps:
-                self._refuse(f"there is no table maps.{spec.map}")
-            rest = msgspec.structs.replace(spec, map="")
-            ours = looked_up(raw, self.mapping.maps[spec.map])
-            return self._converted(name, ours, rest, kind)[0], f"code of maps.{spec.map}"
+            return self._mapped(name, raw, spec, kind)
         if spec.token:
-            return f"token(channel_source(), {raw})", "customer"
-        if isinstance(kind, inspect.DateTimeType):
-            return self._instant(raw, spec), "time"
-        if isinstance(kind, inspect.BoolType):
-            return f"truth({raw})", "yes or no"
+            return Converted(f"token(channel_source(), {raw})", "customer")
+        if isinstance(kind, inspect.EnumType):
+            words = ", ".join(text(member.value) for member in kind.cls)
+            return Converted(raw, kind.cls.__name__, f"{raw} IN ({words})")
+        if isinstance(kind, inspect.StrType):
+            longest = kind.max_length or MAX_LINE_BYTES
+            return Converted(
+                raw, f"text of at most {longest} characters", f"length({raw}) <= {longest}"
+            )
         if isinstance(kind, inspect.FloatType):
-            return f"number({raw})", "number"
+            return bounded(f"number({raw})", "number", kind)
         if isinstance(kind, inspect.IntType):
             if name.endswith("_minor") and spec.unit != "minor":
-                return f"minor({raw}, {self.currency})", "amount of its currency"
+                return bounded(f"minor({raw}, {self.currency})", "amount of its currency", kind)
             if spec.unit in _FACTORS:
-                return f"measured({raw}, {_FACTORS[spec.unit]})", "number"
-            return f"whole({raw})", "whole number"
-        return raw, "text"
+                return bounded(f"measured({raw}, {_FACTORS[spec.unit]})", "number", kind)
+            return bounded(f"whole({raw})", "whole number", kind)
+        value, what = f"truth({raw})", "yes or no"
+        if isinstance(kind, inspect.DateTimeType):
+            value, what = self._instant(raw, spec), "time"
+        return Converted(value, what, f"({value}) IS NOT NULL")
+
+    def _mapped(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> Converted:
+        """A code by its table; one that becomes nothing leaves the record out."""
+        if spec.map not in self.mapping.maps:
+            self._refuse(f"there is no table maps.{spec.map}")
+        codes = self.mapping.maps[spec.map]
+        ours = looked_up(raw, codes)
+        made = self._converted(name, ours, msgspec.structs.replace(spec, map=""), kind)
+        if isinstance(kind, inspect.EnumType):
+            words = [member.value for member in kind.cls]
+            self._check_codes(spec.map, codes, words)
+            if "" not in words and "" in codes.values():
+                self.nothing.append(f"{ours} = ''")
+                made = made._replace(valid=f"{made.valid} OR {ours} = ''")
+        return made._replace(what=f"code of maps.{spec.map}")
+
+    def _check_codes(self, table: str, codes: AnyMapping[str, str], words: list[str]) -> None:
+        for theirs, ours in codes.items():
+            if ours and ours not in words and (theirs, ours) != (OTHERS, OTHERS):
+                self.at = f"maps.{table}.{theirs}"
+                self._refuse(f"{ours!r} is none of {', '.join(filter(None, words))}")
 
     def _instant(self, raw: str, spec: Value) -> str:
         if spec.unit:
@@ -434,16 +500,27 @@ class _Compiler:
         nodes = [one["node"] for one in parsed["statements"]]
         if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or has_query(nodes[0]):
             self._refuse("is more than one expression, or holds a query")
-        for column, *names in columns(parsed):
+        named = columns(parsed)
+        for column, *names in named:
             if column == "p" and names:
                 self._path(scope, ".".join(names))
             elif column == "e" and names and scope.element:
                 self._path(scope, "." + ".".join(names))
+            elif column == "o" and names and scope.outer:
+                self._path(scope.outer, "." + ".".join(names))
             elif column not in ("p", "e", "i"):
                 self._refuse(
                     f"{column!r} is none of p (the payload), e (the element) and i (its number)"
                 )
-        return f"({expression})"
+        return f"({expression})" if scope.element != WITHIN["e"] else self._renamed(parsed, named)
+
+    def _renamed(self, parsed: Any, named: list[list[str]]) -> str:
+        """An expression of what is within an array in a record."""
+        for names in named:
+            names[0] = WITHIN.get(names[0], names[0])
+        question = "SELECT json_deserialize_sql(?)"
+        (said,) = self.connection.execute(question, [json.dumps(parsed)]).fetchone() or ("",)
+        return f"({said.removeprefix('SELECT ')})"
 
     def _is_personal(self, source: str) -> bool:
         return any(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flows.channels.engine import Binding, Channel, Mapped
+from flows.channels.engine import Binding, Channel, Mapped, token_of
 from flows.channels.mapping import parse_mapping
 from flows.channels.statement import FieldError
 from schemas.codec import Refusal, decode_line
@@ -190,6 +190,17 @@ def test_a_customer_is_a_token(shop: Channel) -> None:
 
     assert one == same != other
     assert one != "7"
+
+
+@pytest.mark.parametrize("secret", [b"", b"k", b"\0\xff" * 32, b"of more than a block" * 9])
+def test_tokens_are_those_that_python_makes(secret: bytes) -> None:
+    channel = Channel(parse_mapping(SHOP, "shop.toml"), BINDING._replace(secret=secret))
+    customers = [f"buyer-{n}" for n in range(3000)] + ["买家", "x" * 500]
+
+    made = mapped(channel, *(order(buyer={"id": who}) for who in customers))
+
+    tokens = [json.loads(line)["data"]["customer"] for _, line in made.records]
+    assert tokens == [token_of(secret, BINDING.source, who) for who in customers]
 
 
 def test_personal_data_is_in_no_complaint() -> None:

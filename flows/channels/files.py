@@ -1,0 +1,224 @@
+"""Drop folders: CSV and Parquet files as payloads of a channel, each row one.
+
+A row becomes a JSON object whose members are the columns, all of them texts: nothing guesses types, so that
+``007`` stays what it is, and what is no number is for the mapping to refuse. Files are read a batch at a time
+and every row knows its line. Whoever can write into the folder is not trusted: names that lead out of
+it, links and what would fill the memory are refused.
+"""
+
+import csv
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import TextIOWrapper
+from itertools import chain
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, TextIO
+
+import duckdb
+import msgspec
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from flows.channels.engine import Channel
+from schemas.codec import MAX_LINE_BYTES
+from schemas.codes import DeadLetterReason
+from schemas.errors import InputError
+
+BATCH_ROWS = 2_000
+"""Rows at a time, at most."""
+
+BATCH_BYTES = 16 * 1024 * 1024
+"""Of payloads, after which a batch of a CSV file ends."""
+
+ROW_GROUP_BYTES_MAX = 512 * 1024 * 1024
+"""Of a row group of a Parquet file, decompressed: it is held whole while it is read."""
+
+DELIMITERS = ",;\t|"
+"""What may part the fields of a CSV file: that which its header has most of."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class Row(NamedTuple):
+    """A row as a payload; ``line`` is where it begins in a CSV file, its number in a Parquet file, from 1."""
+
+    line: int
+    payload: bytes
+
+
+class Misfit(NamedTuple):
+    """A row, or a part of it, that is no record."""
+
+    file: str
+    line: int
+    reason: DeadLetterReason
+    detail: str
+
+
+class Taken(NamedTuple):
+    """What became of some rows: (line, CloudEvent as JSON), and the rest."""
+
+    records: list[tuple[int, bytes]]
+    misfits: list[Misfit]
+
+
+def take_file(channel: Channel, folder: Path, name: str) -> Iterator[Taken]:
+    """Records of a file in a drop folder, a batch of rows at a time.
+
+    Raises:
+        InputError: the file is not to be read, see ``read_rows``.
+    """
+    for rows, unreadable in read_rows(folder, name):
+        mapped = channel.take([row.payload for row in rows])
+        misfits = [
+            Misfit(name, rows[trouble.payload].line, trouble.reason, trouble.detail)
+            for trouble in mapped.troubles
+        ]
+        records = [(rows[number].line, record) for number, record in mapped.records]
+        yield Taken(records, sorted(misfits + unreadable))
+
+
+def read_rows(
+    folder: Path, name: str, batch: int = BATCH_ROWS
+) -> Iterator[tuple[list[Row], list[Misfit]]]:
+    """Rows of a file in a drop folder, and those that cannot be read; at most ``batch`` at a time.
+
+    Raises:
+        InputError: the file is out of the folder, is no plain file, is neither CSV nor Parquet, or has no
+            columns that can be told apart; a Parquet file that is torn.
+    """
+    with _opened(folder, name) as file:
+        match Path(name).suffix.lower():
+            case ".csv" | ".tsv" | ".txt":
+                yield from _csv_rows(file, name, batch)
+            case ".parquet":
+                yield from _parquet_rows(file, name, batch)
+            case other:
+                raise InputError(f"{name}: {other or 'no suffix'} is neither .csv nor .parquet")
+
+
+@contextmanager
+def _opened(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """A plain file of the folder itself or of one below it, reached without following a link."""
+    parts = Path(name).parts
+    if not parts or Path(name).is_absolute() or ".." in parts:
+        raise InputError(f"{name!r} is not within the drop folder")
+    at = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for part in parts[:-1]:
+            below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=at)
+            os.close(at)
+            at = below
+        # Without waiting: a pipe of this name would never be opened.
+        last = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=at)
+    except OSError as error:
+        raise InputError(f"{name} cannot be read: {error.strerror}") from error
+    finally:
+        os.close(at)
+    if not stat.S_ISREG(os.fstat(last).st_mode):
+        os.close(last)
+        raise InputError(f"{name} is no plain file")
+    with open(last, "rb") as file:
+        yield file
+
+
+def _csv_rows(file: BinaryIO, name: str, batch: int) -> Iterator[tuple[list[Row], list[Misfit]]]:
+    # What is no UTF-8 gets through to the row that it is in, which is then refused.
+    with TextIOWrapper(file, encoding="utf-8-sig", errors="surrogateescape", newline="") as text:
+        lines = _lines(text)
+        first = next(lines, "")
+        csv.field_size_limit(MAX_LINE_BYTES)
+        delimiter = max(DELIMITERS, key=first.count)
+        reader = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+        header = _header(reader, name)
+        rows, unreadable, line, size = list[Row](), list[Misfit](), reader.line_num + 1, 0
+        while True:
+            try:
+                row = _row(next(reader), header, line)
+            except StopIteration:
+                break
+            except (csv.Error, UnicodeEncodeError) as error:
+                row = f"no CSV: {error}" if isinstance(error, csv.Error) else "no UTF-8"
+            if isinstance(row, Row):
+                rows.append(row)
+                size += len(row.payload)
+            elif row:
+                unreadable.append(Misfit(name, line, DeadLetterReason.SCHEMA_INVALID, row))
+            line = reader.line_num + 1
+            if len(rows) + len(unreadable) == batch or size > BATCH_BYTES:
+                yield rows, unreadable
+                rows, unreadable, size = [], [], 0
+        if rows or unreadable:
+            yield rows, unreadable
+
+
+def _row(fields: list[str], header: list[str], line: int) -> Row | str:
+    """A row, or what is wrong with it; nothing is with a blank line, which is none."""
+    if len(fields) == len(header):
+        return Row(line, _ENCODER.encode(dict(zip(header, fields, strict=True))))
+    return f"{len(fields)} fields, but the header has {len(header)}" if fields else ""
+
+
+def _lines(file: TextIO) -> Iterator[str]:
+    """Lines of a text; of one that is longer than a payload may be, no more than what shows that it is."""
+    while line := file.readline(MAX_LINE_BYTES):
+        yield line
+        while len(line) == MAX_LINE_BYTES and line[-1] not in "\r\n":
+            line = file.readline(MAX_LINE_BYTES)
+
+
+def _header(reader: Iterator[list[str]], name: str) -> list[str]:
+    try:
+        return _told_apart(next(reader, []), name)
+    except csv.Error as error:
+        raise InputError(f"{name}:1: no CSV: {error}") from error
+
+
+def _told_apart(header: list[str], name: str) -> list[str]:
+    """Names of the columns."""
+    if not header:
+        raise InputError(f"{name}:1: no header")
+    for number, column in enumerate(header, 1):
+        if not column.strip():
+            raise InputError(f"{name}:1: column {number} has no name")
+        if header.index(column) != number - 1:
+            raise InputError(f"{name}:1: two columns are called {column!r}")
+    return header
+
+
+def _parquet_rows(
+    file: BinaryIO, name: str, batch: int
+) -> Iterator[tuple[list[Row], list[Misfit]]]:
+    try:
+        parquet = pq.ParquetFile(file)
+        _told_apart(parquet.schema_arrow.names, name)
+        for number in range(parquet.metadata.num_row_groups):
+            size = parquet.metadata.row_group(number).total_byte_size
+            if size > ROW_GROUP_BYTES_MAX:
+                raise InputError(
+                    f"{name}: row group {number} has {size} bytes, more than {ROW_GROUP_BYTES_MAX}"
+                )
+        line, statement = 1, _as_json(parquet.schema_arrow)
+        with duckdb.connect(config={"threads": 1}) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET enable_external_access = false")
+            for rows in parquet.iter_batches(batch_size=batch, use_threads=False):
+                connection.register("batch", pa.Table.from_batches([rows]))
+                texts = connection.execute(statement).to_arrow_table()["row"].to_pylist()
+                yield [Row(line + n, text.encode()) for n, text in enumerate(texts)], []
+                line += len(texts)
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{name} is no Parquet file that can be read: {error}") from error
+
+
+def _as_json(schema: pa.Schema) -> str:
+    """SQL: rows as JSON objects of texts; objects and arrays stay what they are."""
+    columns = []
+    for field in schema:
+        quoted = '"' + field.name.replace('"', '""') + '"'
+        text = f"to_json({quoted})" if pa.types.is_nested(field.type) else f"{quoted}::VARCHAR"
+        columns.append(f"{text} AS {quoted}")
+    texts = f"SELECT {', '.join(columns)} FROM batch"
+    return f"SELECT to_json(r)::VARCHAR AS row FROM ({texts}) AS r"
