@@ -126,6 +126,7 @@ class _Compiler:
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping
         self.currency = "NULL"  # of its money
+        self.read: list[str] = []  # paths of the value that is being compiled
 
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
@@ -330,12 +331,14 @@ class _Compiler:
         """A single value."""
         self.at = f"record[{self.number}].{name}"
         spec = self._parsed(given, self.at)
+        self.read = []
         raw = self._raw(scope, spec)
+        is_personal = any(map(self._is_personal, self.read))
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
         converted, what = self._converted(name, raw, spec, not_null(kind))
         problem = f"{raw} IS NOT NULL AND ({converted}) IS NULL"
-        shown = "'a value'" if self._is_personal(source) else f"shortly({raw})"
+        shown = "'a value'" if is_personal else f"shortly({raw})"
         cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {text(' is no ' + what)}"]
         value = converted
         if is_required:
@@ -410,7 +413,8 @@ class _Compiler:
         names = path.removeprefix(".").split(".")
         tree, column = (scope.tree, scope.element) if within else (self.root, "p")
         enter(tree, names)
-        self.made.paths.add((scope.prefix if within else "") + path)
+        self.read.append((scope.prefix if within else "") + path)
+        self.made.paths.add(self.read[-1])
         return ".".join([column, *map(quoted, names)])
 
     def _element_of(self, scope: Scope, path: str, element: str) -> Scope:
@@ -447,7 +451,8 @@ class _Compiler:
 
     def _is_personal(self, source: str) -> bool:
         return any(
-            source == path or source.startswith(path + ".") for path in self.mapping.personal
+            source == path or source.startswith((f"{path}.", f"{path}["))
+            for path in self.mapping.personal
         )
 
     def _refuse(self, what: str) -> NoReturn:
