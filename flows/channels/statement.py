@@ -136,6 +136,7 @@ class _Compiler:
         self.number = 0  # of the record mapping
         self.currency = "NULL"  # of its money
         self.nothing: list[str] = []  # conditions under which it is known to be none
+        self.read: list[str] = []  # paths of the value that is being compiled
 
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
@@ -365,19 +366,17 @@ class _Compiler:
         """A single value."""
         self.at = f"record[{self.number}].{name}"
         spec = self._parsed(given, self.at)
+        self.read = []
         raw = self._raw(scope, spec)
+        is_personal = any(map(self._is_personal, self.read))
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
         converted, what, valid, bounds = self._converted(name, raw, spec, not_null(kind))
         problem = f"{raw} IS NOT NULL AND ({valid}) IS NOT TRUE"
-        shown, wrong = (
-            "'a value'" if self._is_personal(source) else f"shortly({raw})",
-            text(f" is no {what}"),
-        )
+        shown, wrong = "'a value'" if is_personal else f"shortly({raw})", text(f" is no {what}")
         if bounds:
-            wrong = (
-                f"CASE WHEN ({converted}) IS NULL THEN {wrong} ELSE {text(f' is not {bounds}')} END"
-            )
+            beyond = text(f" is not {bounds}")
+            wrong = f"CASE WHEN ({converted}) IS NULL THEN {wrong} ELSE {beyond} END"
         cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {wrong}"]
         value = converted
         if is_required:
@@ -476,7 +475,8 @@ class _Compiler:
         names = path.removeprefix(".").split(".")
         tree, column = (scope.tree, scope.element) if within else (self.root, "p")
         enter(tree, names)
-        self.made.paths.add((scope.prefix if within else "") + path)
+        self.read.append((scope.prefix if within else "") + path)
+        self.made.paths.add(self.read[-1])
         return ".".join([column, *map(quoted, names)])
 
     def _element_of(self, scope: Scope, path: str, element: str) -> Scope:
@@ -524,7 +524,8 @@ class _Compiler:
 
     def _is_personal(self, source: str) -> bool:
         return any(
-            source == path or source.startswith(path + ".") for path in self.mapping.personal
+            source == path or source.startswith((f"{path}.", f"{path}["))
+            for path in self.mapping.personal
         )
 
     def _refuse(self, what: str) -> NoReturn:

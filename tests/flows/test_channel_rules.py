@@ -1,6 +1,7 @@
 """What mapping files say beyond paths: what is no record, codes, units, lists, and what a record is like."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from flows.channels.engine import Channel, Mapped
 from flows.channels.mapping import parse_mapping, with_maps
 from flows.channels.statement import FieldError
 from schemas.codes import DeadLetterReason
-from tests.support.channels import BINDING
+from tests.support.channels import BINDING, ROOT
 
 FILE = """
 name = "rules"
@@ -167,6 +168,15 @@ def test_amounts_in_minor_units_stay_what_they_are(channel: Channel) -> None:
     assert trouble.detail == "data.lines.unit_price_minor: 12.5 is no whole number"
 
 
+def test_what_is_personal_is_not_said_of_a_code_that_is_refused_though_it_was_worked_out() -> None:
+    text = FILE.replace("unwrap =", 'personal = ["land"]\nunwrap =')
+    worked_out = text.replace('{ path = "land", map', '{ sql = "upper(p.land)", map')
+
+    (trouble,) = take(Channel(parse_mapping(worked_out, "rules.toml"), BINDING), order()).troubles
+
+    assert trouble.detail == "data.region: a value is no code of maps.lands"
+
+
 def test_a_line_that_is_left_out_leaves_the_numbers_of_the_others(channel: Channel) -> None:
     (made,) = records(channel, order(items=[{"sku": "S1", "n": 0}, {"sku": "S2", "n": 1}]))
     (trouble,) = take(channel, order(items=[{"n": 0}])).troubles
@@ -225,3 +235,42 @@ def test_a_record_like_none_above_is_refused() -> None:
 
     with pytest.raises(FieldError, match=r"no record of type 'order\.cancelled' above"):
         Channel(mapping, BINDING)
+
+
+def test_the_example_of_the_documentation_is_a_mapping() -> None:
+    text = (ROOT / "flows/channels/README.md").read_text(encoding="utf-8")
+    example = re.search(r"```toml\n(name = .*?)```", text, re.DOTALL)
+    assert example is not None
+    bought = {
+        "no": "A7",
+        "ordered": "2024-07-01 10:00",
+        "changed": "2024-07-01 10:01",
+        "state": "paid",
+    }
+    lines = [
+        {
+            "kind": "goods",
+            "article": "MUG",
+            "pieces": 2,
+            "weight": "0.4",
+            "price": "12.50",
+            "note": "for Jo",
+        },
+        {"kind": "voucher", "article": "V10", "pieces": 1},
+    ]
+    order = bought | {
+        "currency": "EUR",
+        "ship_to": {"country": "DE"},
+        "buyer": {"number": 5},
+        "lines": lines,
+    }
+
+    channel = Channel(parse_mapping(example[1], "README.md"), BINDING)
+    (made,) = records(channel, {"data": {"orders": [order]}})
+
+    assert (made["id"], made["time"]) == ("A7@2024-07-01 10:01", "2024-07-01T08:00:00.000000Z")
+    assert made["data"]["lines"] == [
+        {"line_no": 1, "sku": "MUG", "qty": 2, "weight_g": 400, "unit_price_minor": 1250}
+    ]
+    assert (made["data"]["payment"], made["data"]["revision"]) == ("authorised", 61)
+    assert take(channel, {"ping": 1}).passed_over == [(0, "a ping")]
