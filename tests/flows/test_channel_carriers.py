@@ -250,7 +250,8 @@ def test_a_milestone_is_looked_up_by_its_tracking_number_and_then_is_a_record() 
 @pytest.mark.parametrize(
     ("name", "payload"),
     [
-        ("aftership", aftership("Delivered_003", signed_by="Secret", note="Secret", emails=["Secret"])),
+        ("aftership", aftership("Delivered_003", signed_by="Secret", customer_name="Secret",
+                                emails=["Secret"])),
         ("easypost", easypost(("delivered", None), signed_by="Jo Secret")),
         ("kuaidi100", kuaidi100("3", {"ftime": "2026-03-01 08:00:00", "context": "派送员 Secret 13800000000"})),
         ("debezium-crm", {"source": {"table": "survey_answers", "ts_ms": 1772442000000}, "op": "c",

@@ -186,18 +186,9 @@ def test_a_torn_parquet_file_is_refused(tmp_path: Path) -> None:
             rows_of(tmp_path, csv_of(tmp_path, torn, "torn.parquet"))
 
 
-OUTSIDE = [
-    "../secret.csv",
-    "a/../../secret.csv",
-    "",
-    ".",
-    "link.csv",
-    "linked/secret.csv",
-    "folder.csv",
-]
-
-
-@pytest.mark.parametrize("name", [*OUTSIDE, "pipe.csv", "absent.csv", "in.zip", "in"])
+@pytest.mark.parametrize("name", ["../secret.csv", "a/../../secret.csv", "", ".", "link.csv",
+                                  "linked/secret.csv", "folder.csv", "pipe.csv", "absent.csv", "in.zip",
+                                  "in"])  # fmt: skip
 def test_a_name_that_is_no_plain_file_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     folder = tmp_path / "drop"
     (folder / "folder.csv").mkdir(parents=True)
