@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import NamedTuple
+from urllib.parse import parse_qs
 
 import duckdb
 import msgspec
@@ -25,6 +26,9 @@ from schemas.codes import DeadLetterReason
 
 DETAIL_CHARACTERS = 400
 """Of what is said about a payload."""
+
+NOTHING = "its codes stand for nothing"
+"""What is said of a payload of which tables of codes leave no record."""
 
 TOKEN_BYTES = 16
 """Of a customer's token: enough that no two customers share one."""
@@ -95,10 +99,11 @@ class Channel:
     def take(self, payloads: Sequence[bytes]) -> Mapped:
         """Make records of payloads; of what is none it says why."""
         mapped = Mapped()
-        texts = _texts(payloads, mapped)
+        texts = _texts(payloads, self.mapping.form_field, mapped)
         table = pa.concat_tables(self._tables(texts, mapped))
         wrong: dict[int, list[str]] = {}
         alien: dict[int, list[str]] = {}
+        nothing = set[int]()
         for number, kind, record, problems in zip(
             *(table[name].to_pylist() for name in ("seq", "kind", "record", "problems")),
             strict=True,
@@ -108,8 +113,12 @@ class Channel:
             elif problems:
                 found = alien if kind == UNRECOGNISED else wrong
                 found.setdefault(number, []).extend(problems)
-            elif record is not None:
+            elif record is None:
+                nothing.add(number)
+            else:
                 mapped.records.append((number, record.encode()))
+        nothing -= {number for number, _ in mapped.records} | wrong.keys()
+        mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
             for number, said in wrong.items()
@@ -190,7 +199,7 @@ def _joined(problems: list[str]) -> str:
     return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
 
 
-def _texts(payloads: Sequence[bytes], mapped: Mapped) -> dict[int, str]:
+def _texts(payloads: Sequence[bytes], form_field: str, mapped: Mapped) -> dict[int, str]:
     """What may be JSON, by number; of what cannot be, the trouble."""
     texts = {}
     for number, payload in enumerate(payloads):
@@ -199,11 +208,20 @@ def _texts(payloads: Sequence[bytes], mapped: Mapped) -> dict[int, str]:
             mapped.troubles.append(Trouble(number, DeadLetterReason.TOO_LARGE, detail))
             continue
         try:
-            texts[number] = payload.decode()
+            text = payload.decode()
+            texts[number] = _held(text, form_field) if form_field else text
         except UnicodeDecodeError as error:
             detail = f"no UTF-8 at byte {error.start}"
             mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
     return texts
+
+
+def _held(form: str, name: str) -> str:
+    """What a field of a form holds; of what is no form, all."""
+    if form.startswith(("{", "[")):
+        return form
+    fields = parse_qs(form, keep_blank_values=True, errors="strict")
+    return fields.get(name, [""])[0]
 
 
 def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:

@@ -64,20 +64,11 @@ def elements(array: str, element: str, number: str, newest_first: bool = False) 
     return f"unnest({array}) AS {element}, {numbers} AS {number}"
 
 
-def payload_of(form_field: str) -> str:
-    """What was sent, as JSON."""
-    if not form_field:
-        return "TRY_CAST(raw AS JSON)"
-    coded = f"regexp_extract(raw, '(?:^|&){form_field}=([^&]*)', 1)"
-    said = f"url_decode(replace({coded}, '+', ' '))"
-    return f"TRY_CAST(CASE WHEN left(raw, 1) IN ('{{', '[') THEN raw ELSE {said} END AS JSON)"
-
-
 def read_text(path: str) -> str:
     """A piece with the JSON that one of its members holds as a text in place of that text."""
     names = path.split(".")
     said = f"(piece ->> {text(json_path(names))})"
-    patch = f"{said}::JSON"
+    patch = f"TRY_CAST({said} AS JSON)"
     for name in reversed(names):
         patch = f"json_object({text(name)}, {patch})"
     return f"CASE WHEN {said} IS NULL THEN piece ELSE json_merge_patch(piece, {patch}) END"
@@ -88,7 +79,7 @@ def json_path(names: list[str]) -> str:
     return "$." + ".".join(f'"{name}"' for name in names)
 
 
-def pieces(payload: str, unwrap: list[str]) -> str:
+def pieces(unwrap: list[str]) -> str:
     """Payloads, or what their envelopes hold; an array is what it holds, and what is no JSON null."""
     at = [text(json_path(path.split("."))) for path in unwrap]
     there = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
@@ -105,7 +96,7 @@ def pieces(payload: str, unwrap: list[str]) -> str:
         "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
         f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
         f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
-        f"FROM (SELECT seq, {payload} AS raw FROM batch)))"
+        "FROM (SELECT seq, TRY_CAST(raw AS JSON) AS raw FROM batch)))"
     )
 
 

@@ -32,7 +32,6 @@ from flows.channels.expressions import (
     joined,
     looked_up,
     not_null,
-    payload_of,
     pieces,
     plain,
     quoted,
@@ -155,7 +154,7 @@ class _Compiler:
 
     def _held(self) -> str:
         """What the payloads of a batch hold, as JSON."""
-        held = pieces(payload_of(self.mapping.form_field), self.mapping.unwrap)
+        held = pieces(self.mapping.unwrap)
         for path in self.mapping.texts:
             held = f"SELECT seq, n, {read_text(path)} AS piece FROM ({held})"
         return held
@@ -437,7 +436,7 @@ class _Compiler:
             if "" not in words and "" in codes.values():
                 self.nothing.append(f"{ours} = ''")
                 made = made._replace(valid=f"{made.valid} OR {ours} = ''")
-        return made._replace(what=f"code of maps.{spec.map}")
+        return made._replace(what=f"code of maps.{spec.map}", bounds="")
 
     def _check_codes(self, table: str, codes: AnyMapping[str, str], words: list[str]) -> None:
         for theirs, ours in codes.items():

@@ -44,6 +44,15 @@ FILES = {
     "mini-program": ["mini-program.json"],
     "pos": ["pos.json"],
     "iot-reorder": ["iot-reorder.json"],
+    "17track": ["17track-*.json", "17track/*.json"],
+    "aftership": ["aftership-*.json", "aftership/*.json"],
+    "amazon-tracking": ["tracking-amazon.json", "amazon_sp_api/tracking_examples.json"],
+    "easypost": ["easypost-*.json", "easypost/*.json"],
+    "kuaidi100": ["kuaidi100-*.json", "kuaidi100/*.json"],
+    "epcis": ["epcis-*.json"],
+    "debezium-crm": ["debezium-crm-*.json"],
+    "debezium-erp": ["debezium-erp-*.json"],
+    "debezium-wms": ["debezium-wms-*.json"],
 }
 """Samples of each channel: in this repository, and beside it."""
 
@@ -67,9 +76,11 @@ def samples(channel: str) -> Iterator[Sample]:
         folder = PAYLOADS if "/" in pattern else GOLDEN / "samples"
         for file in sorted(folder.glob(pattern)):
             name, raw = str(file.relative_to(folder)), file.read_bytes()
-            if pattern.startswith("amazon_sp_api/"):  # a list of answers, each with its body
-                for number, answer in enumerate(json.loads(raw)):
-                    yield Sample(f"{name}#{number}", json.dumps(answer["body"]).encode())
+            if pattern.startswith(
+                ("amazon_sp_api/", "tracking-", "debezium-")
+            ):  # a list of answers or messages
+                for number, one in enumerate(json.loads(raw)):
+                    yield Sample(f"{name}#{number}", json.dumps(one.get("body", one)).encode())
             else:
                 yield Sample(name, raw)
 
