@@ -51,9 +51,7 @@ class Metrics:
             buckets=_BUCKETS,
         )
         self._posted = self._counter("hooks_kept", "Requests kept on a raw topic.", "channel")
-        self._not_taken = self._counter(
-            "hooks_refused", "Requests refused.", "channel", "reason"
-        )
+        self._not_taken = self._counter("hooks_refused", "Requests refused.", "channel", "reason")
         self._posted_seconds = Histogram(
             "crossdock_hooks_seconds",
             "From the body of a request read to its payload durable.",

@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     )
 
     channels: Channels = Field(
-        default={}, description="Sources with a mapping; see [channels.NAME] in flows/channels/settings.py."
+        default={},
+        description="Sources with a mapping; see [channels.NAME] in flows/channels/settings.py.",
     )
     hooks: HooksSettings = Field(
         default=HooksSettings(), description="The webhook receiver; see [hooks]."

@@ -85,7 +85,7 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise InputError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
         raise InputError(f"{file} is no UTF-8") from None
 
 

@@ -127,7 +127,9 @@ def listening(settings: HooksSettings) -> socket.socket:
         InputError: the address cannot be had.
     """
     try:
-        family, *_, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        family, *_, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM
+        )[0]
         return socket.create_server(address[:2], family=family, backlog=2048)
     except OSError as error:
         where = f"{settings.host}:{settings.port}"

@@ -13,9 +13,10 @@ standard              Standard Webhooks: id, time (five minutes either way) and 
 bearer                ``Authorization: Bearer`` and the secret
 ====================  ==================================================================================
 
-The signature is that of the body as it came; with ``kuaidi100`` and ``standard`` it may not be packed. All comparisons take the same time whatever
-they find. Only ``standard`` signs a time, so only there an old request is refused for its age. Ids are not
-remembered: a request that comes again becomes the same record with the same id, and the folds drop it.
+The signature is that of the body as it came; with ``kuaidi100`` and ``standard`` it may not be packed. All
+comparisons take the same time whatever they find. Only ``standard`` signs a time, so only there an old
+request is refused for its age. Ids are not remembered: a request that comes again becomes the same record
+with the same id, and the folds drop it.
 
 Source: the platforms' documentation of their webhooks; standardwebhooks.com.
 """
@@ -59,7 +60,9 @@ class Posted:
         """
         try:
             text = self.body.decode("ascii")
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FORM_FIELDS, errors="strict")
+            pairs = parse_qsl(
+                text, keep_blank_values=True, max_num_fields=_FORM_FIELDS, errors="strict"
+            )
         except ValueError as error:
             raise RefusedError(Reason.BROKEN_BODY, "the body is no form") from error
         return dict(pairs)

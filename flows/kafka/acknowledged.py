@@ -1,8 +1,8 @@
 """A producer for those who wait: each message is known to be on its topic, or that it is not, in bounded time.
 
 It lives on one event loop. The client is asked by a timer what was delivered, only while somebody waits, so
-that no thread wakes up for each message: those that arrive within a millisecond or two share a batch and a turn.
-What was not delivered in time may be on the topic all the same: who sends it again makes a repeat.
+that no thread wakes up for each message: those that arrive within a millisecond or two share a batch and a
+turn. What was not delivered in time may be on the topic all the same: who sends it again makes a repeat.
 """
 
 import asyncio

@@ -158,7 +158,12 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
 
 def acknowledged_producer(settings: KafkaSettings, seconds: float) -> Producer:
     """An idempotent producer that tries for so long, and says of each message what became of it."""
-    habits = {**_PRODUCING, "linger.ms": 2, "queue.buffering.max.messages": 10_000}
+    habits = {
+        **_PRODUCING,
+        "linger.ms": 2,
+        "queue.buffering.max.messages": 10_000,
+        "topic.metadata.refresh.interval.ms": 10_000,  # a topic once refused is asked for again
+    }
     promises = {
         **_WRITING,
         "message.timeout.ms": int(seconds * 1000),

@@ -12,14 +12,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from confluent_kafka import KafkaError, TopicPartition
+from confluent_kafka import KafkaError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.channels.settings import Scheme
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
-from flows.kafka.client import KafkaSettings, consumer
+from flows.kafka.client import KafkaSettings
 from flows.settings import Settings
 from schemas.errors import BrokerError, InputError
 from tests.support.broker import MockBroker
@@ -69,7 +69,7 @@ def test_what_a_platform_posts_is_on_its_topic_as_it_came(
         assert answer.body["result"] is True
         assert answer.body["returnCode"] == "200"
 
-    assert of_module.kept(scheme) == [ORDER, ORDER]
+    assert of_module.kept(scheme)[-2:] == [ORDER, ORDER]
 
 
 @pytest.mark.parametrize("scheme", [scheme for scheme in Scheme if scheme is not Scheme.NONE])
@@ -84,20 +84,15 @@ def test_what_somebody_else_posts_is_refused(scheme: Scheme, of_module: Office) 
 
 def test_a_message_says_whence_and_when_it_came_and_what_it_is(of_module: Office) -> None:
     before = datetime.now(UTC)
-    payload = b'{"name":"#7"}'
-    for _ in range(3):
-        of_module.platform.post("easypost", signed(Scheme.EASYPOST, payload))
 
-    client = consumer(of_module.kafka, "headers")
-    client.assign([TopicPartition(of_module.topic(Scheme.EASYPOST), 0, 0)])
-    found = [m for m in client.consume(3, timeout=10) if m.value() == payload]
-    client.close()
-    headers = {name: value.decode() for name, value in found[0].headers()}
-    digest = base64.b64encode(hashlib.sha256(payload).digest()).decode()
+    of_module.platform.post("easypost", signed(Scheme.EASYPOST, ORDER))
+
+    after, headers = datetime.now(UTC), of_module.headers(Scheme.EASYPOST)
+    digest = base64.b64encode(hashlib.sha256(ORDER).digest()).decode()
     assert headers["channel"] == "easypost"
     assert headers["content-digest"] == f"sha-256=:{digest}:"
     received = datetime.fromisoformat(headers["received"])
-    assert timedelta(seconds=-1) < received - before < timedelta(seconds=5)
+    assert before - timedelta(milliseconds=1) < received <= after
 
 
 @pytest.mark.parametrize(
@@ -130,7 +125,9 @@ def test_packed_and_cut_bodies_come_whole(of_module: Office) -> None:
     answers = [
         of_module.platform.post("none", (gzip.compress(one), JSON | packed)),
         of_module.platform.post("none", (two, JSON), chunks=700),
-        of_module.platform.post("none", (b'{"plain":1}', {"content-type": "application/cloudevents+json"})),
+        of_module.platform.post(
+            "none", (b'{"plain":1}', {"content-type": "application/cloudevents+json"})
+        ),
     ]
 
     assert [answer.status for answer in answers] == [200, 200, 200]
@@ -153,7 +150,9 @@ def test_a_body_that_does_not_come_is_not_waited_for(of_module: Office) -> None:
     assert said.startswith(b"HTTP/1.1 408 ")
 
 
-@pytest.mark.parametrize("rest", [b"", b"x-long: " + b"y" * 200_000, b"nonsense\r\n\r\n", b"\x00\xff\r\n\r\n"])
+@pytest.mark.parametrize(
+    "rest", [b"", b"x-long: " + b"y" * 200_000, b"nonsense\r\n\r\n", b"\x00\xff\r\n\r\n"]
+)
 def test_what_is_no_request_does_no_harm(rest: bytes, of_module: Office) -> None:
     host, _, port = of_module.job.address.removeprefix("http://").partition(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
@@ -208,11 +207,15 @@ BODIES = st.one_of(
     ),
     st.sampled_from([b"", b"{", b"null", b"param=%7B%7D&sign=x", b'{"a":' + b"[" * 99, b"9" * 999]),
 )  # fmt: skip
-VALUES = st.text(st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f"), max_size=30)
+VALUES = st.text(
+    st.characters(min_codepoint=33, max_codepoint=255, exclude_characters="\x7f"), max_size=30
+)
 HEADERS = st.dictionaries(
     st.sampled_from(
-        ["content-type", "content-encoding", "sign", "authorization", "webhook-id", "x-any", "expect"]
-        + ["webhook-timestamp", "webhook-signature", "x-hmac-signature", "transfer-encoding"]
+        [
+            *("content-type", "content-encoding", "transfer-encoding", "expect", "x-any", "sign"),
+            *("authorization", "webhook-id", "webhook-timestamp", "webhook-signature"),
+        ]
     ),
     VALUES | st.sampled_from(["gzip", "identity", "application/json", "a+json;charset=gbk", "100-continue"]),
     max_size=4,
@@ -290,7 +293,7 @@ def test_what_the_topic_refuses_is_not_acknowledged(
     with office(mock, mocked) as open_office:
         for error, status in (
             (KafkaError.MSG_SIZE_TOO_LARGE, 413),
-            (KafkaError.TOPIC_AUTHORIZATION_FAILED, 503),
+            (KafkaError.POLICY_VIOLATION, 503),
         ):
             mock.fail(PRODUCE, [error])
             assert open_office.platform.post("none", (b'{"n":1}', JSON)).status == status
@@ -303,7 +306,9 @@ def test_what_cannot_work_is_said_at_the_start(
     mocked: KafkaSettings, secrets: None, tmp_path: Path
 ) -> None:
     lacking = {"channels": {"shop": channel(Scheme.SHOPIFY, "not-there")}}
-    with pytest.raises(BrokerError, match="no topic not-there; make it with: crossdock topics create"):
+    with pytest.raises(
+        BrokerError, match="no topic not-there; make it with: crossdock topics create"
+    ):
         HooksJob(Settings.model_validate(lacking), mocked, Guard())
     with pytest.raises(InputError, match=r"add \[channels.NAME\] with a signature"):
         HooksJob(Settings(), mocked, Guard())

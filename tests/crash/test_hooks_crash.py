@@ -1,9 +1,10 @@
-"""Receivers that are killed under load: nothing that was acknowledged is lost, whoever tries again is served."""
+"""Receivers that are killed under load: nothing that was acknowledged is lost."""
 
 import http.client
 import json
 import random
 import threading
+from functools import partial
 from pathlib import Path
 
 from flows.kafka.client import KafkaSettings
@@ -55,9 +56,7 @@ class Load:
             with self._changed:
                 self.sent.add(event)
                 if platform is None:
-                    self._changed.wait_for(lambda seen=seen: len(self._addresses) > seen or self._is_over)
-                    if self._is_over:
-                        return
+                    self._changed.wait_for(partial(self._is_moved, seen))
                     seen = len(self._addresses)
                     platform = Platform(self._addresses[-1])
             try:
@@ -73,6 +72,9 @@ class Load:
                 self._changed.notify_all()
         if platform is not None:
             platform.close()
+
+    def _is_moved(self, seen: int) -> bool:
+        return len(self._addresses) > seen
 
 
 def address_of(process: jobs.Job) -> str:

@@ -65,14 +65,33 @@ VALUES = st.recursive(
 OBJECTS = st.dictionaries(TEXTS, VALUES, max_size=5).map(lambda v: json.dumps(v).encode())
 TOKENS = st.lists(
     st.sampled_from(
-        [b"{", b"}", b"[", b"]", b'"', b"\\", b":", b",", b"1", b"-", b"e9", b".", b"null", b" "]
-        + [b'"a":', b"[" * 40, b"]" * 40, b"7" * 300, b"\xff", b"\xe8\xae\xa2", b'{"a":'],
+        [
+            *(
+                b"{",
+                b"}",
+                b"[",
+                b"]",
+                b'"',
+                b"\\",
+                b":",
+                b",",
+                b"1",
+                b"-",
+                b"e9",
+                b".",
+                b"null",
+                b" ",
+            ),
+            *(b'"a":', b"[" * 40, b"]" * 40, b"7" * 300, b"\xff", b"\xe8\xae\xa2", b'{"a":'),
+        ]
     ),
     max_size=24,
 ).map(b"".join)
 
 
-@given(st.one_of(OBJECTS, TOKENS, st.binary(max_size=64), VALUES.map(lambda v: json.dumps(v).encode())))
+@given(
+    st.one_of(OBJECTS, TOKENS, st.binary(max_size=64), VALUES.map(lambda v: json.dumps(v).encode()))
+)
 def test_a_payload_is_taken_just_if_a_plain_reader_takes_it(payload: bytes) -> None:
     assert (reason_of(payload) is None) == by_the_book(payload)
 

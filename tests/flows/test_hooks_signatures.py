@@ -53,14 +53,18 @@ def test_easypost_normalises_its_secret(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv(variable(Scheme.EASYPOST), "s\u00e9cret")
     body = b'{"description":"batch.created"}'
 
-    assert verifier(Scheme.EASYPOST).is_genuine(posted(signed(Scheme.EASYPOST, body, "se\u0301cret")))
+    assert verifier(Scheme.EASYPOST).is_genuine(
+        posted(signed(Scheme.EASYPOST, body, "se\u0301cret"))
+    )
 
 
 @given(
     headers=st.dictionaries(
         st.sampled_from(
-            [b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"sign", b"authorization"]
-            + [b"x-shopify-hmac-sha256", b"x-hmac-signature", b"aftership-hmac-sha256"]
+            [
+                *(b"webhook-id", b"webhook-timestamp", b"webhook-signature", b"authorization"),
+                *(b"sign", b"x-shopify-hmac-sha256", b"x-hmac-signature", b"aftership-hmac-sha256"),
+            ]
         ),
         st.binary(max_size=40)
         | st.sampled_from([b"v1,", b"v1", b"v1,%%%", b"nan", b"1e400", b"-1", str(int(time.time())).encode()]),

@@ -13,12 +13,15 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from confluent_kafka import Message
+
 from flows.channels.settings import Scheme
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
-from flows.kafka.client import KafkaSettings
+from flows.kafka.client import KafkaSettings, bounds, consumer
+from flows.kafka.reading import headers_of, read_range
 from flows.settings import Settings
-from tests.support.broker import MockBroker, all_of
+from tests.support.broker import MockBroker
 
 SECRETS = {scheme: f"s3cret of {scheme}: ñ" for scheme in Scheme} | {
     Scheme.STANDARD: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -133,7 +136,19 @@ class Office:
 
     def kept(self, scheme: Scheme) -> list[bytes]:
         """What is on it."""
-        return [value for _, value in all_of(self.kafka, self.topic(scheme))]
+        return [message.value() or b"" for message in self._messages(scheme)]
+
+    def headers(self, scheme: Scheme) -> dict[str, str]:
+        """Of its last message."""
+        *_, last = self._messages(scheme)
+        return headers_of(last)
+
+    def _messages(self, scheme: Scheme) -> list[Message]:
+        client, topic = consumer(self.kafka, "office"), self.topic(scheme)
+        first, end = bounds(self.kafka, client, topic, 0)
+        found = list(read_range(self.kafka, client, (topic, 0), first, end))
+        client.close()
+        return found
 
     def close(self) -> None:
         """End."""
@@ -147,7 +162,13 @@ def channel(scheme: Scheme, topic: str) -> dict[str, Any]:
     signature: dict[str, Any] = {"scheme": scheme.value}
     if scheme is not Scheme.NONE:
         signature["secret_env"] = variable(scheme)
-    return {"mapping": "shopify", "topic": topic, "tenant": "acme", "network": "eu", "signature": signature}
+    return {
+        "mapping": "shopify",
+        "topic": topic,
+        "tenant": "acme",
+        "network": "eu",
+        "signature": signature,
+    }
 
 
 def variable(scheme: Scheme) -> str:
