@@ -19,15 +19,19 @@ from hypothesis import strategies as st
 from flows.channels.settings import Scheme
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
+from flows.kafka import topics
 from flows.kafka.client import KafkaSettings
 from flows.settings import Settings
 from schemas.errors import BrokerError, InputError
+from tests.broker.server.process import KafkaServer
 from tests.support.broker import MockBroker
 from tests.support.command_line import refused, run
 from tests.support.hooks import (
     FORM,
     JSON,
     SECRETS,
+    SENDERS,
+    Load,
     Office,
     Platform,
     channel,
@@ -48,7 +52,7 @@ def of_module() -> Iterator[Office]:
         for scheme in Scheme:
             patch.setenv(variable(scheme), SECRETS[scheme])
         kafka = KafkaSettings(bootstrap=mock.bootstrap, group="hooks")
-        with office(mock, kafka, max_bytes=MOST, read_seconds=0.5) as made:
+        with office(mock.topic, kafka, max_bytes=MOST, read_seconds=0.5) as made:
             yield made
 
 
@@ -227,7 +231,7 @@ def test_whatever_is_posted_never_fails_and_what_is_taken_is_durable(
 ) -> None:
     taken: dict[Scheme, Counter[bytes]] = {scheme: Counter() for scheme in Scheme}
 
-    with office(mock, mocked, max_bytes=MOST) as open_office:
+    with office(mock.topic, mocked, max_bytes=MOST) as open_office:
 
         @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
         @given(
@@ -268,7 +272,7 @@ def test_whatever_is_posted_never_fails_and_what_is_taken_is_durable(
 def test_while_the_brokers_are_away_nothing_is_acknowledged(
     mock: MockBroker, mocked: KafkaSettings, secrets: None
 ) -> None:
-    with office(mock, mocked, keep_seconds=0.4) as open_office:
+    with office(mock.topic, mocked, keep_seconds=0.4) as open_office:
         platform = open_office.platform
         assert platform.post("none", (b'{"n":1}', JSON)).status == 200
 
@@ -286,11 +290,32 @@ def test_while_the_brokers_are_away_nothing_is_acknowledged(
         assert {b'{"n":1}', b'{"n":3}'} <= set(open_office.kept(Scheme.NONE))
 
 
+@pytest.mark.broker
+def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
+    server: KafkaServer, served: KafkaSettings, secrets: None
+) -> None:
+    def make(topic: str, partitions: int) -> None:
+        topics.create(served.model_copy(update={"raw": [topic]}), partitions, replicas=1)
+
+    with office(make, served, keep_seconds=1.0) as open_office:
+        load = Load("none")
+        load.at(open_office.job.address)
+        load.wait(200)
+        server.kill()
+        load.wait(200, refusals=SENDERS)
+        server.start()
+        load.wait(len(load.acknowledged) + 200)
+        load.end()
+
+        kept = set(open_office.kept(Scheme.NONE))
+    assert set(load.acknowledged) <= kept <= load.sent
+
+
 def test_what_the_topic_refuses_is_not_acknowledged(
     mock: MockBroker, mocked: KafkaSettings, secrets: None
 ) -> None:
     mocked.client["max.in.flight.requests.per.connection"] = 1
-    with office(mock, mocked) as open_office:
+    with office(mock.topic, mocked) as open_office:
         for error, status in (
             (KafkaError.MSG_SIZE_TOO_LARGE, 413),
             (KafkaError.POLICY_VIOLATION, 503),

@@ -8,8 +8,10 @@ import json
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -21,7 +23,6 @@ from flows.hooks.server import HooksJob
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.reading import headers_of, read_range
 from flows.settings import Settings
-from tests.support.broker import MockBroker
 
 SECRETS = {scheme: f"s3cret of {scheme}: ñ" for scheme in Scheme} | {
     Scheme.STANDARD: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
@@ -29,8 +30,11 @@ SECRETS = {scheme: f"s3cret of {scheme}: ñ" for scheme in Scheme} | {
 }
 JSON = {"content-type": "application/json"}
 FORM = {"content-type": "application/x-www-form-urlencoded"}
+SENDERS = 6
 Request = tuple[bytes, dict[str, str]]
 """Body and headers."""
+Make = Callable[[str, int], None]
+"""Makes a topic of so many partitions."""
 
 
 def signed(
@@ -118,11 +122,11 @@ class Platform:
 class Office:
     """A receiver with a channel for each scheme, by its name; each has a topic of its own."""
 
-    def __init__(self, mock: MockBroker, kafka: KafkaSettings, **hooks: Any) -> None:
+    def __init__(self, make: Make, kafka: KafkaSettings, **hooks: Any) -> None:
         self.kafka = kafka
         channels = {}
         for scheme in Scheme:
-            mock.topic(self.topic(scheme), 1)
+            make(self.topic(scheme), 1)
             channels[scheme.value] = channel(scheme, self.topic(scheme))
         settings = Settings.model_validate({"channels": channels, "hooks": {"port": 0, **hooks}})
         self.job = HooksJob(settings, kafka, Guard())
@@ -177,10 +181,82 @@ def variable(scheme: Scheme) -> str:
 
 
 @contextmanager
-def office(mock: MockBroker, kafka: KafkaSettings, **hooks: Any) -> Iterator[Office]:
+def office(make: Make, kafka: KafkaSettings, **hooks: Any) -> Iterator[Office]:
     """A receiver while it is needed."""
-    made = Office(mock, kafka, **hooks)
+    made = Office(make, kafka, **hooks)
     try:
         yield made
     finally:
         made.close()
+
+
+class Load:
+    """Platforms that post one event after another, each until it is taken, to whoever receives."""
+
+    def __init__(self, channel: str) -> None:
+        self.acknowledged: list[bytes] = []
+        self.sent: set[bytes] = set()
+        self.refusals = 0
+        self._channel = channel
+        self._addresses: list[str] = []
+        self._changed = threading.Condition()
+        self._is_over = False
+        self._threads = [
+            threading.Thread(target=self._send, args=(number,), daemon=True)
+            for number in range(SENDERS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def at(self, address: str) -> None:
+        """Where it is received from now on."""
+        with self._changed:
+            self._addresses.append(address)
+            self._changed.notify_all()
+
+    def wait(self, acknowledged: int, refusals: int = 0) -> None:
+        """Until so many were taken, and so many could not be."""
+
+        def is_reached() -> bool:
+            return len(self.acknowledged) >= acknowledged and self.refusals >= refusals
+
+        with self._changed:
+            assert self._changed.wait_for(is_reached, 60)
+
+    def end(self) -> None:
+        """After what is on its way was taken."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _send(self, sender: int) -> None:
+        number, seen = 0, 0
+        platform: Platform | None = None
+        while not self._is_over:
+            event = json.dumps({"id": f"{sender}-{number}", "filler": "x" * 1_000}).encode()
+            with self._changed:
+                self.sent.add(event)
+                if platform is None:
+                    self._changed.wait_for(partial(self._is_moved, seen))
+                    seen = len(self._addresses)
+                    platform = Platform(self._addresses[-1])
+            try:
+                status = platform.post(self._channel, (event, JSON)).status
+            except (OSError, http.client.HTTPException):
+                platform.close()
+                platform = None
+                continue
+            with self._changed:
+                if status == HTTPStatus.OK:
+                    number += 1
+                    self.acknowledged.append(event)
+                else:
+                    self.refusals += 1
+                self._changed.notify_all()
+        if platform is not None:
+            platform.close()
+
+    def _is_moved(self, seen: int) -> bool:
+        return len(self._addresses) > seen
