@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import KafkaError
+from confluent_kafka.admin import NewTopic
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from flows.channels.settings import Scheme
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
-from flows.kafka import topics
-from flows.kafka.client import KafkaSettings
+from flows.kafka.client import KafkaSettings, admin
 from flows.settings import Settings
 from schemas.errors import BrokerError, InputError
 from tests.broker.server.process import KafkaServer
@@ -294,8 +294,12 @@ def test_while_the_brokers_are_away_nothing_is_acknowledged(
 def test_a_broker_that_is_killed_loses_nothing_that_was_acknowledged(
     server: KafkaServer, served: KafkaSettings, secrets: None
 ) -> None:
+    client = admin(served)
+
     def make(topic: str, partitions: int) -> None:
-        topics.create(served.model_copy(update={"raw": [topic]}), partitions, replicas=1)
+        client.create_topics([NewTopic(topic, partitions, 1)])[topic].result()
+        while topic not in client.list_topics(timeout=10).topics:
+            pass
 
     with office(make, served, keep_seconds=1.0) as open_office:
         load = Load("none")
