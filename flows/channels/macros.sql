@@ -1,30 +1,37 @@
 -- What the statements of mappings are made of: texts of a payload as values of a record, null where they are none.
--- Instants leave as text, RFC 3339 in UTC.
+-- Instants leave as text, RFC 3339 in UTC; of years that a record may have.
 
-CREATE MACRO written(moment) AS strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ');
+CREATE MACRO written(moment) AS
+    CASE WHEN moment BETWEEN TIMESTAMP '0002-01-01' AND TIMESTAMP '9998-12-31'
+         THEN strftime(moment, '%Y-%m-%dT%H:%M:%S.%fZ') END;
 
 CREATE MACRO has_offset(said) AS
     regexp_matches(said, '^\d{4}-?\d{2}-?\d{2}[Tt ]\d{2}.*([Zz]|[+-]\d{2}(:?\d{2})?)$');
 
--- ISO 8601; ``zone`` is that of a time which names none.
-CREATE MACRO instant(said, zone) AS written(
+-- ISO 8601, in UTC; ``zone`` is that of a time which names none.
+CREATE MACRO moment(said, zone) AS
     CASE WHEN has_offset(said)
          THEN TRY_CAST(regexp_replace(said, '([+-]\d{2})(\d{2})$', '\1:\2') AS TIMESTAMPTZ) AT TIME ZONE 'UTC'
-         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END
-);
+         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END;
+
+CREATE MACRO instant(said, zone) AS written(moment(said, zone));
 
 CREATE MACRO instant_of(said, form, zone) AS
     written(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone AT TIME ZONE 'UTC');
 
-CREATE MACRO instant_since_1970(said, per_second) AS
-    written(make_timestamp((TRY_CAST(said AS DECIMAL(18, 3)) * 1000000 / per_second)::BIGINT));
+-- To the end of the year 9986, beyond which a cast would raise.
+CREATE MACRO instant_since_1970(said, per_second) AS written(make_timestamp(
+    CASE WHEN abs(TRY_CAST(said AS DOUBLE)) < 253e9 * per_second
+         THEN round(TRY_CAST(said AS DOUBLE) * 1000000 / per_second)::BIGINT END
+));
 
+-- A decimal of 18 digits is a machine word; a cast to a wider one takes a hundred times as long.
 CREATE MACRO decimal_of(said) AS
-    CASE WHEN regexp_full_match(said, '[+-]?\d{1,18}(\.\d{1,15})?') THEN TRY_CAST(said AS DECIMAL(34, 15)) END;
+    CASE WHEN regexp_full_match(said, '[+-]?\d{1,12}(\.\d{1,6}0*)?') THEN TRY_CAST(said AS DECIMAL(18, 6)) END;
 
 -- Whole numbers only: what a cast would round is refused.
-CREATE MACRO whole(said) AS
-    CASE WHEN decimal_of(said) = trunc(decimal_of(said)) THEN decimal_of(said)::BIGINT END;
+CREATE MACRO unrounded(n) AS CASE WHEN n = trunc(n) THEN n::BIGINT END;
+CREATE MACRO whole(said) AS unrounded(decimal_of(said));
 
 CREATE MACRO measured(said, factor) AS round(TRY_CAST(decimal_of(said) AS DOUBLE) * factor)::BIGINT;
 
@@ -44,6 +51,27 @@ CREATE MACRO minor_units(currency) AS
          ELSE 100 END;
 
 -- Money in minor units; what is finer than the currency is refused.
-CREATE MACRO minor(said, currency) AS whole((decimal_of(said) * minor_units(currency))::DECIMAL(34, 15)::VARCHAR);
+CREATE MACRO minor(said, currency) AS
+    unrounded(decimal_of(said)::DECIMAL(24, 6) * minor_units(currency)::DECIMAL(4, 0));
+
+-- For the SQL of mappings.
+
+-- When an order was changed, as its revision (1 to 1,000,000): seconds since it was made, after half a million of
+-- them minutes. A year later all is one revision, of which the first stands.
+CREATE MACRO revision_after(seconds) AS
+    1 + least(seconds, 500000) + least(greatest(seconds - 500000, 0) // 60, 499999);
+CREATE MACRO revision_of(made, changed) AS revision_after(
+    greatest(date_diff('second', moment(made, 'UTC'), moment(changed, 'UTC')), 0)
+);
+
+-- An amount that the platform divided, in minor units, as near as they come (``unit = "minor"``).
+CREATE MACRO nearest_minor(said, currency) AS coalesce(
+    TRY_CAST(round(TRY_CAST(said AS DOUBLE) * minor_units(currency)) AS BIGINT)::VARCHAR, said
+);
+
+-- What one of several costs.
+CREATE MACRO each_of(total, qty) AS coalesce(
+    (TRY_CAST(total AS DOUBLE) / nullif(TRY_CAST(qty AS DOUBLE), 0))::VARCHAR, total
+);
 
 CREATE MACRO shortly(said) AS CASE WHEN length(said) > 60 THEN left(said, 60) || '…' ELSE said END;

@@ -27,6 +27,7 @@ nearest ``each``. In SQL (DuckDB's) ``p`` is the payload, ``e`` the element and 
 
 import re
 import tomllib
+from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -39,6 +40,9 @@ Word = Annotated[str, Meta(min_length=1, max_length=64, pattern="^[a-z][a-z0-9_-
 DataPath = Annotated[str, Meta(max_length=256, pattern=r"^\.?([^.\[\]]+)(\.[^.\[\]]+)*$")]
 """``a.b.c``; with a dot before it, within the element of the nearest ``each``."""
 
+Member = Annotated[str, Meta(max_length=256, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$")]
+"""A path with its arrays, ``lines[].name``: the same member of every element."""
+
 
 class Value(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Where a value comes from: one of ``path``, ``value`` and ``sql``.
@@ -50,7 +54,7 @@ class Value(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
         map: table of ``maps`` that turns the platform's codes into ours; a code that is not in it is refused.
         default: where the payload has nothing.
         unit: of a number: of weight (``g kg lb oz``), of volume (``cm3 l m3``), or of time since 1970
-            (``s ms``). Money needs none: it is in the record's currency.
+            (``s ms``). Money needs none: it is in the record's currency, or in ``minor`` units of it.
         zone: of a time that names none (IANA); that of the mapping without.
         form: of a time, as strptime reads it; ISO 8601 without.
         token: a customer, of whom records are to have no more than a token.
@@ -61,13 +65,16 @@ class Value(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=Tru
     sql: str = ""
     map: str = ""
     default: str | int | float | bool | None = None
-    unit: Literal["", "g", "kg", "lb", "oz", "cm3", "l", "m3", "s", "ms"] = ""
+    unit: Literal["", "g", "kg", "lb", "oz", "cm3", "l", "m3", "s", "ms", "minor"] = ""
     zone: str = ""
     form: str = ""
     token: bool = False
 
 
 Spec = DataPath | Value
+
+OTHERS = "*"
+"""In a table of codes: what any other code becomes; as its own value, that it stays what it is."""
 
 
 class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -76,12 +83,13 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     Attributes:
         type: of the record, as ``order.received``.
         when: SQL that says whether a payload, or an element, is one; every one is without.
-        each: path of an array whose elements are records.
+        each: path of an array whose elements are records, or SQL that gives one.
         id: unique within the channel.
         subject: the order, node or device that it is about.
         xref: kind of a foreign id that ``subject`` is (``tracking``), to be looked up.
         time: when it happened.
         network: of the record, where a channel serves several.
+        like: type (``order.received``); the nearest record of it above has what else is in ``data``.
         data: by field of the record's schema; tables where that has objects, with ``each`` for its arrays.
     """
 
@@ -90,10 +98,25 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     subject: Spec
     time: Spec
     when: str = ""
-    each: DataPath = ""
+    each: Spec = ""
     xref: Annotated[str, Meta(pattern="^([a-z][a-z0-9_-]*)?$")] = ""
     network: Spec = ""
+    like: str = ""
     data: dict[str, Any] = {}
+
+
+class Refusal(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """Payloads that are known and yet no record.
+
+    Attributes:
+        when: SQL that says whether one is; asked only of what became no record.
+        why: is said of it.
+        quiet: it is in order that such ones come; they are passed over and are no dead letters.
+    """
+
+    when: str
+    quiet: bool = False
+    why: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
@@ -103,7 +126,9 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         name: of the channel.
         title: what it maps, in a line.
         record: what payloads become; one payload may become several.
-        unwrap: paths of envelopes around payloads (``orders``: an array of them, or one).
+        refuse: what is known to be no record.
+        unwrap: paths of envelopes around payloads (``orders``: an array of them, or one); all that are there
+            are opened, of one within another the inner one. An array at the top is opened always.
         zone: of times that name none.
         maps: tables of codes.
         personal: paths of personal data, which is sealed before a payload is kept.
@@ -113,11 +138,18 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     name: Word
     title: Annotated[str, Meta(min_length=1, max_length=200)]
     record: Annotated[list[RecordMapping], Meta(min_length=1)]
+    refuse: list[Refusal] = []
     unwrap: list[DataPath] = []
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
-    personal: list[DataPath] = []
-    ignore: list[DataPath] = []
+    personal: list[Member] = []
+    ignore: list[Member] = []
+
+
+def with_maps(mapping: Mapping, maps: AnyMapping[str, dict[str, str]]) -> Mapping:
+    """The mapping with one user's codes (nodes, SKUs) in its tables, beside those and before those it has."""
+    tables = {name: mapping.maps.get(name, {}) | maps.get(name, {}) for name in mapping.maps | maps}
+    return msgspec.structs.replace(mapping, maps=tables)
 
 
 def load_mapping(file: Path) -> Mapping:

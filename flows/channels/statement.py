@@ -14,7 +14,7 @@ import duckdb
 import msgspec
 from msgspec import inspect
 
-from flows.channels.mapping import Mapping, RecordMapping, Value
+from flows.channels.mapping import OTHERS, Mapping, RecordMapping, Spec, Value
 from schemas.envelope import Event
 from schemas.errors import CrossdockError
 from schemas.kinds import KIND_OF
@@ -29,6 +29,8 @@ _PER_SECOND = {"s": 1, "ms": 1000}
 Tree = dict[str, Any]
 """Members of a payload that are asked for: of an object by name, of an array under ``_ELEMENT``."""
 _ELEMENT = "[]"
+UNRECOGNISED, PASSED_OVER = -1, -2
+"""Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that somebody does."""
 
 
 class WrongField(CrossdockError):
@@ -80,8 +82,10 @@ class Statement:
     """What ``compile_mapping`` makes.
 
     Attributes:
-        sql: takes a table ``batch(seq, raw)``, parameters ``source``, ``tenant`` and ``network``; gives
-            (seq, kind, place, record, problems).
+        sql: takes a table ``batch(seq, raw)``, and ``channel_source()``, ``channel_tenant()`` and
+            ``channel_network()``, since with parameters it were planned anew each time; gives (seq, n, kind,
+            place, record, problems): of piece n of a payload the records, by number of their mapping and place
+            in its ``each``; of a piece without any, why it has none.
         uses: of the payload, by field.
         paths: that are read, as ``line_items[].sku``.
     """
@@ -116,15 +120,34 @@ class _Compiler:
 
     def compile(self) -> Statement:
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
+        why, kind = self._refusals()
         structure = _text(json.dumps(_structure(self.root)))
-        pieces = "SELECT seq, raw::JSON AS piece FROM batch"
-        if self.mapping.unwrap:
-            pieces = f"SELECT seq, unnest({_unwrapped(self.mapping.unwrap)}) AS piece FROM batch"
+        # ``unnest`` keeps conditions on p from being answered by a decoder of their own
         self.made.sql = (
-            f"WITH pieces AS MATERIALIZED (SELECT seq, from_json(piece, {structure}) AS p "
-            f"FROM ({pieces}))\n" + "\nUNION ALL\n".join(selects)
+            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {structure})]) AS p "
+            f"FROM ({_pieces(self.mapping.unwrap)})),\n"
+            f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
+            f"SELECT * FROM made UNION ALL\n"
+            f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
+            "ORDER BY seq, n, kind, place"
         )
         return self.made
+
+    def _refusals(self) -> tuple[str, str]:
+        """Why a piece without a record has none, and the kind of its row."""
+        top, whens, kinds = Scope("", self.root, ""), [], []
+        for number, refusal in enumerate(self.mapping.refuse):
+            condition = self._sql(top, f"refuse[{number}].when", refusal.when)
+            kind = PASSED_OVER if refusal.quiet else UNRECOGNISED
+            whens.append(f"WHEN {condition} THEN {_text(refusal.why)}")
+            kinds.append(f"WHEN {condition} THEN {kind}")
+        unknown = _text("no record of the mapping is in it")
+        if not whens:
+            return unknown, str(UNRECOGNISED)
+        return (
+            f"CASE {' '.join(whens)} ELSE {unknown} END",
+            f"CASE {' '.join(kinds)} ELSE {UNRECOGNISED} END",
+        )
 
     def _record(self, number: int, record: RecordMapping) -> str:
         """The part of the statement that makes one kind of record."""
@@ -134,22 +157,22 @@ class _Compiler:
         kind = inspect.type_info(TYPES[record.type])
         assert isinstance(kind, inspect.StructType)
         top = Scope("", self.root, "")
-        scope, rows = top, "SELECT seq, 1 AS i, p FROM pieces"
+        scope, rows = top, "SELECT seq, n, 1 AS i, p FROM pieces"
         if record.each:
-            self.at = f"record[{number}].each"
-            array = self._path(top, record.each)
-            scope = self._element_of(top, record.each, "e")
+            scope, array = self._elements(top, record.each)
             rows = (
-                f"SELECT seq, unnest({array}) AS e, generate_subscripts({array}, 1) AS i, p FROM pieces"
+                f"SELECT seq, n, unnest({array}) AS e, generate_subscripts({array}, 1) AS i, p "
+                "FROM pieces"
             )
         fields = {f.encode_name: f.type for f in kind.fields}
         content = next(f.type for f in kind.fields if f.encode_name == "data")
         assert isinstance(content, inspect.StructType)
-        self.currency = self._currency(scope, record, content)
+        data = self._data(record)
+        self.currency = self._currency(scope, data, content)
         members = {
             "specversion": Made("'1.0'"),
             "type": Made(_text(record.type)),
-            "source": Made("$source"),
+            "source": Made("channel_source()"),
             "id": self._spec(scope, "id", record.id, fields["id"], is_required=True),
             "time": self._spec(scope, "time", record.time, fields["time"], is_required=True),
         }
@@ -157,24 +180,44 @@ class _Compiler:
         if record.xref:
             members["xref"] = Made(f"{_text(record.xref + ':')} || {subject.value}", subject.problem)
         else:
-            members |= {"subject": subject, "tenant": Made("$tenant"), "network": Made("$network")}
+            members |= {"subject": subject, "tenant": Made("channel_tenant()")}
+            members["network"] = Made("channel_network()")
             if record.network:
                 made = self._spec(scope, "network", record.network, fields["network"], is_required=True)
                 members["network"] = made
-        members["data"] = self._struct(scope, "data", record.data, content)
+        members["data"] = self._struct(scope, "data", data, content)
         whole = _struct_of(members)
         condition = self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
         return (
-            f"SELECT seq, {number} AS kind, i AS place, to_json({whole.value})::VARCHAR AS record, "
+            f"SELECT seq, n, {number} AS kind, i AS place, to_json({whole.value})::VARCHAR AS record, "
             f"{whole.problem or '[]::VARCHAR[]'} AS problems\nFROM ({rows}) WHERE {condition}"
         )
 
-    def _currency(self, scope: Scope, record: RecordMapping, content: inspect.StructType) -> str:
+    def _elements(self, top: Scope, each: Spec) -> tuple[Scope, str]:
+        """What is within an element of a record's ``each``, and the array."""
+        self.at = f"record[{self.number}].each"
+        if isinstance(each, str):
+            return self._element_of(top, each, "e"), self._path(top, each)
+        if not each.sql:
+            self._refuse("is a path, or SQL that gives a list")
+        return Scope("e", {}, "each[]"), self._sql(top, self.at, each.sql)
+
+    def _data(self, record: RecordMapping) -> dict[str, Any]:
+        """A record's fields, with those of the one that it is like."""
+        if not record.like:
+            return record.data
+        self.at = f"record[{self.number}].like"
+        for other in reversed(self.mapping.record[: self.number]):
+            if other.type == record.like and not other.like:
+                return other.data | record.data
+        self._refuse(f"there is no record of type {record.like!r} above")
+
+    def _currency(self, scope: Scope, data: dict[str, Any], content: inspect.StructType) -> str:
         """The currency of a record's money; what its schema says without one."""
         for known in content.fields:
-            if known.encode_name == "currency" and "currency" in record.data:
-                spec = self._parsed(record.data["currency"], f"record[{self.number}].data.currency")
-                return self._raw(scope, spec)
+            if known.encode_name == "currency" and "currency" in data:
+                spec = self._parsed(data["currency"], f"record[{self.number}].data.currency")
+                return self._converted("data.currency", self._raw(scope, spec), spec, known.type)[0]
         return "'EUR'"
 
     def _struct(
@@ -203,9 +246,12 @@ class _Compiler:
             if about.required:
                 return made
             inside = " AND ".join(f"({v}) IS NULL" for v in self._leaves(scope, given))
-            return Made(f"CASE WHEN {inside} THEN NULL ELSE {made.value} END", made.problem)
+            problem = made.problem and f"CASE WHEN {inside} THEN [] ELSE {made.problem} END"
+            return Made(f"CASE WHEN {inside} THEN NULL ELSE {made.value} END", problem)
         if isinstance(kind, inspect.ListType) and isinstance(given, dict) and "each" in given:
             return self._list(scope, name, given, kind, about)
+        if isinstance(kind, inspect.ListType) and isinstance(given, list):
+            return self._listed(scope, name, given, kind)
         return self._spec(scope, name, given, about.type, about.required, about)
 
     def _leaves(self, scope: Scope, given: AnyMapping[str, Any]) -> list[str]:
@@ -224,18 +270,39 @@ class _Compiler:
         item, path = kind.item_type, given["each"]
         if not isinstance(item, inspect.StructType):
             self._refuse("is an array of plain values; give its path")
-        array = self._path(scope, path)
+        array = f"coalesce({self._path(scope, path)}, [])"
         inner = self._element_of(scope, path, "e")
-        fields = {key: value for key, value in given.items() if key != "each"}
-        made = self._struct(inner, name, fields, item)
-        problems = [] if not made.problem else [
-            f"flatten(list_transform(coalesce({array}, []), lambda e, i: {made.problem}))"
-        ]  # fmt: skip
+        fields = {key: value for key, value in given.items() if key not in ("each", "when")}
+        made, kept = self._struct(inner, name, fields, item), array
+        if "when" in given:
+            condition = self._sql(inner, f"record[{self.number}].{name}.when", given["when"])
+            kept = f"list_filter({array}, lambda e, i: {condition})"
+            made = Made(
+                f"CASE WHEN {condition} THEN {made.value} END",
+                made.problem and f"CASE WHEN {condition} THEN {made.problem} ELSE [] END",
+            )
+        problems = []
+        if made.problem:
+            problems.append(f"flatten(list_transform({array}, lambda e, i: {made.problem}))")
         if about.required:
-            missing = f"CASE WHEN coalesce(len({array}), 0) = 0 THEN {_text(name + ': missing')} END"
-            problems.append(_found(missing))
-        value = f"list_transform(coalesce({array}, []), lambda e, i: {made.value})"
+            problems.append(
+                _found(f"CASE WHEN len({kept}) = 0 THEN {_text(name + ': missing')} END")
+            )
+        value = f"list_transform({array}, lambda e, i: {made.value})"
+        if kept != array:
+            value = f"list_filter({value}, lambda x: x IS NOT NULL)"
         return Made(value, _joined(problems))
+
+    def _listed(
+        self, scope: Scope, name: str, given: list[Any], kind: inspect.ListType
+    ) -> Made:
+        """An array whose elements the mapping writes out, one by one."""
+        item = kind.item_type
+        if not isinstance(item, inspect.StructType) or not all(isinstance(g, dict) for g in given):
+            self._refuse("is an array of plain values; give its path")
+        made = [self._struct(scope, name, one, item) for one in given]
+        problems = [one.problem for one in made if one.problem]
+        return Made(f"[{', '.join(one.value for one in made)}]", _joined(problems))
 
     def _spec(
         self,
@@ -280,12 +347,11 @@ class _Compiler:
         if spec.map:
             if spec.map not in self.mapping.maps:
                 self._refuse(f"there is no table maps.{spec.map}")
-            codes = self.mapping.maps[spec.map].items()
-            whens = " ".join(f"WHEN {_text(theirs)} THEN {_text(ours)}" for theirs, ours in codes)
-            raw, what = f"CASE {raw} {whens} END", f"code of maps.{spec.map}"
-            return (raw if not isinstance(kind, inspect.IntType) else f"whole({raw})"), what
+            plain = msgspec.structs.replace(spec, map="")
+            ours = _looked_up(raw, self.mapping.maps[spec.map])
+            return self._converted(name, ours, plain, kind)[0], f"code of maps.{spec.map}"
         if spec.token:
-            return f"token($source, {raw})", "customer"
+            return f"token(channel_source(), {raw})", "customer"
         if isinstance(kind, inspect.DateTimeType):
             return self._instant(raw, spec), "time"
         if isinstance(kind, inspect.BoolType):
@@ -293,7 +359,7 @@ class _Compiler:
         if isinstance(kind, inspect.FloatType):
             return f"number({raw})", "number"
         if isinstance(kind, inspect.IntType):
-            if name.endswith("_minor"):
+            if name.endswith("_minor") and spec.unit != "minor":
                 return f"minor({raw}, {self.currency})", "amount of its currency"
             if spec.unit in _FACTORS:
                 return f"measured({raw}, {_FACTORS[spec.unit]})", "number"
@@ -349,8 +415,9 @@ class _Compiler:
         parsed = json.loads(answer)
         if parsed.get("error"):
             self._refuse(f"no SQL: {parsed.get('error_message', 'it cannot be read')}")
-        if len(parsed["statements"]) != 1 or len(parsed["statements"][0]["node"]["select_list"]) != 1:
-            self._refuse("is more than one expression")
+        nodes = [one["node"] for one in parsed["statements"]]
+        if len(nodes) != 1 or len(nodes[0].get("select_list", [])) != 1 or _has_query(nodes[0]):
+            self._refuse("is more than one expression, or holds a query")
         for column, *names in _columns(parsed):
             if column == "p" and names:
                 self._path(scope, ".".join(names))
@@ -383,15 +450,34 @@ def _structure(tree: Tree) -> Any:
     return {name: _structure(below) for name, below in tree.items()}
 
 
-def _unwrapped(paths: list[str]) -> str:
-    """The payloads within an envelope, as a list."""
-    whens = []
-    for path in paths:
-        at = "$." + ".".join(f'"{name}"' for name in path.split("."))
-        kind = f"json_type(raw, {_text(at)})"
-        whens.append(f"WHEN {kind} = 'ARRAY' THEN json_extract(raw::JSON, {_text(at + '[*]')})")
-        whens.append(f"WHEN {kind} = 'OBJECT' THEN [json_extract(raw::JSON, {_text(at)})]")
-    return f"CASE {' '.join(whens)} ELSE [raw::JSON] END"
+def _pieces(unwrap: list[str]) -> str:
+    """Payloads, or what their envelopes hold; an array is what it holds."""
+    at = [_text("$." + ".".join(f'"{name}"' for name in path.split("."))) for path in unwrap]
+    found = [f"(kinds[{n}] IN ('ARRAY', 'OBJECT'))" for n in range(2, len(at) + 2)]
+    held = []
+    for n, path in enumerate(unwrap):
+        within = [found[m] for m, other in enumerate(unwrap) if other.startswith(path + ".")]
+        unless = "".join(f"WHEN {inner} THEN [] " for inner in within)
+        held.append(
+            f"CASE {unless}WHEN kinds[{n + 2}] = 'ARRAY' THEN json_extract(raw, {at[n][:-1]}[*]') "
+            f"WHEN kinds[{n + 2}] = 'OBJECT' THEN [json_extract(raw, {at[n]})] ELSE [] END"
+        )
+    inside = f"WHEN {' OR '.join(found)} THEN {_joined(held)} " if held else ""
+    return (
+        "SELECT seq, unnest(pieces) AS piece, generate_subscripts(pieces, 1) AS n FROM (SELECT seq, "
+        f"CASE WHEN kinds[1] = 'ARRAY' THEN json_extract(raw, '$[*]') {inside}ELSE [raw] END AS pieces "
+        f"FROM (SELECT seq, raw, json_type(raw, ['$', {', '.join(at)}]) AS kinds "
+        "FROM (SELECT seq, raw::JSON AS raw FROM batch)))"
+    )
+
+
+def _looked_up(raw: str, codes: AnyMapping[str, str]) -> str:
+    """What a table of codes says; null for a code that it does not have."""
+    whens = [f"WHEN {_text(t)} THEN {_text(ours)}" for t, ours in codes.items() if t != OTHERS]
+    others = codes.get(OTHERS)
+    rest = raw if others == OTHERS else "NULL" if others is None else _text(others)
+    # in a table without a code, one that no text equals
+    return f"CASE {raw} {' '.join(whens) or 'WHEN NULL THEN NULL'} ELSE {rest} END"
 
 
 def _columns(parsed: Any) -> list[list[str]]:
@@ -415,9 +501,15 @@ def _columns(parsed: Any) -> list[list[str]]:
     return [names for names in found if names[0] not in bound]
 
 
+def _has_query(select: Any) -> bool:
+    """Whether an expression reads anything but its payload."""
+    said = json.dumps([select["select_list"], select["where_clause"]])
+    return '"SUBQUERY"' in said or select["from_table"]["type"] != "EMPTY"
+
+
 def _struct_of(members: AnyMapping[str, Made]) -> Made:
     value = ", ".join(f"{_text(name)}: {made.value}" for name, made in members.items())
-    return Made(f"{{{value}}}", _joined([made.problem for made in members.values() if made.problem]))
+    return Made(f"{{{value}}}" if value else "'{}'::JSON", _joined([made.problem for made in members.values() if made.problem]))
 
 
 def _joined(problems: list[str]) -> str:
