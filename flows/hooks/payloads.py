@@ -16,7 +16,8 @@ MAX_DIGITS = 400
 """No double and no amount needs as many; readers of JSON differ in what they make of more."""
 _GZIP = 31
 """To zlib: a gzip header, and the largest window."""
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""One that has no end goes to the end: else each quote within it would be tried as a beginning."""
 _LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _NUMBERS = bytes(48 if chr(byte) in "-+.0123456789eE" else 32 for byte in range(256))
 """Makes a zero of whatever may be in a number."""

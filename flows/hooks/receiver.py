@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import structlog
@@ -50,11 +50,10 @@ class _GoneError(Exception):
     """The sender went away within its request."""
 
 
-class _Channel:
-    def __init__(self, name: str, topic: str, verifier: Verifier) -> None:
-        self.name = name
-        self.topic = topic
-        self.verifier = verifier
+class _Channel(NamedTuple):
+    name: str
+    topic: str
+    verifier: Verifier
 
 
 class Receiver:
@@ -91,9 +90,11 @@ class Receiver:
         headers = dict(scope["headers"])
         try:
             body = await self._read(headers, receive)
+            if channel is None:
+                raise RefusedError(Reason.UNKNOWN_CHANNEL, "there is no such channel")  # noqa: TRY301
             began = time.perf_counter()
             payload = self._payload(channel, Posted(headers, body))
-            if channel is not None and payload is not None:
+            if payload is not None:
                 await self._keep(channel, payload)
                 self._metrics.posted(channel.name, time.perf_counter() - began)
             await _answer(send, HTTPStatus.OK, _taken(channel))
@@ -126,16 +127,14 @@ class Receiver:
             raise RefusedError(Reason.TOO_SLOW, said) from error
         return b"".join(pieces)
 
-    def _payload(self, channel: _Channel | None, posted: Posted) -> bytes | None:
+    def _payload(self, channel: _Channel, posted: Posted) -> bytes | None:
         """What is to be kept; None of a handshake."""
-        if channel is None:
-            raise RefusedError(Reason.UNKNOWN_CHANNEL, "there is no such channel")
         scheme = channel.verifier.scheme
         if scheme is Scheme.WOOCOMMERCE and _PING.fullmatch(posted.body):
             return None
         _refuse_type(scheme, posted.headers.get(b"content-type", b""))
         encoding = posted.headers.get(b"content-encoding", b"").strip().lower()
-        if encoding and scheme in _NEVER_PACKED:
+        if encoding not in (b"", b"identity") and scheme in _NEVER_PACKED:
             raise RefusedError(Reason.WRONG_ENCODING, "this channel takes nothing that is packed")
         if not channel.verifier.is_genuine(posted):
             raise RefusedError(Reason.WRONG_SIGNATURE, "the signature is missing, wrong or too old")
@@ -189,8 +188,8 @@ async def _too_large(most: int, receive: Receive | None) -> RefusedError:
     return RefusedError(Reason.TOO_LARGE, f"the body is more than {most} bytes")
 
 
-def _taken(channel: _Channel | None) -> bytes:
-    if channel is not None and channel.verifier.scheme is Scheme.KUAIDI100:
+def _taken(channel: _Channel) -> bytes:
+    if channel.verifier.scheme is Scheme.KUAIDI100:
         return b'{"result":true,"returnCode":"200","message":"kept"}'
     return b'{"kept":true}'
 

@@ -64,7 +64,6 @@ class HooksJob:
 
     def run(self) -> None:
         """Receive until asked to stop; raises what kept it from going on."""
-        self.guard.keeps_failures = True
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # others' garbage is no news
         gc.freeze()
         try:
@@ -72,8 +71,8 @@ class HooksJob:
         finally:
             gc.unfreeze()
             self._socket.close()
-        if self.guard.failure is not None:
-            raise self.guard.failure
+        if self._producer.failure is not None:
+            raise self._producer.failure
 
     def _configured(self, receiver: Receiver, settings: HooksSettings) -> uvicorn.Config:
         return uvicorn.Config(
@@ -110,12 +109,10 @@ class HooksJob:
         return application
 
     async def _beat(self) -> None:
-        """Show that the loop turns, and see whether it is to end."""
-        while not self.guard.is_over:
+        """Show that the loop turns, until the process is asked to end or can write nothing any more."""
+        while not self.guard.is_over and self._producer.failure is None:
             with self.guard:
                 self._producer.poll()
-                if self._producer.failure is not None:
-                    raise self._producer.failure
             await asyncio.sleep(_BEAT_SECONDS)
         self._server.should_exit = True
 

@@ -83,11 +83,14 @@ class AcknowledgedProducer:
             self.waiting -= 1
 
     def poll(self) -> None:
-        """Let the client say what it has to say while nobody waits."""
-        self._client.poll(0)
+        """Let the client say what it has to say; what it raises is that it can never write again."""
+        try:
+            self._client.poll(0)
+        except KafkaException as error:
+            self._error(error.args[0])
 
     def _ask(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._client.poll(0)
+        self.poll()
         self._is_asking = self.waiting > 0
         if self._is_asking:
             loop.call_later(_ASK_SECONDS, self._ask, loop)

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import socket
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -31,6 +32,7 @@ from tests.support.hooks import (
     JSON,
     SECRETS,
     SENDERS,
+    Answer,
     Load,
     Office,
     Platform,
@@ -329,6 +331,30 @@ def test_what_the_topic_refuses_is_not_acknowledged(
         assert open_office.kept(Scheme.NONE) == []
         assert open_office.platform.post("none", (b'{"n":2}', JSON)).status == 200
         assert open_office.kept(Scheme.NONE) == [b'{"n":2}']
+
+
+def test_a_producer_that_can_never_write_again_ends_the_process(
+    mock: MockBroker, mocked: KafkaSettings, secrets: None
+) -> None:
+    mock.topic("shop", 1)
+    channels = {"none": channel(Scheme.NONE, "shop")}
+    settings = Settings.model_validate({"channels": channels, "hooks": {"port": 0}})
+    mock.fail(INIT_PRODUCER, [KafkaError.CLUSTER_AUTHORIZATION_FAILED])
+    job, answers = HooksJob(settings, mocked, Guard()), list[Answer]()
+
+    def post() -> None:
+        platform = Platform(job.address)
+        answers.append(platform.post("none", (ORDER, JSON)))
+        platform.close()
+        job.guard.stop()
+
+    platform = threading.Thread(target=post)
+    platform.start()
+    with pytest.raises(BrokerError, match="authorization failed"):
+        job.run()
+
+    platform.join()
+    assert [answer.status for answer in answers] == [503]
 
 
 def test_what_cannot_work_is_said_at_the_start(

@@ -129,6 +129,20 @@ def test_what_can_be_no_payload_is_refused_by_its_reason(
     assert reason_of(payload) is reason
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"[" * 70 + b'"' + b'\\"' * 500_000,
+        b"[" * 70 + b'"' * 1_000_000,
+        b"[" * 70 + b'"' + b"\\" * 1_000_000,
+        b"[]" * 500_000,
+        b'{"a":[' + (b"1" * 399 + b" ") * 2_500,
+    ],
+)
+def test_a_hostile_megabyte_is_refused_in_one_pass(payload: bytes) -> None:
+    assert reason_of(payload) is not None, "and within minutes, which it would take if tried anew"
+
+
 def test_a_bomb_is_unpacked_no_further_than_its_bound() -> None:
     bomb = gzip.compress(b" " * 50_000_000)
     assert len(bomb) < 60_000
