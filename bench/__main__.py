@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from bench import kafka, lookup, loops, memory, recovery, scale, track, visible
+from bench import hooks, kafka, lookup, loops, memory, recovery, scale, track, visible
 from bench.figures import Figure
 from bench.latency import decision_ms
 from bench.profile import profile_log
@@ -64,6 +64,7 @@ def measure(scratch: Path) -> list[Figure]:
         *visible.measure(scratch),
         *lookup.measure(OUT),
         *memory.measure(scratch / "memory"),
+        *hooks.measure(scratch / "hooks"),
     ]
 
 

@@ -24,6 +24,7 @@ COMMANDS: dict[str, Place] = {
     "lake": "flows.commands.lake:app",
     "topics": "flows.commands.live:app",
     "dead-letters": "flows.commands.letters:app",
+    "hooks": "flows.commands.hooks:app",
     "notify": "flows.commands.notify:app",
     "audit": "flows.commands.audit:app",
     "policy": "flows.commands.policy:app",

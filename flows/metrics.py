@@ -50,6 +50,14 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
+        self._posted = self._counter("hooks_kept", "Requests kept on a raw topic.", "channel")
+        self._not_taken = self._counter("hooks_refused", "Requests refused.", "channel", "reason")
+        self._posted_seconds = Histogram(
+            "crossdock_hooks_seconds",
+            "From the body of a request read to its payload durable.",
+            registry=self.registry,
+            buckets=_BUCKETS,
+        )
         self._position = Gauge(
             "crossdock_position", "Last position taken.", ["partition"], registry=self.registry
         )
@@ -82,6 +90,15 @@ class Metrics:
         """A delivery came into this state without an attempt."""
         self._deliveries.labels(way, state).inc()
 
+    def posted(self, channel: str, seconds: float) -> None:
+        """What was posted to a channel is durable."""
+        self._posted.labels(channel).inc()
+        self._posted_seconds.observe(seconds)
+
+    def not_taken(self, channel: str, reason: str) -> None:
+        """What was posted is refused; ``channel`` is empty where there is none of that name."""
+        self._not_taken.labels(channel, reason).inc()
+
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when it is asked for."""
         Gauge(f"crossdock_{name}", text, registry=self.registry).set_function(value)
@@ -103,7 +120,7 @@ def serve(metrics: Metrics, guard: Guard, host: str, port: int) -> None:
         if path == "/metrics":
             body: Iterable[bytes] = scraped(environ, start)
             return body
-        status, text = _state(path, guard)
+        status, text = state_of(path, guard)
         start(f"{status.value} {status.phrase}", [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{text}\n".encode()]
 
@@ -114,7 +131,7 @@ def serve(metrics: Metrics, guard: Guard, host: str, port: int) -> None:
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
 
 
-def _state(path: str, guard: Guard) -> tuple[HTTPStatus, str]:
+def state_of(path: str, guard: Guard) -> tuple[HTTPStatus, str]:
     """What the paths of the probes answer."""
     if path not in {"/health", "/ready"}:
         return HTTPStatus.NOT_FOUND, "there are /metrics, /health and /ready"

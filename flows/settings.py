@@ -11,6 +11,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from flows.channels.settings import Channels, refuse_shared_topics
+from flows.hooks.settings import HooksSettings
 from flows.kafka.client import KafkaSettings
 from flows.notices.settings import NotifySettings
 from schemas.errors import InputError
@@ -62,6 +64,19 @@ class Settings(BaseSettings):
     notify: NotifySettings | None = Field(
         default=None, description="What is sent to whom; see [notify] in flows/notices/settings.py."
     )
+
+    channels: Channels = Field(
+        default={},
+        description="Sources with a mapping; see [channels.NAME] in flows/channels/settings.py.",
+    )
+    hooks: HooksSettings = Field(
+        default=HooksSettings(), description="The webhook receiver; see [hooks]."
+    )
+
+    @model_validator(mode="after")
+    def _topics_of_their_own(self) -> Self:
+        refuse_shared_topics(self.channels, self.kafka.topics if self.kafka is not None else [])
+        return self
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Self:

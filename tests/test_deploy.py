@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from flows.channels.settings import Scheme
+from flows.commands.config import with_channels
+from flows.hooks.signatures import Verifier
 from flows.metrics import Metrics
 from flows.notices.settings import EmailWay, WebhookWay
 from flows.settings import load_settings
@@ -21,6 +24,7 @@ WATCHED = {
     "open_orders",
     "networks_decided_by_rules",
     "notify_waiting_deliveries",
+    "hooks_waiting",
 }
 
 
@@ -109,6 +113,27 @@ def test_what_delivers_takes_its_settings_and_is_started_alike(
     assert manifest["spec"]["replicas"] == 1, "two would mix up the order of messages"
     assert container["args"] == compose["services"]["notify"]["command"]
     assert f"crossdock {' '.join(container['args'])}" in unit
+
+
+def test_what_receives_takes_its_settings_and_is_started_alike(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SHOPIFY_SECRET", "hush")
+    monkeypatch.setenv("PARTNER_SECRET", "whsec_c2VjcmV0")
+    settings = load_settings(DEPLOY / "hooks.toml")
+    _, manifest = documents(DEPLOY / "kubernetes/hooks.yaml")
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    (compose,) = documents(DEPLOY / "compose.yaml")
+    unit = (DEPLOY / "crossdock-hooks.service").read_text()
+
+    for channel in settings.channels.values():
+        assert channel.signature is not None
+        assert Verifier(channel.signature).scheme is not Scheme.NONE
+    assert {c.topic for c in settings.channels.values()} <= set(with_channels(settings).raw)
+    assert {"containerPort": settings.hooks.port, "name": "hooks"} in container["ports"]
+    assert container["args"] == compose["services"]["hooks"]["command"]
+    assert f"crossdock {' '.join(container['args'])}" in unit
+    assert "hush" not in repr(settings)
 
 
 def test_seals_are_made_with_options_that_there_are() -> None:

@@ -25,3 +25,14 @@ def kafka_of(settings: Settings) -> KafkaSettings:
             "no cluster is named: set bootstrap under [kafka], or CROSSDOCK_KAFKA__BOOTSTRAP"
         )
     return settings.kafka
+
+
+def with_channels(settings: Settings) -> KafkaSettings:
+    """The cluster, the topics of the channels among its raw ones.
+
+    Raises:
+        InputError: none is named.
+    """
+    kafka = kafka_of(settings)
+    raw = [*kafka.raw, *(channel.topic for channel in settings.channels.values())]
+    return kafka.model_copy(update={"raw": raw})

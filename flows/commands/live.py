@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.config import Config, kafka_of
+from flows.commands.config import Config, kafka_of, with_channels
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.crossref import CrossReferences
@@ -247,7 +247,7 @@ def create(
 
     Example: crossdock topics create --config crossdock.toml --partitions 12 --replicas 3
     """
-    made = topics.create(kafka_of(load_settings(config)), partitions, replicas)
+    made = topics.create(with_channels(load_settings(config)), partitions, replicas)
     _say(f"made {', '.join(made)}" if made else "every topic was there already")
 
 
@@ -260,7 +260,7 @@ def check(
 
     Example: crossdock topics check --config crossdock.toml
     """
-    faults = topics.check(kafka_of(load_settings(config)))
+    faults = topics.check(with_channels(load_settings(config)))
     if as_json:
         print_json(faults)
     else:

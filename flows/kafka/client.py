@@ -81,6 +81,12 @@ _WRITING = {
     "message.timeout.ms": 0,
     "delivery.report.only.error": True,
 }
+_PRODUCING = {
+    "compression.type": "lz4",
+    "message.max.bytes": MESSAGE_BYTES,
+    "batch.size": BATCH_BYTES,
+    "queue.buffering.max.kbytes": 262_144,
+}
 _OURS = {*_READING, *_WRITING, "group.id", "bootstrap.servers", "transactional.id"}
 """Options that our promises stand on: that nothing is lost, and nothing skipped."""
 
@@ -101,6 +107,12 @@ class KafkaSettings(BaseModel):
     client: dict[str, Option] = Field(
         default={}, description="Any option of librdkafka but those we stand on.", repr=False
     )
+
+    @property
+    def topics(self) -> list[str]:
+        """All that are named here."""
+        ours = [self.journal, self.tracking, self.dead_letters, self.xref, self.waiting]
+        return [*self.raw, *ours]
 
     @field_validator("client")
     @classmethod
@@ -140,15 +152,24 @@ def producer(settings: KafkaSettings, failed: Callable[[KafkaError, Any], None])
         if error is not None:
             failed(error, message)
 
-    habits = {
-        "compression.type": "lz4",
-        "linger.ms": 0.1,
-        "message.max.bytes": MESSAGE_BYTES,
-        "batch.size": BATCH_BYTES,
-        "queue.buffering.max.messages": 100_000,
-        "queue.buffering.max.kbytes": 262_144,
-    }
+    habits = {**_PRODUCING, "linger.ms": 0.1, "queue.buffering.max.messages": 100_000}
     return _made(Producer, settings, habits, {**_WRITING, "on_delivery": delivered})
+
+
+def acknowledged_producer(settings: KafkaSettings, seconds: float) -> Producer:
+    """An idempotent producer that tries for so long, and says of each message what became of it."""
+    habits = {
+        **_PRODUCING,
+        "linger.ms": 2,
+        "queue.buffering.max.messages": 10_000,
+        "topic.metadata.refresh.interval.ms": 10_000,  # a topic once refused is asked for again
+    }
+    promises = {
+        **_WRITING,
+        "message.timeout.ms": int(seconds * 1000),
+        "delivery.report.only.error": False,
+    }
+    return _made(Producer, settings, habits, promises)
 
 
 def admin(settings: KafkaSettings) -> AdminClient:

@@ -1,0 +1,129 @@
+"""Settings of the channels: the tables ``[channels.NAME]`` of the settings file.
+
+A channel is one source: the raw topic that has its payloads as they came, the mapping that makes records of
+them, and for whom. One with a ``signature`` may be posted to, at ``/hooks/NAME``. Secrets are in files or
+in the environment, by the name that is set here; neither the settings nor a message ever holds one.
+"""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from schemas.errors import InputError
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class Scheme(StrEnum):
+    """How a platform signs what it posts; each is described in ``flows/hooks/signatures.py``."""
+
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+    AFTERSHIP = "aftership"
+    EASYPOST = "easypost"
+    TRACK17 = "17track"
+    KUAIDI100 = "kuaidi100"
+    STANDARD = "standard"
+    BEARER = "bearer"
+    NONE = "none"
+
+
+_FIXED = {Scheme.KUAIDI100, Scheme.STANDARD, Scheme.NONE}
+"""Schemes whose signature is not in one header that could be called otherwise."""
+
+
+class Signature(_Model):
+    """How it is known who has posted."""
+
+    scheme: Scheme = Field(description="`none` lets everybody post: say so only behind a gateway.")
+    header: str | None = Field(
+        default=None,
+        pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        description="That has the signature; the platform's own without.",
+    )
+    secret_file: Path | None = Field(
+        default=None, description="One secret a line, each good; read again every few seconds."
+    )
+    secret_env: str | None = Field(default=None, description="A variable that has the same.")
+
+    @model_validator(mode="after")
+    def _one_secret(self) -> Self:
+        given = [self.secret_file, self.secret_env].count(None)
+        if self.scheme is Scheme.NONE and given != 2:
+            raise ValueError("scheme none has no secret")
+        if self.scheme is not Scheme.NONE and given != 1:
+            raise ValueError(f"scheme {self.scheme}: set one of secret_file and secret_env")
+        if self.scheme in _FIXED and self.header is not None:
+            raise ValueError(f"scheme {self.scheme} has no header to choose")
+        return self
+
+    def secrets(self) -> list[str]:
+        """The secrets, of which each is good: two while they are changed.
+
+        Raises:
+            InputError: there is none, or its file cannot be read.
+        """
+        if self.scheme is Scheme.NONE:
+            return []
+        if self.secret_file is None:
+            where, text = f"variable {self.secret_env}", os.environ.get(self.secret_env or "", "")
+        else:
+            where, text = str(self.secret_file), _text(self.secret_file)
+        found = [line.strip() for line in text.splitlines() if line.strip()]
+        if not found:
+            raise InputError(f"{where} has no secret")
+        return found
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise InputError(f"{file} is no UTF-8") from None
+
+
+class ChannelSettings(_Model):
+    """One channel."""
+
+    mapping: str = Field(min_length=1, description="A shipped one by its name, or a TOML file.")
+    topic: str = Field(
+        pattern="^[A-Za-z0-9._-]{1,249}$", description="That has its payloads; no other channel's."
+    )
+    source: str | None = Field(
+        default=None, min_length=1, description="Of its records; the channel's name without."
+    )
+    tenant: str = Field(min_length=1, description="Of its records.")
+    network: str = Field(min_length=1, description="Of its records, unless the mapping says.")
+    signature: Signature | None = Field(
+        default=None, description="Of what is posted; without, nothing can be."
+    )
+
+
+ChannelName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]
+Channels = dict[ChannelName, ChannelSettings]
+
+
+def refuse_shared_topics(channels: Channels, others: list[str]) -> None:
+    """See that each channel has a topic of its own.
+
+    Args:
+        channels: by name.
+        others: topics that have records, or are ours.
+
+    Raises:
+        ValueError: two have the same; the message names it.
+    """
+    owners = dict.fromkeys(others, "[kafka]")
+    for name, channel in channels.items():
+        if channel.topic in owners:
+            raise ValueError(
+                f"channels.{name}.topic: {channel.topic} is that of {owners[channel.topic]} already"
+            )
+        owners[channel.topic] = f"channels.{name}"
