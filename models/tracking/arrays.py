@@ -108,6 +108,10 @@ PARCEL = np.dtype(
     [
         ("package", np.int32),
         ("node", np.int32),
+        (
+            "ships_for",
+            np.int32,
+        ),  # node whose work it is counted for: its own, else one it may be of
         ("attempts", np.int32),
         ("phase", np.uint8),
         ("step", np.uint8),  # the last that moved it

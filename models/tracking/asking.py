@@ -28,7 +28,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.devices import BOUND
 from models.tracking.features import REMAINING_P50, Group, fill
-from models.tracking.goods import is_counted
+from models.tracking.goods import is_counted, is_shipped
 from models.tracking.lane_book import (
     LEGS,
     RATIOS,
@@ -192,10 +192,8 @@ def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> 
             _fill(tables, way, group, (handed, ship_by, parcel.heard_at), place, verdict)
     node, ship_by, waits = NOBODY, NO_TIME, False
     for w in range(verdict.works):
-        work, shipped = tables.works[w], False
-        for k in range(parcels):
-            shipped |= tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE
-        if work.units > 0 and not shipped:
+        work = tables.works[w]
+        if work.units > 0 and not is_shipped(tables, parcels, work.node):
             waits = True
             if node == NOBODY or work.ship_by > ship_by:
                 node, ship_by = work.node, work.ship_by

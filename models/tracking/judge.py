@@ -23,6 +23,7 @@ from models.tracking.goods import (
     move_parcel,
     move_work,
     parcel_of,
+    place_parcels,
     settle_work,
     work_of,
 )
@@ -116,6 +117,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         last = max(last, entry.at)
     for w in range(works):
         settle_work(tables.works[w])
+    place_parcels(tables, parcels, works)
     if is_paid and decided == P_RECEIVED:
         decided = P_VALIDATED
     verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER

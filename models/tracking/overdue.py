@@ -80,7 +80,7 @@ def _look_at_work(
     """
     terms, reached = tables.terms[tables.orders[order].network], work.phase
     for k in range(parcels):
-        if tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE:
+        if tables.parcels[k].ships_for == work.node and tables.parcels[k].phase != NONE:
             if PROGRESS[tables.parcels[k].phase] > PROGRESS[reached]:
                 reached = tables.parcels[k].phase
     if PROGRESS[reached] >= PROGRESS[P_HANDED_OVER]:

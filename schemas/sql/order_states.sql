@@ -5,6 +5,8 @@
 -- date told last, first_promise_at the original one since the customer last changed the order; is_on_time
 -- compares the delivery with the original (OTD, OpenReference DP13). An order that is gone from the state keeps
 -- its last row. nps and csat are the customer's last answers.
+-- A parcel that is still under way though the order is there stood for others (view shipments), as did one that is
+-- named like its node and never came, where the carrier of another names no node.
 -- history is read once, parcel by parcel, since every reading of a table costs a look-up 10 ms; what was said last
 -- is the greatest of (when, what).
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
@@ -17,6 +19,12 @@ WITH parcels AS (
         package,
         max({'position': position, 'index': "index", 'phase': phase}) AS newest,
         arg_max(package_phase IS NOT NULL, (position, "index")) AS is_parcel,
+        arg_max(
+            coalesce(package_phase, '') NOT IN (
+                'PACKED', 'HANDED_OVER', 'IN_TRANSIT', 'CUSTOMS', 'OUT_FOR_DELIVERY', 'AVAILABLE_FOR_PICKUP', 'ATTEMPT_FAILED'
+            ),
+            (position, "index")
+        ) AS is_through,
         last(node ORDER BY "at", position) FILTER (node <> '' AND taken_back_at IS NULL) AS node,
         coalesce(
             min("at") FILTER (step = 'DELIVERED' AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL),
@@ -43,11 +51,17 @@ WITH parcels AS (
 counted AS (
     SELECT
         *,
-        package IS NOT NULL AND is_parcel AND NOT coalesce(
-            package = node AND count(*) FILTER (is_parcel AND package <> node) OVER same_node > 0, false
+        package IS NOT NULL AND is_parcel AND is_through AND NOT coalesce(
+            package = node AND (
+                count(*) FILTER (is_parcel AND package <> node) OVER same_node > 0
+                OR (delivered_at IS NULL AND count(*) FILTER (is_parcel AND node IS NULL) OVER mine > 0)
+            ),
+            false
         ) AS is_counted
     FROM parcels
-    WINDOW same_node AS (PARTITION BY tenant, network, order_id, node)
+    WINDOW
+        same_node AS (PARTITION BY tenant, network, order_id, node),
+        mine AS (PARTITION BY tenant, network, order_id)
 ),
 
 together AS (

@@ -172,7 +172,7 @@ def _words(data: orders.Order | decisions.Decision) -> tuple[str | None, ...]:
 
 class _Parcel:
     def __init__(self) -> None:
-        self.node = ""
+        self.node = self.ships_for = ""
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
@@ -219,6 +219,33 @@ class _Order:
         self.is_bad = False
         for event in self.events:
             self._take(event)
+        self._place()
+
+    def _place(self) -> None:
+        """Parcels of no known node: of the only one that there is, or one for each that has none."""
+        nodes = {node for node, w in self.works.items() if w.units > 0}
+        nodes |= {p.node for p in self.parcels.values() if self._stands(p.node)}
+        for parcel in self.parcels.values():
+            if len(nodes) == 1:
+                parcel.node = parcel.node or min(nodes)
+            parcel.ships_for = parcel.node
+        if len(nodes) < 2:
+            return
+        packed = [name for name, p in self.parcels.items() if p.phase and name == p.node]
+        for node in [n for n in packed if self._stands(n)] + [
+            n for n, w in self.works.items() if w.units > 0
+        ]:
+            lost = [p for p in self.parcels.values() if p.phase and not p.ships_for]
+            if lost and not self._own(node):
+                lost[0].ships_for = node
+
+    def _stands(self, node: str) -> bool:
+        return node != "" and (node not in self.works or self.works[node].units > 0)
+
+    def _own(self, node: str) -> bool:
+        return any(
+            p.ships_for == node and name != p.node and p.phase for name, p in self.parcels.items()
+        )
 
     def _take(self, event: Event) -> None:
         match event:
@@ -254,8 +281,9 @@ class _Order:
             case shipments.ShipmentMilestone(data=data):
                 if data.classifier is Classifier.ACTUAL:
                     self._step(data.package, data.node, data.milestone, event, data.reason)
-                elif data.node:
-                    self.parcels[data.package].node = data.node
+                else:
+                    planned = self.parcels[data.package]
+                    planned.node = data.node or planned.node
             case shipments.ServiceInstalled():
                 self.done["installed"] = event.time
             case shipments.ServiceAccepted():
@@ -295,15 +323,10 @@ class _Order:
         return phase.value, frozenset(found)
 
     def _is_one(self, name: str, parcel: _Parcel) -> bool:
-        others = [
-            other
-            for label, other in self.parcels.items()
-            if other.node == name and label != other.node and other.phase
-        ]
-        return parcel.phase is not None and not (name == parcel.node and others)
+        return parcel.phase is not None and not (name == parcel.node and self._own(name))
 
     def _goods(self, there: Sequence[_Parcel]) -> Phase:
-        shipped = {p.node for p in self.parcels.values() if p.phase}
+        shipped = {p.ships_for for p in self.parcels.values() if p.phase}
         waits = [w.phase for node, w in self.works.items() if w.units > 0 and node not in shipped]
         phases = [p.phase for p in there if p.phase is not None]
         least = [*(phase for phase in phases if phase not in GONE), *waits]
@@ -358,7 +381,7 @@ class _Order:
         return found
 
     def _missed(self, node: str, offer: _Work, ship_by: datetime, now: datetime) -> set[str]:
-        mine = [p.phase for p in self.parcels.values() if p.node == node and p.phase]
+        mine = [p.phase for p in self.parcels.values() if p.ships_for == node and p.phase]
         if any(phase in GONE for phase in mine):
             return set()
         reached = max([offer.phase, *mine], key=BEHIND.index)
