@@ -19,6 +19,7 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import (
+    MAX_ENTRIES,
     MAX_STOPS,
     NOBODY,
     PARTS,
@@ -49,8 +50,8 @@ EASED = np.uint64(1 << int(ExceptionCode.GPS_STALE) | 1 << int(ExceptionCode.GPS
 PLANNED = 1
 NOTICED = PARTS // 20
 """Parts of the way after which an arrival is estimated anew."""
-MOST_SAID = 4 * MAX_STOPS
-"""Arrivals and departures that one position can change."""
+MOST_SAID = 2 * MAX_ENTRIES + 4 * MAX_STOPS
+"""Arrivals and departures that one position can change: after a change of policy, all that there are."""
 EARTH_KM = 6_371.0088
 
 

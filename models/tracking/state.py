@@ -48,6 +48,7 @@ from models.tracking.features import N_INPUTS
 from models.tracking.history import forget
 from models.tracking.lane_book import LaneBook
 from models.tracking.lanes import BUCKETS
+from models.tracking.road import MOST_SAID
 from models.tracking.room import make_room, resize
 from models.tracking.telling import Told
 from models.tracking.topics import TOPICS, answered
@@ -56,7 +57,7 @@ from models.tracking.verdict import VERDICT
 HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
-OUTPUT_ROWS = 4 * CODES
+OUTPUT_ROWS = max(4 * CODES, 2 * MOST_SAID)
 """Room for exceptions and for moves, emptied when it is full."""
 QUESTIONS = 4_096
 """The same for questions; there is more if a slice is larger."""
