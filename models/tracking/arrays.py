@@ -65,6 +65,7 @@ ORDER = np.dtype(
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
+        ("known_at", np.int64),  # log time at the newest record of it
         ("told", np.uint64),  # bit by ``Topic``: what is told once of an order
         ("promised", np.int64),  # the date told last
         (
@@ -85,6 +86,7 @@ ORDER = np.dtype(
         ("network", np.int32),
         ("phase", np.uint8),
         ("wants", np.uint8),  # this as well
+        ("was_forgotten", np.bool_),  # see forgotten.py
     ],
     align=True,
 )

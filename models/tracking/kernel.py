@@ -206,6 +206,13 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
 
 
 @borrowing_kernel
+def _meet(tables: Tables, record: Records) -> None:
+    """Somebody has spoken of the order."""
+    order = tables.orders[record.order]
+    order.network, order.known_at = record.network, max(order.known_at, record.clock)
+
+
+@borrowing_kernel
 def _take_facts(tables: Tables, record: Records) -> None:
     """Let the order be what the record says, if none has said more."""
     order, fact = tables.orders[record.order], tables.facts[record.detail]
@@ -251,10 +258,10 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             if not _tick(tables, orders, record.clock, verdict):
                 return False
         elif record.entry.step >= IS_BOUND:
-            tables.orders[record.order].network = record.network
+            _meet(tables, record)
             tables.flags[i] = _hear(tables, i, verdict)
         else:
-            tables.orders[record.order].network = record.network
+            _meet(tables, record)
             cursor[INDEX] = 1  # the first effect is the row of the record itself
             flag = take(tables, record)
             tables.flags[i] = flag

@@ -58,7 +58,7 @@ def notice(
 ) -> None:
     """Note something that the policy answers; of anything else nothing. See ``NOTICE``."""
     cursor = tables.cursor
-    if not tables.answered[tables.orders[order].network, topic]:
+    if verdict.is_over or not tables.answered[tables.orders[order].network, topic]:
         return
     new = tables.notices[cursor[NOTICED]]
     begin_notice(tables, new, order, topic, verdict, at)

@@ -45,6 +45,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.asking import MOST_ASKED, QUESTION
 from models.tracking.features import N_INPUTS
+from models.tracking.forgotten import Forgotten
 from models.tracking.history import forget
 from models.tracking.lane_book import LaneBook
 from models.tracking.lanes import BUCKETS
@@ -70,6 +71,7 @@ _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 for _word in FACT_WORDS:
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
+_EMPTY_ORDER["known_at"] = NO_TIME
 _EMPTY_ORDER["promised"], _EMPTY_ORDER["ask_at"] = NO_TIME, NEVER
 
 
@@ -91,6 +93,7 @@ class TrackState:
         records: read so far; forgetting goes by it.
         lanes: what deliveries took.
         told: what was told of arrivals.
+        forgotten: keys of orders that were.
         models: sha256 of the model of each network; empty: the histories of lanes alone.
     """
 
@@ -113,7 +116,8 @@ class TrackState:
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
         self.cursor[[Cursor.FREE, Cursor.LANES]] = NOBODY, 1  # the first row is the unknown lane
         self.records = 0
-        self.lanes, self.told = LaneBook(), Told()
+        self.lanes, self.told, self.forgotten = LaneBook(), Told(), Forgotten()
+        self.met = 0  # orders of which it is known whether they were forgotten
         self.models: list[str] = []
         self.asked = _room_for(0)
         self.scratch = (
@@ -213,6 +217,10 @@ class TrackState:
         have = len(self.orders)
         make_room(self.orders, orders)
         self.orders[have:] = _EMPTY_ORDER
+        if orders > self.met:
+            new = np.arange(self.met, orders, dtype=np.int32)
+            self.orders["was_forgotten"][new] = self.forgotten.holds(self.keys.take(new))
+            self.met = orders
         blocks = -(-len(self.orders) // BLOCK)
         if blocks > len(self.blocks):
             more = np.full(blocks - len(self.blocks), NEVER)
@@ -220,13 +228,17 @@ class TrackState:
         make_room(self.entries, entries)
 
     def forget_closed(self, clock: int) -> None:
-        """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        """Drop the orders that are over since long, and every word that nothing refers to."""
+        held = self.orders[: len(self.keys)]
+        held["known_at"][held["known_at"] == NO_TIME] = clock  # from before the first tick
         self.cursor[Cursor.LANES] = self.lanes.forget(int(self.cursor[Cursor.LANES]))
         gone = self._are_gone(clock)
         if 4 * int(gone.sum()) < len(gone):
             return
-        kept = np.flatnonzero(~gone).astype(np.int32)
-        self.keys = self.keys.kept(kept)
+        kept, lost = (np.flatnonzero(part).astype(np.int32) for part in (~gone, gone))
+        until = clock + self.terms[held["network"][lost], Term.RETENTION]
+        self.forgotten.add(self.keys.take(lost), until, clock)
+        self.keys, self.met = self.keys.kept(kept), len(kept)
         forget(self.orders, self.entries, self.cursor, gone)
         resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
         resize(self.orders, max(64, len(self.keys)))
@@ -237,14 +249,17 @@ class TrackState:
         self.blocks = due.reshape(-1, BLOCK).min(axis=1)
 
     def _are_gone(self, clock: int) -> npt.NDArray[np.bool_]:
-        """Of each order, whether it was closed long ago."""
+        """Of each order, whether it was closed long ago, or nobody has said anything of it for long.
+
+        An order that is not closed is waited for as long as one whose carrier is silent, from the newest
+        record or the date told, whichever is later.
+        """
         held = self.orders[: len(self.keys)]
-        closed = held["closed_at"] != NO_TIME
-        kept_us = np.where(
-            held["raised"] != 0, YEAR_US, self.terms[held["network"], Term.RETENTION]
-        )
-        until = np.where(closed, held["closed_at"], 0) + kept_us
-        gone: npt.NDArray[np.bool_] = closed & (until <= clock)
+        terms, known = self.terms[held["network"]], held["known_at"]
+        waited = np.clip(held["promised"], known, known + YEAR_US) + terms[:, Term.EXPIRED]
+        ended = np.where(held["closed_at"] != NO_TIME, held["closed_at"], waited)
+        kept_us = np.where(held["raised"] != 0, YEAR_US, terms[:, Term.RETENTION])
+        gone: npt.NDArray[np.bool_] = ended + kept_us <= clock
         return gone
 
     def _keep_words(self) -> npt.NDArray[np.int32]:
@@ -280,6 +295,7 @@ class TrackState:
         }
         lanes = self.lanes.to_arrays(int(self.cursor[Cursor.LANES]))
         arrays |= {f"lanes/{part}": kept for part, kept in lanes.items()}
+        arrays |= {f"forgotten/{part}": kept for part, kept in self.forgotten.to_arrays().items()}
         told = self.told.to_arrays(len(self.keys))
         arrays |= {f"told/{part}": kept for part, kept in told.items()}
         for name in _NAMES:
@@ -301,6 +317,8 @@ class TrackState:
         window.restore(self.seen, arrays["seen"])
         self.lanes.restore({p: arrays[f"lanes/{p}"] for p in ("rows", "counts", "networks")})
         self.told.restore({p: arrays[f"told/{p}"] for p in ("orders", "told", "counts")})
+        self.forgotten.restore({p: arrays[f"forgotten/{p}"] for p in ("keys", "until")})
+        self.met = len(self.orders)
         self.records, self.models = values["records"], list(values["models"])
         self.policies = [Policy.model_validate_json(policy) for policy in values["policies"]]
         tables = [answered(policy) for policy in self.policies]

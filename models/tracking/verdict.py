@@ -22,6 +22,8 @@ VERDICT = np.dtype(
         ),  # topic of what the customer is to be reminded of by now; 0: nothing
         ("deadline", np.int64),  # of that
         ("works", np.int32),
+        ("is_known", np.bool_),  # something says that there is such an order
+        ("is_over", np.bool_),  # it was forgotten: nothing is told of it, or waited for
         ("late", np.uint8),  # how probably it comes late, says the decision; see ``PARTS``
     ],
     align=True,

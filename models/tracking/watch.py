@@ -66,7 +66,10 @@ def _until(tables: Tables, order: int, device: Records, parcels: int) -> int:
 
 @borrowing_kernel
 def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdict: Records) -> None:
-    """Judge what an order's devices found, and whether they still speak; see ``judge``."""
+    """Judge what an order's devices found, and whether they still speak; see ``judge``.
+
+    What a device reports alone is no order yet: somebody has to know of one, or have bound the device to it.
+    """
     entries, at = tables.entries, tables.orders[order].first
     while at != NOBODY and entries[at].step == TOLD:
         at = entries[at].next
@@ -78,13 +81,16 @@ def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdic
     while at != NOBODY and entries[at].at == NO_TIME:
         entry = entries[at]
         at = entry.next
-        if entry.step == BOUND and is_under_way:
+        is_known = verdict.is_known and not verdict.is_over
+        if entry.step == BOUND and is_under_way and (is_known or entry.cause != NO_TIME):
             if _until(tables, order, entry, parcels) == NEVER:
                 _look_for_silence(tables, order, entry, clock, verdict)
         elif entry.step == DEVIATED:
             found = entry_of(tables, order, BOUND, entry.node)
             if found != NOBODY:
                 device = entries[found]
+                if not verdict.is_known and device.cause == NO_TIME:
+                    continue
                 until = _until(tables, order, device, parcels)
                 _look_at_stretch(tables, order, device, entry, until, verdict)
     if is_under_way:

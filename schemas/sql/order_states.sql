@@ -1,6 +1,7 @@
 -- order_states: one row per tracked order: its phase, its dates, and how they were kept.
 -- order_states(moment): the same as it was known at a moment.
--- Definition: the phase is that of the newest row of the order's timeline. delivered_at is when the last of
+-- Definition: the phase is that of the newest row of the order's timeline that has one (what comes of an order long
+-- after it was closed may have none). delivered_at is when the last of
 -- its parcels was delivered (view shipments); null while one is not, also if it was lost. promise_at is the
 -- date told last, first_promise_at the original one since the customer last changed the order; is_on_time
 -- compares the delivery with the original (OTD, OpenReference DP13). An order that is gone from the state keeps
@@ -17,7 +18,8 @@ WITH parcels AS (
         network,
         order_id,
         package,
-        max({'position': position, 'index': "index", 'phase': phase}) AS newest,
+        max({'position': position, 'index': "index", 'phase': phase}) FILTER (phase IS NOT NULL) AS newest,
+        max(position) AS newest_position,
         arg_max(package_phase IS NOT NULL, (position, "index")) AS is_parcel,
         arg_max(
             coalesce(package_phase, '') NOT IN (
@@ -70,6 +72,7 @@ together AS (
         network,
         order_id,
         max(newest) AS newest,
+        max(newest_position) AS newest_position,
         bool_and(delivered_at IS NOT NULL) FILTER (is_counted) AS is_there,
         max(delivered_at) FILTER (is_counted) AS arrived_at,
         min(ordered_at) AS ordered_at,
@@ -111,5 +114,5 @@ SELECT
     csat,
     late_records,
     partition,
-    newest.position AS position
+    newest_position AS position
 FROM together

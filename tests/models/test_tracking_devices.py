@@ -197,7 +197,7 @@ def test_shock_light_and_damp_have_limits_of_their_own() -> None:
     fall = sensed(2, 80.0, what="Acceleration", uom=UnitOfMeasure.METRE_PER_SECOND_SQUARED)
     opened = sensed(3, 400.0, what="Illuminance", uom=UnitOfMeasure.LUX)
 
-    tracked = track([*damp, fall, opened])
+    tracked = track([bound(0), *damp, fall, opened])
 
     assert raised(tracked) == ["HUMIDITY_EXCURSION", "SHOCK", "DOOR_OPEN"]
 
