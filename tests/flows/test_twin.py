@@ -107,6 +107,22 @@ def test_views_count_the_parcels_that_the_fold_counts(seed: int) -> None:
         assert row["delivered_at"] or row["lost"]
 
 
+def test_an_estimate_is_compared_with_the_first_delivery_that_stands() -> None:
+    events = [
+        *(decided(0, promise=50), step("handed_over", 1), tick(2)),
+        *(step("delivered", 40, event_id="wrong"), tick(41)),
+        step("scanned", 39, classifier=Classifier.RETRACTED, retracts="wrong", event_id="r"),
+    ]
+    query = "SELECT delivered_at FROM estimates_now"
+
+    found = [
+        rows_in(tracked_facts([*events, *more]), query)
+        for more in ([], [step("signed", 46)], [step("signed", 46), step("delivered", 45)])
+    ]
+
+    assert found == [[{"delivered_at": at}] for at in (None, moment(46), moment(45))]
+
+
 def test_an_only_node_is_that_of_its_parcels() -> None:
     events = [
         tracks.offered(0, "A"),
