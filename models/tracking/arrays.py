@@ -24,7 +24,8 @@ BLOCK = 1024
 """Orders whose earliest deadline is kept as one, so that a tick need not look at every order."""
 CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
-"""Records of one order that its state remembers; what comes beyond is kept in the lake alone."""
+"""Records of one order that its state remembers; history.py says what goes first, and what comes beyond is
+kept in the lake alone."""
 PARTS, NO_PART = 200, 255
 """A share of one as a byte: so many parts; not known."""
 

@@ -46,7 +46,7 @@ from models.tracking.arrays import (
 from models.tracking.asking import MOST_ASKED, QUESTION
 from models.tracking.features import N_INPUTS
 from models.tracking.forgotten import Forgotten
-from models.tracking.history import forget
+from models.tracking.history import MOST_DROPPED, forget
 from models.tracking.lane_book import LaneBook
 from models.tracking.lanes import BUCKETS
 from models.tracking.road import MOST_SAID
@@ -141,7 +141,7 @@ class TrackState:
         self._grow()
         if n > len(self.asked.questions):
             self.asked = _room_for(n)
-        heard = int((records["entry"]["step"] >= Step.BOUND).sum())
+        heard = int((records["entry"]["step"] >= Step.BOUND).sum()) + self._may_drop(records)
         if heard:
             window.make_room(self.seen, heard)
         return Tables(
@@ -169,6 +169,15 @@ class TrackState:
             self.lanes.tables,
             self.asked,
         )
+
+    def _may_drop(self, records: npt.NDArray[Any]) -> int:
+        """How many keys the histories that may be full by then can put into the window."""
+        mine = records[records["order"] >= 0]
+        orders, which = np.unique(mine["order"], return_inverse=True)
+        is_device = mine["entry"]["step"] >= Step.BOUND
+        more = np.bincount(which, np.where(is_device, MAX_ENTRIES, 3), len(orders))
+        is_near = self.orders["entries"][orders] + more + 2 > MAX_ENTRIES
+        return MOST_DROPPED * int((is_near[which] & ~is_device).sum())
 
     def set_policy(self, network: str, policy: Policy) -> None:
         """From here on this policy counts for a network; its orders are looked at again."""

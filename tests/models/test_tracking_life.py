@@ -1,6 +1,7 @@
 """The life of an order as the tracking fold tells it: phases, lateness, corrections, deadlines."""
 
 import json
+import random
 
 import pytest
 
@@ -118,6 +119,37 @@ def test_work_that_was_withdrawn_asks_no_parcel_for_a_node() -> None:
     ]
 
     assert track(events).phase() == "DELIVERED"
+
+
+def crowd() -> list[Event]:
+    """An order whose carrier says more than its history takes."""
+    scans = [step("scanned", 6 + n / 100, event_id=f"s{n}") for n in range(400)]
+    plans = [step("delivered", 5 + n / 100, planned=30, event_id=f"p{n}") for n in range(400)]
+    return [*ROUTED, step("handed_over", 5), *scans, *plans, step("delivered", 30)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_full_history_makes_room_for_the_delivery(seed: int) -> None:
+    first, *rest = crowd()
+    others = [step("delivered", 31, package="2"), tick(60)]
+    if seed:
+        random.Random(seed).shuffle(rest)
+
+    tracked = track([first, *rest, *others])
+
+    assert tracked.phase() == "DELIVERED"
+    assert tracked.exceptions() == []
+    told = [row["package"] for row in tracked.rows(Table.OUTBOX) if row["template"] == "DELIVERED"]
+    assert told == ["1", "2"]
+
+
+def test_repeats_have_no_second_row_though_the_history_is_full() -> None:
+    marks = [step("attempt_failed", n / 100, event_id=f"a{n}") for n in range(600)]
+    for events in (crowd(), marks):
+        tracked = track([*events, *events, *reversed(events)])
+
+        rows = [row["event_id"] for row in tracked.rows(Table.TIMELINE)]
+        assert sorted(rows) == sorted(event.id for event in events)
 
 
 def test_a_second_tracking_number_does_not_replace_the_first() -> None:
