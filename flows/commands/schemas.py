@@ -1,7 +1,7 @@
 """``crossdock schemas``: what producers and consumers of records need to know, as files."""
 
 import json
-from enum import Enum
+from enum import Enum, IntEnum
 from inspect import getmembers, isclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -54,7 +54,7 @@ def enumerations() -> dict[str, list[dict[str, Any]]]:
 
 def _member(member: Enum) -> dict[str, Any]:
     entry = {"name": member.name, "value": member.value}
-    is_reserved = member in codes.RESERVED.get(type(member), ())
+    is_reserved = isinstance(member, IntEnum) and member in codes.RESERVED.get(type(member), ())
     return entry | ({"reserved": True} if is_reserved else {})
 
 
