@@ -392,6 +392,45 @@ class ExceptionCode(IntEnum):
     SHOCK = 46  # ours: the parcel was thrown or dropped
 
 
+RESERVED: Mapping[type[IntEnum], frozenset[IntEnum]] = {
+    Outcome: frozenset({Outcome.QUEUED, Outcome.ERROR}),
+    DecisionKind: frozenset({DecisionKind.SHADOW, DecisionKind.VIRTUAL}),
+    Exclusion: frozenset(
+        {
+            Exclusion.X_LOCATION_TYPE,
+            Exclusion.X_NETWORK,
+            Exclusion.X_EXPORT,
+            Exclusion.X_PROMISE_INFEASIBLE,
+            Exclusion.X_SPLIT_LIMIT,
+            Exclusion.X_MIN_SHIP_VALUE,
+            Exclusion.X_TENANT,
+            Exclusion.X_RULE,
+        }
+    ),
+    Selection: frozenset(
+        {
+            Selection.S_RULE_PIN,
+            Selection.S_FALLBACK_STRATEGY,
+            Selection.S_MODEL_FALLBACK,
+            Selection.S_SOFT_CONSTRAINT_RELAXED,
+            Selection.S_VIRTUAL_CONVERTED,
+        }
+    ),
+    HoldReason: frozenset(HoldReason)
+    - {HoldReason.NONE, HoldReason.AWAITING_PAYMENT, HoldReason.REPEATED_REJECTION},
+    ExceptionCode: frozenset(
+        {
+            ExceptionCode.OVERSELL_PREVENTED,
+            ExceptionCode.SCHEMA_INVALID,
+            ExceptionCode.SOURCE_LAG,
+            ExceptionCode.BACKLOG_RISK,
+        }
+    ),
+}
+"""Codes of the domain that nothing makes yet; their numbers are kept for them. By enumeration, since members of
+two of them are equal where their numbers are."""
+
+
 class ModelOf(StrEnum):
     """What a model scores; each is activated on the log of those who use it."""
 
@@ -455,42 +494,3 @@ class DeadLetterReason(IntEnum):
     TOO_LARGE = 10  # for the topic of the journal
     UNRESOLVED = 11  # its foreign id stood for nothing, to the end of its wait
     WRONG_LOG = 12  # it belongs on another log
-
-
-RESERVED: Mapping[type[IntEnum], frozenset[IntEnum]] = {
-    Outcome: frozenset({Outcome.QUEUED, Outcome.ERROR}),
-    DecisionKind: frozenset({DecisionKind.SHADOW, DecisionKind.VIRTUAL}),
-    Exclusion: frozenset(
-        {
-            Exclusion.X_LOCATION_TYPE,
-            Exclusion.X_NETWORK,
-            Exclusion.X_EXPORT,
-            Exclusion.X_PROMISE_INFEASIBLE,
-            Exclusion.X_SPLIT_LIMIT,
-            Exclusion.X_MIN_SHIP_VALUE,
-            Exclusion.X_TENANT,
-            Exclusion.X_RULE,
-        }
-    ),
-    Selection: frozenset(
-        {
-            Selection.S_RULE_PIN,
-            Selection.S_FALLBACK_STRATEGY,
-            Selection.S_MODEL_FALLBACK,
-            Selection.S_SOFT_CONSTRAINT_RELAXED,
-            Selection.S_VIRTUAL_CONVERTED,
-        }
-    ),
-    HoldReason: frozenset(HoldReason)
-    - {HoldReason.NONE, HoldReason.AWAITING_PAYMENT, HoldReason.REPEATED_REJECTION},
-    ExceptionCode: frozenset(
-        {
-            ExceptionCode.OVERSELL_PREVENTED,
-            ExceptionCode.SCHEMA_INVALID,
-            ExceptionCode.SOURCE_LAG,
-            ExceptionCode.BACKLOG_RISK,
-        }
-    ),
-}
-"""Codes of the domain that nothing makes yet; their numbers are kept for them. By enumeration, since members of
-two of them are equal where their numbers are."""
