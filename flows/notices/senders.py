@@ -9,7 +9,8 @@ import smtplib
 import ssl
 import time
 from datetime import datetime
-from email.headerregistry import Address
+from email.errors import HeaderParseError
+from email.headerregistry import Address, AddressHeader
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -40,6 +41,8 @@ _ANSWER_BYTES = 64 * 1024
 _NAMES = ("phone", "text", "key", "template", "language", "data")
 """What the body for a gateway of short messages may name."""
 _AGENT = "crossdock-notify"
+_NO_ADDRESS = (ValueError, IndexError, AttributeError, HeaderParseError)
+"""What the parser of the standard library fails with on what is no address."""
 
 
 class Sender(Protocol):
@@ -197,10 +200,18 @@ class _EmailSender:
         self._tls = ssl.create_default_context()
         if way.user is not None and not way.password.reveal():
             raise InputError(f"way {name}: user is given and no password")
+        try:
+            _sender_of(way.sender)
+            if way.to is not None:
+                _address_of(way.to)
+        except InputError as error:
+            raise InputError(f"way {name}: {error}") from error
 
     def send(self, due: Due, receiver: str, now: datetime) -> Answered:
         try:
             mail = self._mail(due, receiver, now)
+        except InputError as error:
+            return Answered(Meaning.FINAL, detail=str(error))
         except ValueError as error:
             return Answered(
                 Meaning.FINAL, detail=f"no mail can be made of it: {type(error).__name__}"
@@ -243,7 +254,7 @@ class _EmailSender:
     def _mail(self, due: Due, receiver: str, now: datetime) -> EmailMessage:
         content = msgspec.json.decode(due.content)
         mail = EmailMessage()
-        mail["From"], mail["To"] = self._way.sender, Address(addr_spec=receiver)
+        mail["From"], mail["To"] = self._way.sender, _address_of(receiver)
         mail["Subject"] = content["subject"]
         mail["Date"] = format_datetime(now)
         domain = self._way.sender.rpartition("@")[2].rstrip(">")
@@ -252,6 +263,34 @@ class _EmailSender:
         mail.set_content(content["text"])
         mail.add_alternative(content["html"], subtype="html")
         return mail
+
+
+def _address_of(text: str) -> Address:
+    """The address that a text is.
+
+    Raises:
+        InputError: it is none; the text is not repeated, since it may be a customer's.
+    """
+    try:
+        return Address(addr_spec=text)
+    except _NO_ADDRESS as error:
+        raise InputError("the receiver's address is no e-mail address") from error
+
+
+def _sender_of(text: str) -> None:
+    """Try who the mails are from.
+
+    Raises:
+        InputError: it is not one address, with or without a name.
+    """
+    mail = EmailMessage()
+    try:
+        mail["From"] = text
+    except _NO_ADDRESS as error:
+        raise InputError(f"sender {text!r} is no e-mail address") from error
+    header: AddressHeader = mail["From"]
+    if header.defects or len(header.addresses) != 1:
+        raise InputError(f"sender {text!r} is no e-mail address")
 
 
 def _through(

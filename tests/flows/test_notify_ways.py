@@ -14,12 +14,19 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flows.notices import reports
-from flows.notices.deliveries import State
+from flows.notices.answers import Meaning
+from flows.notices.deliveries import Due, State
 from flows.notices.reports import Wanted
+from flows.notices.senders import Sender, sender_of
+from flows.notices.settings import EmailWay
 from schemas.codes import Template
+from schemas.errors import InputError
 from tests.support.notices import (
+    NOON,
     Receiver,
     Reply,
     Row,
@@ -224,6 +231,62 @@ def test_an_address_that_is_none_is_a_dead_letter(tmp_path: Path) -> None:
 
             assert set(one.states().values()) <= {State.DEAD, State.WAITING}
             assert one.states()["1-0"] is State.DEAD
+
+
+@pytest.mark.parametrize(
+    "address", ["anna@", "anna@b..c", "@x.de", "anna@[", "anna@(", "a b@c.de", "a@b.de, c@d.de"]
+)
+def test_a_malformed_address_is_a_dead_letter_and_the_next_mail_goes(
+    tmp_path: Path, address: str
+) -> None:
+    with mailing() as (box, way):
+        settings = by(tmp_path, {"mail": way})
+        book_file(tmp_path, f'token,email\nc-1,"{address}"\nc-2,two@example.org\n')
+        with office(tmp_path, settings) as one:
+            one.deliver(outbox_row(1), outbox_row(2, customer="c-2"))
+
+            assert one.states() == {"1-0": State.DEAD, "2-0": State.SENT}
+            assert one.details()[0] == "the receiver's address is no e-mail address"
+    assert box.receivers == ["two@example.org"]
+
+
+NOWHERE = {"kind": "email", "host": "127.0.0.1", "port": 1, "security": "none", "sender": "a@b.de"}
+DUE = Due(
+    **{"id": 1, "key": "1-2-3", "way": "mail", "lane": "", "tenant": "", "network": ""},
+    **{"audience": "customer", "template": "SHIPPED", "customer": None, "language": "en"},
+    **{"expires_at": NOON, "is_urgent": False, "attempts": 0},
+    content='{"subject": "s", "text": "t", "html": "<p>t</p>"}',
+)
+
+
+@pytest.fixture(scope="module")
+def nowhere() -> Sender:
+    """Sends mails to where nobody listens."""
+    return sender_of("mail", EmailWay.model_validate(NOWHERE))
+
+
+@settings(deadline=None)
+@given(address=st.text(st.sampled_from("aé.@<>()[]\\\"', \t:;\r\n0"), max_size=9))
+def test_whatever_an_address_book_holds_is_an_address_or_is_refused(
+    nowhere: Sender, address: str
+) -> None:
+    answered = nowhere.send(DUE, address, NOON)
+
+    assert answered.meaning in (Meaning.FINAL, Meaning.AGAIN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sender": "anna@b..c"},
+        {"sender": "Shop <a@>"},
+        {"sender": "a@b.de, c@d.de"},
+        {"to": "ops@"},
+    ],
+)
+def test_a_way_with_a_malformed_address_is_refused_at_the_start(changes: Row) -> None:
+    with pytest.raises(InputError, match=r"way mail: .* no e-mail address"):
+        sender_of("mail", EmailWay.model_validate(NOWHERE | changes))
 
 
 def test_a_rule_goes_by_the_first_way_that_reaches_the_customer(
