@@ -8,6 +8,7 @@ import logging
 import smtplib
 import ssl
 import time
+from contextlib import suppress
 from datetime import datetime
 from email.errors import HeaderParseError
 from email.headerregistry import Address, AddressHeader
@@ -89,16 +90,10 @@ class _Http:
         self, method: str, url: str, body: bytes, headers: dict[str, str], now: datetime
     ) -> Answered:
         ends = time.monotonic() + self._seconds
-        content = bytearray()
         try:
             with self._client.stream(method, url, content=body, headers=headers) as answer:
-                for piece in answer.iter_raw():
-                    content += piece
-                    if len(content) > _ANSWER_BYTES or time.monotonic() > ends:
-                        break
-                return of_http(
-                    answer.status_code, answer.headers, bytes(content), self._answer, now
-                )
+                said = self._read(answer, ends)
+                return of_http(answer.status_code, answer.headers, said, self._answer, now)
         except httpx.TimeoutException:
             return Answered(Meaning.AGAIN, detail=f"no answer in {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -108,6 +103,19 @@ class _Http:
 
     def close(self) -> None:
         self._client.close()
+
+    def _read(self, answer: httpx.Response, ends: float) -> bytes:
+        """The body, so that the connection can be used again; it may fail to come where the status says all."""
+        content = bytearray()
+        try:
+            for piece in answer.iter_raw():
+                content += piece
+                if len(content) > _ANSWER_BYTES or time.monotonic() > ends:
+                    break
+        except httpx.HTTPError:
+            if answer.is_success and self._answer is not None:
+                raise
+        return bytes(content)
 
 
 class _WebhookSender:
@@ -217,8 +225,7 @@ class _EmailSender:
                 Meaning.FINAL, detail=f"no mail can be made of it: {type(error).__name__}"
             )
         try:
-            with self._connected() as server:
-                server.send_message(mail)
+            self._hand_over(mail)
         except smtplib.SMTPRecipientsRefused as error:
             ((status, _),) = error.recipients.values()
             return _refused(status, "the receiver is refused")
@@ -232,6 +239,15 @@ class _EmailSender:
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _hand_over(self, mail: EmailMessage) -> None:
+        """Give a mail to the server; what that answers to the farewell changes nothing."""
+        server = self._connected()
+        try:
+            server.send_message(mail)
+        finally:
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
 
     def _connected(self) -> smtplib.SMTP:
         way = self._way

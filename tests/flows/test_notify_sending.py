@@ -199,6 +199,29 @@ def test_a_slow_receiver_holds_up_nobody_else(tmp_path: Path, receiver: Receiver
             assert "no answer in 0.3 s" in one.details()
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "detail"),
+    [
+        (200, State.SENT, None),
+        (404, State.DEAD, "answered 404 Not Found"),
+        (503, State.WAITING, "answered 503 Service Unavailable"),
+    ],
+)
+def test_a_status_is_enough_where_the_body_does_not_come(
+    tmp_path: Path, receiver: Receiver, status: int, state: State, detail: str | None
+) -> None:
+    goes_on = threading.Event()
+    receiver.answer = lambda _request: Reply(status, body=b"ok", wait=lambda: goes_on.wait(20))
+    settings = to_webhook(receiver)
+    settings["ways"]["hook"]["timeout_seconds"] = 0.3
+    with office(tmp_path, settings) as one:
+        one.deliver(outbox_row(1))
+        goes_on.set()
+
+        assert one.states() == {"1-0": state}
+        assert one.details() == [detail]
+
+
 QUIET = {"quiet_hours": {"begin": "22:00", "end": "08:00"}, "time_zone": "Asia/Shanghai"}
 NIGHT = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
 """Half past eleven in Shanghai; the quiet hours end at midnight UTC."""

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
@@ -55,6 +56,7 @@ class Mailbox:
         self.mails: list[EmailMessage] = []
         self.receivers: list[str] = []
         self.answer = "250 taken"
+        self.farewell = "221 goodbye"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Take a mail, unless it is to be refused."""
@@ -65,6 +67,10 @@ class Mailbox:
             self.mails.append(mail)
             self.receivers += envelope.rcpt_tos
         return self.answer
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Say goodbye."""
+        return self.farewell
 
 
 @contextmanager
@@ -187,6 +193,28 @@ def test_what_a_mail_server_refuses_for_ever_is_dead(
 
         assert one.states() == {"1-0": state}
         assert one.details() == [f"the mail is refused: {answer[:3]}"]
+
+
+def test_a_mail_that_was_taken_stays_so_whatever_the_server_says_at_the_end(tmp_path: Path) -> None:
+    with mailing() as (box, way), office(tmp_path, by(tmp_path, {"mail": way})) as one:
+        box.farewell = "421 shutting down"
+        one.deliver(outbox_row(1))
+
+        assert one.states() == {"1-0": State.SENT}
+    assert len(box.mails) == 1
+
+
+def test_a_gateway_that_does_not_finish_its_answer_is_asked_again(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    goes_on = threading.Event()
+    receiver.answer = lambda _request: Reply(body=b'{"code": 0}', wait=lambda: goes_on.wait(20))
+    way = {"kind": "sms", "url": receiver.url, "answer": {"field": "code", "good": ["0"]}}
+    with office(tmp_path, by(tmp_path, {"sms": way | {"timeout_seconds": 0.3}})) as one:
+        one.deliver(outbox_row(1))
+        goes_on.set()
+
+        assert one.states() == {"1-0": State.WAITING}
 
 
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
