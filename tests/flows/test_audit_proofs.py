@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flows.evidence.sealing import seal
@@ -13,6 +15,9 @@ from flows.folding import run as run_flow
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.track import TrackJob
+from models.evidence.chain import BLOCK, beginning, link
+from models.evidence.merkle import leaf
+from models.evidence.proof import Proof, ProvenFact, ProvenPartition
 from schemas.tables import Effects, Table
 from schemas.topics import LogOf
 from tests.flows.test_audit_seals import bursts, changed, differences, flip, write
@@ -46,12 +51,14 @@ def chain_values(lake: Path) -> list[str]:
     return [json.loads(line)["chain"] for line in lines]
 
 
-def without_crossdock(proof: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def without_crossdock(
+    proof: Path, folder: Path, kept: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
     """The check as the README gives it, in an interpreter that has nothing installed."""
     (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
     script = folder / "check.py"
     script.write_text(code)
-    command = [sys.executable, "-I", "-S", str(script), str(proof)]
+    command = [sys.executable, "-I", "-S", str(script), str(proof), *kept]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -84,18 +91,41 @@ def test_a_proof_holds_the_facts_of_its_order_alone(proof: Path) -> None:
 
 
 def test_a_proof_is_checked_without_crossdock(lake: Path, proof: Path, tmp_path: Path) -> None:
-    done = without_crossdock(proof, tmp_path)
+    told = [without_crossdock(proof, tmp_path, [value]) for value in chain_values(lake)]
+    without_value = without_crossdock(proof, tmp_path, [])
 
-    assert done.returncode == 0, done.stderr
-    printed = [line.split()[2] for line in done.stdout.splitlines()]
-    assert printed == chain_values(lake)[1:]
+    assert [done.returncode for done in (*told, without_value)] == [1, 0, 0, 0, 1]
+    facts = json.loads(proof.read_bytes())["partitions"][0]["facts"]
+    assert told[1].stdout.splitlines() == [fact["text"] for fact in facts]
+    assert "no value that was kept covers it" in told[0].stderr
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_what_was_put_behind_a_kept_value_is_not_proven(tmp_path: Path, block: int) -> None:
+    sealed, invented = '{"step":"DELIVERED"}', '{"step":"LOST"}'
+    before = beginning(b"whoever made it")
+    real = link(before, 0, BLOCK - 1, 1, leaf(sealed))
+    behind = link(real.chain, block, (block + 1) * BLOCK - 1, 1, leaf(invented))
+    fact = ProvenFact(block=block, leaf=0, path=[], text=invented)
+    part = ProvenPartition(partition=0, before=before, links=[real, behind], facts=[fact])
+    forged = Proof(
+        format="crossdock-proof-1", order="o", tenant="t", network="n", partitions=[part]
+    )
+    file = tmp_path / "forged.json"
+    file.write_bytes(msgspec.json.encode(forged))
+
+    done = without_crossdock(file, tmp_path, [real.chain])
+    by_crossdock = run("audit", "check", file, "--root", real.chain)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert by_crossdock.exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("text", "offset"), [(b"S_LOWEST", 3), (b'qty\\":2', 6), (b'"root":"', 8), (b'"path":["', 9)]
 )
 def test_a_flipped_byte_of_a_proof_is_located(
-    proof: Path, tmp_path: Path, text: bytes, offset: int
+    lake: Path, proof: Path, tmp_path: Path, text: bytes, offset: int
 ) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(proof.read_bytes())
@@ -105,7 +135,7 @@ def test_a_flipped_byte_of_a_proof_is_located(
 
     assert done.exit_code == 1, done.output
     assert {fault["block"] for fault in json.loads(done.stdout)["faults"]} == {1}
-    assert without_crossdock(file, tmp_path).returncode != 0
+    assert without_crossdock(file, tmp_path, chain_values(lake)).returncode != 0
 
 
 def test_nothing_is_proven_of_what_was_changed(tmp_path: Path) -> None:
