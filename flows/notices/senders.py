@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from datetime import datetime
 from email.errors import HeaderParseError
-from email.headerregistry import Address, AddressHeader
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -304,7 +304,7 @@ def _sender_of(text: str) -> None:
         mail["From"] = text
     except _NO_ADDRESS as error:
         raise InputError(f"sender {text!r} is no e-mail address") from error
-    header: AddressHeader = mail["From"]
+    header = mail["From"]
     if header.defects or len(header.addresses) != 1:
         raise InputError(f"sender {text!r} is no e-mail address")
 

@@ -280,9 +280,19 @@ def test_a_malformed_address_is_a_dead_letter_and_the_next_mail_goes(
 
 NOWHERE = {"kind": "email", "host": "127.0.0.1", "port": 1, "security": "none", "sender": "a@b.de"}
 DUE = Due(
-    **{"id": 1, "key": "1-2-3", "way": "mail", "lane": "", "tenant": "", "network": ""},
-    **{"audience": "customer", "template": "SHIPPED", "customer": None, "language": "en"},
-    **{"expires_at": NOON, "is_urgent": False, "attempts": 0},
+    id=1,
+    key="1-2-3",
+    way="mail",
+    lane="",
+    tenant="acme",
+    network="eu",
+    audience="customer",
+    template="SHIPPED",
+    customer=None,
+    language="en",
+    expires_at=NOON,
+    is_urgent=False,
+    attempts=0,
     content='{"subject": "s", "text": "t", "html": "<p>t</p>"}',
 )
 
