@@ -15,7 +15,7 @@ from flows.folding import run as run_flow
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.track import TrackJob
-from models.evidence.chain import BLOCK, beginning, link
+from models.evidence.chain import BLOCK, Link, beginning, link
 from models.evidence.merkle import leaf
 from models.evidence.proof import Proof, ProvenFact, ProvenPartition
 from schemas.tables import Effects, Table
@@ -100,25 +100,41 @@ def test_a_proof_is_checked_without_crossdock(lake: Path, proof: Path, tmp_path:
     assert "no value that was kept covers it" in told[0].stderr
 
 
+def forged(folder: Path, texts: Sequence[str], blocks: Sequence[int]) -> tuple[Path, list[Link]]:
+    """A proof by somebody who makes up facts, a block for each, and a chain that fits them."""
+    links: list[Link] = []
+    before = beginning(b"whoever made it")
+    for text, block in zip(texts, blocks, strict=True):
+        previous = links[-1].chain if links else before
+        links.append(link(previous, block, (block + 1) * BLOCK - 1, 1, leaf(text)))
+    fact = ProvenFact(block=blocks[-1], leaf=0, path=[], text=texts[-1])
+    part = ProvenPartition(partition=0, before=before, links=links, facts=[fact])
+    proof = Proof(format="crossdock-proof-1", order="o", tenant="t", network="n", partitions=[part])
+    file = folder / "forged.json"
+    file.write_bytes(msgspec.json.encode(proof))
+    return file, links
+
+
 @pytest.mark.parametrize("block", [0, 1])
 def test_what_was_put_behind_a_kept_value_is_not_proven(tmp_path: Path, block: int) -> None:
-    sealed, invented = '{"step":"DELIVERED"}', '{"step":"LOST"}'
-    before = beginning(b"whoever made it")
-    real = link(before, 0, BLOCK - 1, 1, leaf(sealed))
-    behind = link(real.chain, block, (block + 1) * BLOCK - 1, 1, leaf(invented))
-    fact = ProvenFact(block=block, leaf=0, path=[], text=invented)
-    part = ProvenPartition(partition=0, before=before, links=[real, behind], facts=[fact])
-    forged = Proof(
-        format="crossdock-proof-1", order="o", tenant="t", network="n", partitions=[part]
-    )
-    file = tmp_path / "forged.json"
-    file.write_bytes(msgspec.json.encode(forged))
+    texts = ['{"step":"DELIVERED"}', '{"step":"LOST"}']
+    file, links = forged(tmp_path, texts, [0, block])
 
-    done = without_crossdock(file, tmp_path, [real.chain])
-    by_crossdock = run("audit", "check", file, "--root", real.chain)
+    done = without_crossdock(file, tmp_path, [links[0].chain])
+    by_crossdock = run("audit", "check", file, "--root", links[0].chain)
 
     assert (done.returncode, done.stdout) == (1, "")
     assert by_crossdock.exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"at":1e30,"table":"timeline"}', '{"at":NaN}'])
+def test_a_forged_fact_that_nobody_can_read_is_a_fault(tmp_path: Path, text: str) -> None:
+    file, links = forged(tmp_path, [text], [0])
+
+    for more in ([], ["--json"], ["--root", links[0].chain]):
+        done = run("audit", "check", file, *more)
+        assert done.exit_code == 1, done.output
+        assert "is no row of a lake" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
@@ -174,13 +190,16 @@ def test_an_order_in_two_networks_needs_its_network(tmp_path: Path) -> None:
 def test_what_cannot_be_proven_or_checked_is_one_line(lake: Path, tmp_path: Path) -> None:
     out = tmp_path / "proof.json"
     (tmp_path / "no.json").write_text('{"format": "crossdock-proof-2"}')
+    deep = '{"format": "crossdock-proof-1", "partitions": [{"facts": [{"epcis": {"event": {"a":'
+    (tmp_path / "deep.json").write_text(deep + "[" * 200_000)
 
     unknown = refused(run("audit", "prove", "o-0000410O", "--lake", lake, "--out", out))
     unsealed = run("audit", "prove", ORDER, "--lake", lake, "--out", out, "--seals", tmp_path)
 
     assert "no fact about order 'o-0000410O' is sealed; similar: o-00004100" in unknown
     assert "has no seals" in refused(unsealed)
-    assert "is no proof, or was damaged" in refused(run("audit", "check", tmp_path / "no.json"))
+    for name in ("no.json", "deep.json"):
+        assert "is no proof, or was damaged" in refused(run("audit", "check", tmp_path / name))
 
 
 @pytest.fixture(scope="module")
