@@ -262,16 +262,13 @@ def test_a_changed_text_is_located() -> None:
     assert [(fault.block, fault.leaf, fault.what) for fault in faults] == [(1, 9, proof.CHANGED)]
 
 
+ODD: list[dict[str, Any]] = [
+    *({"at": at} for at in (1e30, -1e30, 10**30, float("nan"), float("inf"), 2**62, "soon", None)),
+    *({"node": node} for node in ("\ud800", {"a": 1}, [["b"]], 10**30)),
+]
 UNREADABLE = ["no JSON", "[1]", '{"position": "x"}', "{}", "7", "[" * 200_000, '{"at": ' * 200_000]
 UNREADABLE += [
-    json.dumps(fact(partition=0, tenant="t", network="n", order_id="o") | change)
-    for change in (
-        *(
-            {"at": at}
-            for at in (1e30, -1e30, 10**30, float("nan"), float("inf"), 2**62, "soon", None)
-        ),
-        *({"node": node} for node in ("\ud800", {"a": 1}, [["b"]], 10**30)),
-    )
+    json.dumps(fact(partition=0, tenant="t", network="n", order_id="o", **odd)) for odd in ODD
 ]
 
 
