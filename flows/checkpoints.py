@@ -203,20 +203,24 @@ class Checkpoints(Generic[S]):
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise CheckpointError(
-                f"{self.store.name}: no checkpoint could be written: {self._failure}"
-            )
+            raise self._failed(self._failure)
+
+    def _failed(self, error: OSError) -> CheckpointError:
+        return CheckpointError(f"{self.store.name}: no checkpoint could be written: {error}")
 
     def _draft(self, checkpoint: Checkpoint[S]) -> Path:
         """The state as it is now, in a file that is no checkpoint yet."""
-        draft = self.store.draft(_folder(checkpoint.state.partition))
         try:
-            with draft.open("wb") as file:
-                write(file, checkpoint, self.origin, self.form)
+            draft = self.store.draft(_folder(checkpoint.state.partition))
+            try:
+                with draft.open("wb") as file:
+                    write(file, checkpoint, self.origin, self.form)
+            except BaseException:
+                self.store.drop(draft)
+                raise
         except OSError as error:
-            draft.unlink(missing_ok=True)
             self._failure = error
-            self._raise_failure()
+            raise self._failed(error) from error
         return draft
 
     def _publish(
@@ -228,6 +232,7 @@ class Checkpoints(Generic[S]):
             self.store.publish(_folder(partition), name, draft)
             self._prune(partition, high_water)
         except OSError as error:
+            self.store.drop(draft)
             self._failure = error
             return
         cost = time.monotonic() - began
