@@ -234,11 +234,18 @@ class Checkpoints(Generic[S]):
         except OSError as error:
             self.store.drop(draft)
             self._failure = error
-            return
-        cost = time.monotonic() - began
-        self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
+        finally:
+            cost = time.monotonic() - began
+            self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
 
     def _prune(self, partition: int, high_water: int) -> None:
+        """Remove what is too old; where that fails there is more than need be, and the next one tries again."""
+        try:
+            self._remove_old(partition, high_water)
+        except (OSError, CheckpointError) as error:
+            _log.warning("old checkpoints could not be removed", reason=str(error))
+
+    def _remove_old(self, partition: int, high_water: int) -> None:
         files = self._files(partition)
         behind = [f for f in files if f[0] <= high_water]
         keep = {name for _, name in files[-KEPT:]} | {name for _, name in behind[-1:]}

@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from structlog.testing import capture_logs
 
 from flows.checkpoint_store import CheckpointStore, Directory, Objects
 from flows.checkpoints import TRACK_FORM, Checkpoint, Checkpoints, Origin
@@ -178,3 +179,35 @@ def test_a_draft_that_cannot_be_written_is_let_go(tmp_path: Path) -> None:
 
     assert os.listdir("/proc/self/fd") == before
     assert Directory(tmp_path).names("partition=0000") == []
+
+
+def test_what_cannot_be_pruned_does_not_stop_the_job(tmp_path: Path) -> None:
+    odd = tmp_path / "partition=0000" / f"{1:020d}-{'0' * 16}.checkpoint"
+    odd.mkdir(parents=True)
+    checkpoints = of(Directory(tmp_path))
+
+    with capture_logs() as logged:
+        for position in range(2, 7):
+            checkpoints.save(at(position), 10)
+
+    assert checkpoints.load(0, 100, None).state.position == 6
+    assert {line["event"] for line in logged} == {"old checkpoints could not be removed"}
+    assert not checkpoints.is_due(0)
+
+
+class _Unlisted(Directory):
+    """A store that cannot be listed at the moment, as a bucket may be."""
+
+    def names(self, folder: str) -> list[str]:
+        """Not now."""
+        raise CheckpointError(f"{self.name} cannot be read: busy")
+
+
+def test_a_store_that_cannot_be_listed_does_not_stop_the_job(tmp_path: Path) -> None:
+    checkpoints = of(_Unlisted(tmp_path))
+
+    checkpoints.take(at(1), -1)
+    checkpoints.wait()
+
+    assert not checkpoints.is_due(0)
+    assert of(Directory(tmp_path)).load(0, 1, None).state.position == 1
