@@ -383,6 +383,7 @@ def test_rules_choose_by_audience_tier_channel_template_tenant_and_network(
         ({"audience": "martians"}, "'martians' is not a valid Audience: of a newer release?"),
         ({"details": '["a list"]'}, "details is no JSON object"),
         ({"details": "{"}, "it cannot be put in words"),
+        ({"details": '{"a":' * 9_000}, "it cannot be put in words"),
     ],
 )
 def test_a_row_that_cannot_be_told_is_a_dead_letter_and_the_next_one_goes(
