@@ -48,6 +48,9 @@ class Metrics:
         self._deliveries = self._counter(
             "notify_deliveries", "Attempts and what became of deliveries.", "way", "state"
         )
+        self._defects = self._counter(
+            "notify_defects", "Attempts that a defect of Crossdock ended.", "way"
+        )
         self._attempt_seconds = Histogram(
             "crossdock_notify_attempt_seconds",
             "From the start of an attempt to its answer.",
@@ -85,6 +88,10 @@ class Metrics:
         """A delivery was attempted, and is in this state now."""
         self._deliveries.labels(way, state).inc()
         self._attempt_seconds.labels(way).observe(seconds)
+
+    def defect(self, way: str) -> None:
+        """An attempt ended by a defect of ours."""
+        self._defects.labels(way).inc()
 
     def not_sent(self, way: str, state: str) -> None:
         """A delivery came into this state without an attempt."""
