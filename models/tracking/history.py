@@ -18,7 +18,17 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel, kernel
 from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
-from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Ints, Records, Tables, Term
+from models.tracking.arrays import (
+    ACTUAL,
+    MAX_ENTRIES,
+    NOBODY,
+    Cursor,
+    Flag,
+    Ints,
+    Records,
+    Tables,
+    Term,
+)
 
 FREE, USED = int(Cursor.FREE), int(Cursor.USED)
 TAKEN, LATE, REPEATED, BEYOND = (int(f) for f in Flag)
@@ -140,7 +150,7 @@ def _spare(tables: Tables, order: int) -> int:
     while at != NOBODY:
         entry = entries[at]
         if entry.at != NO_TIME and entry.step < MILESTONES:
-            if entry.classifier != 0:
+            if entry.classifier != ACTUAL:
                 if _is_said_anew(entries, at):
                     return at
             elif idle == NOBODY and _is_scan(entry):
@@ -167,7 +177,7 @@ def _is_said_anew(entries: Records, first: int) -> bool:
 def _is_scan(entry: Records) -> bool:
     """Whether a report of a carrier says no more than that a parcel is on its way."""
     is_on_its_way = entry.step == SCANNED or entry.step == DEPARTED or entry.step == ARRIVED
-    is_plain = entry.classifier == 0 and entry.reason == 0 and entry.key != 0
+    is_plain = entry.classifier == ACTUAL and entry.reason == 0 and entry.key != 0
     return is_on_its_way and is_plain and entry.also == NO_TIME
 
 
@@ -177,7 +187,7 @@ def _idle_after(entries: Records, first: int) -> int:
     scan, idle, at = entries[first], NOBODY, entries[first].next
     while at != NOBODY:
         entry = entries[at]
-        is_actual = entry.step < MILESTONES and entry.classifier == 0
+        is_actual = entry.step < MILESTONES and entry.classifier == ACTUAL
         if is_actual and entry.package == scan.package:
             if idle != NOBODY:
                 return idle

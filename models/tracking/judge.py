@@ -15,7 +15,7 @@ from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.policy.answers import Occasion
-from models.tracking.arrays import NEVER, NO_PART, NOBODY, Records, Tables, Term
+from models.tracking.arrays import ACTUAL, NEVER, NO_PART, NOBODY, Records, Tables, Term
 from models.tracking.goods import (
     furthest_behind,
     is_counted,
@@ -64,7 +64,6 @@ INSTALLATION_DUE, ACCEPTANCE_DUE, FEEDBACK_DUE = (
 )
 WANTS_INSTALLATION, WANTS_ACCEPTANCE = int(Wants.INSTALLATION), int(Wants.ACCEPTANCE)
 
-ACTUAL = 0
 BAD_SCORE, BAD_STARS = 6, 2
 """NPS of detractors; CSAT of the dissatisfied (domain.md D.6)."""
 ATTEMPTS = 3

@@ -11,6 +11,7 @@ from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.tracking.arrays import (
+    ACTUAL,
     BLOCK,
     CODES,
     MOST_ENTERED,
@@ -28,7 +29,7 @@ from models.tracking.arrays import (
 from models.tracking.asking import MOST_ASKED, ask
 from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
-from models.tracking.judge import ACTUAL, judge
+from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
 from models.tracking.notices import notice, tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate

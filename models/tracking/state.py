@@ -13,7 +13,6 @@ from models.ledger import window
 from models.ledger.names import Names
 from models.lifecycle.steps import Step
 from models.policy.document import Policy, default_policy
-from models.policy.tracking import Band
 from models.tracking.arrays import (
     BLOCK,
     CLASSES,
@@ -48,22 +47,20 @@ from models.tracking.features import N_INPUTS
 from models.tracking.forgotten import Forgotten
 from models.tracking.history import MOST_DROPPED, forget
 from models.tracking.lane_book import LaneBook
-from models.tracking.lanes import BUCKETS
+from models.tracking.lanes import BUCKETS, HOUR_US
 from models.tracking.road import MOST_SAID
 from models.tracking.room import make_room, resize
 from models.tracking.telling import Told
+from models.tracking.terms import Floats, bands_of, limits_of, terms_of
 from models.tracking.topics import TOPICS, answered
 from models.tracking.verdict import VERDICT
 
-HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
 OUTPUT_ROWS = max(4 * CODES, 2 * MOST_SAID)
 """Room for exceptions and for moves, emptied when it is full."""
 QUESTIONS = 4_096
 """The same for questions; there is more if a slice is larger."""
-
-Floats = npt.NDArray[np.float64]
 
 _NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
@@ -183,8 +180,8 @@ class TrackState:
         """From here on this policy counts for a network; its orders are looked at again."""
         row = self.networks.intern_one(network)
         self.know_networks()
-        self.terms[row] = _terms(policy)
-        self.bands[row], self.limits[row] = _bands(policy), _limits(policy)
+        self.terms[row] = terms_of(policy)
+        self.bands[row], self.limits[row] = bands_of(policy), limits_of(policy)
         self.policies[row], self.answered[row] = policy, answered(policy)
         known = self.orders["first"] != NOBODY  # not those that a record is only about to name
         self.orders["due"][known & (self.orders["network"] == row)] = NO_TIME
@@ -195,9 +192,9 @@ class TrackState:
         missing = len(self.networks) - len(self.terms)
         if missing > 0:
             policy = self.policy_override or default_policy()
-            self.terms = np.concatenate([self.terms, *[_terms(policy)[None]] * missing])
-            self.bands = np.concatenate([self.bands, *[_bands(policy)[None]] * missing])
-            self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
+            self.terms = np.concatenate([self.terms, *[terms_of(policy)[None]] * missing])
+            self.bands = np.concatenate([self.bands, *[bands_of(policy)[None]] * missing])
+            self.limits = np.concatenate([self.limits, *[limits_of(policy)[None]] * missing])
             self.answered = np.concatenate([self.answered, *[answered(policy)[None]] * missing])
             self.policies += [policy] * missing
             self.models += [""] * missing
@@ -353,86 +350,4 @@ def _room_for(records: int) -> Asked:
         np.zeros((room, N_INPUTS), np.float32),
         np.zeros(room, NOTICE),
         np.zeros((2, BUCKETS)),
-    )
-
-
-def _terms(policy: Policy) -> Ints:
-    """As in ``Term``."""
-    tracking, cold, road, windows, estimates = (
-        policy.tracking,
-        policy.cold_chain,
-        policy.road,
-        policy.windows,
-        policy.estimates,
-    )
-    hours = (
-        tracking.sign_within_hours,
-        tracking.install_within_hours,
-        tracking.accept_within_hours,
-        tracking.feedback_within_hours,
-        tracking.silence_hours,
-        tracking.expired_hours,
-        tracking.hand_over_grace_hours,
-        tracking.retention_hours,
-        cold.joined_within_minutes / 60,
-        cold.gap_minutes / 60,
-        cold.humidity_minutes / 60,
-        road.stale_minutes / 60,
-        road.off_route_minutes / 60,
-        road.dwell_hours,
-        road.left_after_minutes / 60,
-        road.stay_minutes / 60,
-        windows.dedupe_hours,
-    )
-    later = (
-        policy.notifications.remind_before_hours,
-        tracking.route_within_hours,
-        tracking.pick_before_hours,
-        tracking.pack_before_hours,
-        tracking.customs_within_hours,
-        tracking.silence_least_hours,
-        tracking.silence_most_hours,
-        estimates.every_hours,
-        estimates.change_hours,
-        estimates.confirm_hours,
-        estimates.delay_margin_hours,
-        estimates.delay_withdrawn_hours,
-        estimates.out_hours,
-    )
-    first, second = ([round(h * HOUR_US) for h in part] for part in (hours, later))
-    return np.array([*first, windows.dedupe_max_records, *second], np.int64)
-
-
-def _bands(policy: Policy) -> Floats:
-    """(len(CLASSES), len(Bound)): as in ``Bound``."""
-    cold = policy.cold_chain
-    bands = [cold.unclassed if c is None else cold.band(c) for c in CLASSES]
-    return np.array([_bounds(band) for band in bands])
-
-
-def _bounds(band: Band) -> list[float]:
-    low, high = _known(band.low_c, -np.inf), _known(band.high_c, np.inf)
-    minor, major = (m * HOUR_US / 60 for m in (band.minor_minutes, band.major_minutes))
-    return [low, high, _known(band.least_c, -np.inf), _known(band.most_c, np.inf), minor, major]
-
-
-def _known(bound: float | None, otherwise: float) -> float:
-    return otherwise if bound is None else bound
-
-
-def _limits(policy: Policy) -> Floats:
-    """As in ``Limit``."""
-    cold, road = policy.cold_chain, policy.road
-    return np.array(
-        [
-            cold.humidity_high_pct,
-            cold.shock_g,
-            cold.light_lux,
-            road.corridor_km,
-            road.corridor_share,
-            policy.tracking.silence_gaps,
-            policy.estimates.change_share,
-            policy.estimates.delay_chance,
-            policy.estimates.delay_withdrawn_chance,
-        ]
     )

@@ -11,7 +11,7 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import PROGRESS, number
-from models.tracking.arrays import NEVER, NOBODY, Bound, Records, Sort, Tables, Term
+from models.tracking.arrays import ACTUAL, NEVER, NOBODY, Bound, Records, Sort, Tables, Term
 from models.tracking.devices import NO_LIMITS, entry_of
 from models.tracking.road import last_seen
 from models.tracking.verdict import expect, show
@@ -21,7 +21,8 @@ BOUND, RELEASED, DEVIATED, STAYED, ARRIVED = (
     int(s) for s in (Step.BOUND, Step.RELEASED, Step.DEVIATED, Step.STAYED, Step.ARRIVED)
 )
 TOLD = int(Step.TOLD)
-S_COLD, S_WARM, S_WET, S_SHOCK, S_LIGHT, S_OFF_ROUTE = (int(s) for s in Sort)
+S_COLD, S_WARM = int(Sort.COLD), int(Sort.WARM)
+S_WET, S_SHOCK, S_LIGHT = int(Sort.WET), int(Sort.SHOCK), int(Sort.LIGHT)
 T_GAP, T_HUMIDITY, T_STALE, T_OFF_ROUTE, T_DWELL, T_LEFT = (
     int(t) for t in (Term.GAP, Term.HUMIDITY, Term.STALE, Term.OFF_ROUTE, Term.DWELL, Term.LEFT)
 )
@@ -152,7 +153,7 @@ def _look_at_stays(tables: Tables, order: int, parcels: int, clock: int, verdict
     while at != NOBODY:
         entry = entries[at]
         at = entry.next
-        if entry.at == NO_TIME or entry.also == NO_TIME or entry.classifier != 0:
+        if entry.at == NO_TIME or entry.also == NO_TIME or entry.classifier != ACTUAL:
             continue
         if entry.step != ARRIVED and entry.step != STAYED:
             continue
