@@ -6,6 +6,7 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import Protocol, Self, cast
@@ -19,7 +20,7 @@ from schemas.errors import CheckpointError, InputError
 _PIECE = 1 << 24
 """Bytes that are sent or fetched at a time."""
 
-_PARTIAL = ".checkpoint.partial"
+_PREFIX, _PARTIAL = ".crossdock-", ".checkpoint.partial"
 
 
 class CheckpointStore(Protocol):
@@ -39,23 +40,58 @@ class CheckpointStore(Protocol):
         """Where on this machine to write the next one of a folder; raises ``OSError``."""
 
     def publish(self, folder: str, name: str, draft: Path) -> None:
-        """Make a draft a file, and be it no longer; raises ``OSError``."""
+        """Make a draft a file; it is none any more even where that fails; raises ``OSError``."""
+
+    def drop(self, draft: Path) -> None:
+        """Give a draft up; one that is none any more is no error."""
 
     def remove(self, folder: str, name: str) -> None:
         """Remove a file; one that is not there is no error."""
 
 
-class Directory:
-    """On this machine, or on what is mounted here.
+class _Drafts:
+    """Files that are being written, each locked as long as whoever began it lives.
 
-    A draft is locked as long as whoever began it lives, and two never share one: an owner that was paused
-    and wakes up writes its own beside that of its heir. What a crash leaves is swept with the next draft.
+    Two owners never share one: one that was paused and wakes up writes its own beside that of its heir. What
+    a crash leaves is swept with the next draft.
     """
+
+    def __init__(self, mode: int) -> None:
+        self._mode = mode
+        self._locks: dict[Path, int] = {}
+
+    def begin(self, where: Path) -> Path:
+        """One more; raises ``OSError``, also where the file system has no locks."""
+        for left in where.glob(f"{_PREFIX}*{_PARTIAL}"):
+            _sweep(left)
+        while True:
+            path = where / f"{_PREFIX}{uuid.uuid4().hex}{_PARTIAL}"
+            lock = self._locks[path] = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, self._mode)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            except OSError:
+                self.end(path)
+                raise
+            if path.exists():
+                return path
+            self.end(path)  # swept between opening and locking
+
+    def end(self, draft: Path) -> None:
+        """Forget one, and remove what is still there; if that fails, the next sweep has it."""
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
+        lock = self._locks.pop(draft, None)
+        if lock is not None:
+            os.close(lock)
+
+
+class Directory:
+    """On this machine, or on what is mounted here."""
 
     def __init__(self, path: Path) -> None:
         self.name = str(path)
         self._path = path
-        self._locks: dict[Path, int] = {}
+        self._drafts = _Drafts(0o666)
 
     def names(self, folder: str) -> Sequence[str]:
         """See ``CheckpointStore``."""
@@ -70,23 +106,18 @@ class Directory:
         """See ``CheckpointStore``."""
         where = self._path / folder
         make_directory(where)
-        for left in where.glob(f"*{_PARTIAL}"):
-            _sweep(left)
-        while True:
-            path = where / f".{uuid.uuid4().hex}{_PARTIAL}"
-            lock = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if path.exists():
-                self._locks[path] = lock
-                return path
-            os.close(lock)  # swept between opening and locking
+        return self._drafts.begin(where)
 
     def publish(self, folder: str, name: str, draft: Path) -> None:
         """See ``CheckpointStore``."""
         try:
             publish_draft(draft, self._path / folder / name)
         finally:
-            os.close(self._locks.pop(draft))
+            self._drafts.end(draft)
+
+    def drop(self, draft: Path) -> None:
+        """See ``CheckpointStore``."""
+        self._drafts.end(draft)
 
     def remove(self, folder: str, name: str) -> None:
         """See ``CheckpointStore``."""
@@ -100,6 +131,7 @@ class Objects:
         self.name = uri
         self._files = files
         self._root = root
+        self._drafts = _Drafts(0o600)
 
     @classmethod
     def at(cls, uri: str) -> Self:
@@ -137,9 +169,7 @@ class Objects:
 
     def draft(self, folder: str) -> Path:
         """See ``CheckpointStore``."""
-        handle, path = tempfile.mkstemp(prefix="crossdock-", suffix=".checkpoint")
-        os.close(handle)
-        return Path(path)
+        return self._drafts.begin(Path(tempfile.gettempdir()))
 
     def publish(self, folder: str, name: str, draft: Path) -> None:
         """An object appears when its last part has arrived."""
@@ -150,7 +180,11 @@ class Objects:
             ):
                 shutil.copyfileobj(file, stream, _PIECE)
         finally:
-            draft.unlink(missing_ok=True)
+            self._drafts.end(draft)
+
+    def drop(self, draft: Path) -> None:
+        """See ``CheckpointStore``."""
+        self._drafts.end(draft)
 
     def remove(self, folder: str, name: str) -> None:
         """See ``CheckpointStore``."""
@@ -166,16 +200,15 @@ def store_of(lake: Path, objects: str | None) -> CheckpointStore:
 
 
 def _sweep(left: Path) -> None:
-    """Remove a draft that nobody is writing any more."""
+    """Remove a draft that nobody is writing any more; if it cannot be told, somebody is."""
     try:
-        lock = os.open(left, os.O_RDONLY)
-    except FileNotFoundError:
+        lock = os.open(left, os.O_RDWR | os.O_NOFOLLOW)  # NFS locks only what is open for writing
+    except OSError:
         return
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return
-    else:
         left.unlink(missing_ok=True)
+    except OSError:
+        return
     finally:
         os.close(lock)

@@ -40,7 +40,7 @@ from models.tracking.state import TrackState
 from schemas.errors import CheckpointError
 from schemas.ids import LogId, NetworkKey
 
-FORMAT = 8
+FORMAT = 9
 KEPT = 3
 """Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
 
@@ -203,20 +203,24 @@ class Checkpoints(Generic[S]):
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            raise CheckpointError(
-                f"{self.store.name}: no checkpoint could be written: {self._failure}"
-            )
+            raise self._failed(self._failure)
+
+    def _failed(self, error: OSError) -> CheckpointError:
+        return CheckpointError(f"{self.store.name}: no checkpoint could be written: {error}")
 
     def _draft(self, checkpoint: Checkpoint[S]) -> Path:
         """The state as it is now, in a file that is no checkpoint yet."""
-        draft = self.store.draft(_folder(checkpoint.state.partition))
         try:
-            with draft.open("wb") as file:
-                write(file, checkpoint, self.origin, self.form)
+            draft = self.store.draft(_folder(checkpoint.state.partition))
+            try:
+                with draft.open("wb") as file:
+                    write(file, checkpoint, self.origin, self.form)
+            except BaseException:
+                self.store.drop(draft)
+                raise
         except OSError as error:
-            draft.unlink(missing_ok=True)
             self._failure = error
-            self._raise_failure()
+            raise self._failed(error) from error
         return draft
 
     def _publish(
@@ -228,12 +232,20 @@ class Checkpoints(Generic[S]):
             self.store.publish(_folder(partition), name, draft)
             self._prune(partition, high_water)
         except OSError as error:
+            self.store.drop(draft)
             self._failure = error
-            return
-        cost = time.monotonic() - began
-        self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
+        finally:
+            cost = time.monotonic() - began
+            self._due_at[partition] = time.monotonic() + max(self.every_seconds, COST_SHARE * cost)
 
     def _prune(self, partition: int, high_water: int) -> None:
+        """Remove what is too old; where that fails there is more than need be, and the next one tries again."""
+        try:
+            self._remove_old(partition, high_water)
+        except (OSError, CheckpointError) as error:
+            _log.warning("old checkpoints could not be removed", reason=str(error))
+
+    def _remove_old(self, partition: int, high_water: int) -> None:
         files = self._files(partition)
         behind = [f for f in files if f[0] <= high_water]
         keep = {name for _, name in files[-KEPT:]} | {name for _, name in behind[-1:]}

@@ -94,7 +94,6 @@ class FoldJob(ABC, Generic[S]):
     reads: ClassVar[LogOf]
     form: ClassVar[Form[Any]]
     steps: ClassVar[Steps]
-    gauges: ClassVar[str] = ""  # before the names of its gauges
 
     def __init__(self, opened: Opened) -> None:
         self.log = opened.log
@@ -214,7 +213,7 @@ class FoldJob(ABC, Generic[S]):
         elapsed_ms = (time.monotonic() - read.read_at) * 1e3
         self.progress(len(read.piece))
         refused = read.refused.num_rows if read.refused is not None else 0
-        self.metrics.advanced(effects, len(read.piece), refused, elapsed_ms / 1e3)
+        self.metrics.advanced(self.flow, effects, len(read.piece), refused, elapsed_ms / 1e3)
         decisions = effects.count(Table.DECISIONS)
         measured = Measured(read.first, len(read.piece), decisions, elapsed_ms)
         return replace(effects, measured=measured)
@@ -241,9 +240,8 @@ class FoldJob(ABC, Generic[S]):
     def watch(self, metrics: Metrics) -> None:
         """Count in these metrics, and let them ask how far lake and state are."""
         self.metrics = metrics
-        metrics.watch(
-            f"{self.gauges}uncommitted_records",
-            "Records taken whose effects are not in the lake yet.",
+        metrics.watch_uncommitted(
+            self.flow,
             lambda: sum(
                 max(0, state.position - self.writer.high_water(p))
                 for p, state in self.states.items()

@@ -13,9 +13,11 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+import pyarrow.compute as pc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make_wsgi_app
 
 from flows.guard import Guard
+from flows.lake.layout import Flow
 from schemas.errors import InputError
 from schemas.tables import Effects, Table
 
@@ -25,15 +27,18 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 1
 
 
 class Metrics:
-    """Counters of one process; unwatched ones cost next to nothing."""
+    """Counters of one process; unwatched ones cost next to nothing.
+
+    ``flow`` tells the folds of a process apart, and ``partition`` is counted as in the lake.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._ingested = self._counter("ingested_records", "Records written to the journal.")
+        self._ingested = self._counter("ingested_records", "Records written to the logs.")
         self._refused = self._counter("refused_messages", "Messages that were no record.", "by")
-        self._records = self._counter("records", "Records of the journal taken.", "partition")
+        self._records = self._counter("records", "Records of a log taken.", "flow", "partition")
         self._decisions = self._counter("decisions", "Decisions made.", "partition")
-        self._exceptions = self._counter("exceptions", "Exceptions raised.", "code")
+        self._exceptions = self._counter("exceptions", "Exceptions raised.", "flow", "code")
         self._seconds = Histogram(
             "crossdock_decision_seconds",
             "From a slice read to all its decisions made, once per slice.",
@@ -42,6 +47,9 @@ class Metrics:
         )
         self._deliveries = self._counter(
             "notify_deliveries", "Attempts and what became of deliveries.", "way", "state"
+        )
+        self._defects = self._counter(
+            "notify_defects", "Attempts that a defect of Crossdock ended.", "way"
         )
         self._attempt_seconds = Histogram(
             "crossdock_notify_attempt_seconds",
@@ -58,8 +66,9 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
-        self._position = Gauge(
-            "crossdock_position", "Last position taken.", ["partition"], registry=self.registry
+        self._position = self._gauge("position", "Last position taken.", "flow", "partition")
+        self._uncommitted = self._gauge(
+            "uncommitted_records", "Records taken whose effects are not in the lake yet.", "flow"
         )
 
     def ingested(self, records: int, refused: int) -> None:
@@ -68,23 +77,29 @@ class Metrics:
         if refused:
             self._refused.labels("ingest").inc(refused)
 
-    def advanced(self, effects: Effects, records: int, refused: int, seconds: float) -> None:
+    def advanced(
+        self, flow: Flow, effects: Effects, records: int, refused: int, seconds: float
+    ) -> None:
         """A slice was folded."""
         partition = str(effects.partition)
-        self._records.labels(partition).inc(records)
-        self._position.labels(partition).set(effects.position)
+        self._records.labels(flow, partition).inc(records)
+        self._position.labels(flow, partition).set(effects.position)
         if refused:
-            self._refused.labels("route").inc(refused)
+            self._refused.labels(flow).inc(refused)
         if made := effects.count(Table.DECISIONS):
             self._decisions.labels(partition).inc(made)
             self._seconds.observe(seconds)
-        for code, count in collections.Counter(effects.plain(Table.EXCEPTIONS, ("code",))).items():
-            self._exceptions.labels(*code).inc(count)
+        for code, count in _raised(effects).items():
+            self._exceptions.labels(flow, code).inc(count)
 
     def notified(self, way: str, state: str, seconds: float) -> None:
         """A delivery was attempted, and is in this state now."""
         self._deliveries.labels(way, state).inc()
         self._attempt_seconds.labels(way).observe(seconds)
+
+    def defect(self, way: str) -> None:
+        """An attempt ended by a defect of ours."""
+        self._defects.labels(way).inc()
 
     def not_sent(self, way: str, state: str) -> None:
         """A delivery came into this state without an attempt."""
@@ -99,12 +114,30 @@ class Metrics:
         """What was posted is refused; ``channel`` is empty where there is none of that name."""
         self._not_taken.labels(channel, reason).inc()
 
+    def watch_uncommitted(self, flow: Flow, records: Callable[[], float]) -> None:
+        """How far the lake is behind a fold, worked out when it is asked for."""
+        self._uncommitted.labels(flow).set_function(records)
+
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """A gauge that is worked out when it is asked for."""
-        Gauge(f"crossdock_{name}", text, registry=self.registry).set_function(value)
+        self._gauge(name, text).set_function(value)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"crossdock_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"crossdock_{name}", text, labels, registry=self.registry)
+
+
+def _raised(effects: Effects) -> collections.Counter[str]:
+    """Exceptions that are new, by code: a change of one that lasts is none."""
+    drafted = effects.plain(Table.EXCEPTIONS, ("code",))
+    codes = collections.Counter(code for (code,) in drafted)  # the router's do not last
+    given = effects.given.get(Table.EXCEPTIONS)
+    if given is not None:
+        is_new = pc.fill_null(pc.equal(given["change"], "raised"), True)
+        codes.update(given["code"].filter(is_new).to_pylist())
+    return codes
 
 
 def serve(metrics: Metrics, guard: Guard, host: str, port: int) -> None:

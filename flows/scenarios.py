@@ -16,10 +16,10 @@ import duckdb
 import msgspec
 from msgspec import Meta
 
-from flows.audit import DOUBLED, OVERSOLD, UNCONSERVED, Audit, audit
 from flows.folding import run_through
 from flows.lake.query import connect_reader
 from flows.logs.parquet import ParquetLog, write_log
+from flows.plan_audit import DOUBLED, OVERSOLD, UNCONSERVED, Audit, audit
 from flows.route import RouteJob
 from models.inference import ARTIFACTS, load_model, shipped_model_sha256
 from models.simulation.scenarios.catalogue import MAKERS

@@ -43,7 +43,6 @@ class TrackJob(FoldJob[TrackState]):
     reads = LogOf.TRACKING
     form = TRACK_FORM
     steps = Steps("read_tracking", "advance_orders", "drop_order_key", "write_facts")
-    gauges = "track_"
 
     def __init__(self, opened: Opened, wishes: Reroutes | None = None) -> None:
         super().__init__(opened)

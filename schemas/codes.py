@@ -7,6 +7,7 @@ kernels work with the number, tables and people see the name.
 Source: domain.md sections D.3 to D.7 (schema.org, AfterShip, EPCIS CBV 2.0, DCSA, Shopify, HotWax).
 """
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 
@@ -389,6 +390,45 @@ class ExceptionCode(IntEnum):
     BACKLOG_RISK = 44
     PLAN_VOID = 45  # ours: a proposed plan no longer holds, or is not better
     SHOCK = 46  # ours: the parcel was thrown or dropped
+
+
+RESERVED: Mapping[type[IntEnum], frozenset[IntEnum]] = {
+    Outcome: frozenset({Outcome.QUEUED, Outcome.ERROR}),
+    DecisionKind: frozenset({DecisionKind.SHADOW, DecisionKind.VIRTUAL}),
+    Exclusion: frozenset(
+        {
+            Exclusion.X_LOCATION_TYPE,
+            Exclusion.X_NETWORK,
+            Exclusion.X_EXPORT,
+            Exclusion.X_PROMISE_INFEASIBLE,
+            Exclusion.X_SPLIT_LIMIT,
+            Exclusion.X_MIN_SHIP_VALUE,
+            Exclusion.X_TENANT,
+            Exclusion.X_RULE,
+        }
+    ),
+    Selection: frozenset(
+        {
+            Selection.S_RULE_PIN,
+            Selection.S_FALLBACK_STRATEGY,
+            Selection.S_MODEL_FALLBACK,
+            Selection.S_SOFT_CONSTRAINT_RELAXED,
+            Selection.S_VIRTUAL_CONVERTED,
+        }
+    ),
+    HoldReason: frozenset(HoldReason)
+    - {HoldReason.NONE, HoldReason.AWAITING_PAYMENT, HoldReason.REPEATED_REJECTION},
+    ExceptionCode: frozenset(
+        {
+            ExceptionCode.OVERSELL_PREVENTED,
+            ExceptionCode.SCHEMA_INVALID,
+            ExceptionCode.SOURCE_LAG,
+            ExceptionCode.BACKLOG_RISK,
+        }
+    ),
+}
+"""Codes of the domain that nothing makes yet; their numbers are kept for them. By enumeration, since members of
+two of them are equal where their numbers are."""
 
 
 class ModelOf(StrEnum):

@@ -12,15 +12,16 @@ from ruamel.yaml import YAML
 from flows.channels.settings import Scheme
 from flows.commands.config import with_channels
 from flows.hooks.signatures import Verifier
+from flows.lake.layout import Flow
 from flows.metrics import Metrics
 from flows.notices.settings import EmailWay, WebhookWay
 from flows.settings import load_settings
+from schemas.tables import Effects
 from tests.support.command_line import run
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
 WATCHED = {
-    "uncommitted_records",
     "open_orders",
     "networks_decided_by_rules",
     "notify_waiting_deliveries",
@@ -39,8 +40,18 @@ def served() -> set[str]:
     return names | {f"crossdock_{name}" for name in WATCHED}
 
 
+def samples(metrics: Metrics) -> list[Any]:
+    return [sample for family in metrics.registry.collect() for sample in family.samples]
+
+
 def named(text: str) -> set[str]:
     return set(re.findall(r"\bcrossdock_\w+", text))
+
+
+def rules() -> dict[str, Any]:
+    """The alerts by name."""
+    (alerts,) = documents(DEPLOY / "alerts.yml")
+    return {rule["alert"]: rule for group in alerts["groups"] for rule in group["rules"]}
 
 
 @pytest.mark.parametrize("file", sorted(DEPLOY.rglob("*.y*ml")), ids=lambda f: f.name)
@@ -72,14 +83,38 @@ def test_the_image_copies_what_there_is_and_needs() -> None:
 
 
 def test_alerts_and_dashboard_name_only_what_is_served() -> None:
-    (alerts,) = documents(DEPLOY / "alerts.yml")
-    rules = [rule for group in alerts["groups"] for rule in group["rules"]]
     board = json.loads((DEPLOY / "grafana/crossdock.json").read_text())
     asked = [t["expr"] for panel in board["panels"] for t in panel["targets"]]
 
-    for text in [*(rule["expr"] for rule in rules), *asked]:
+    for text in [*(rule["expr"] for rule in rules().values()), *asked]:
         assert named(text) <= served(), text
-    assert all(rule["annotations"]["runbook"] for rule in rules)
+    assert all(rule["annotations"]["runbook"] for rule in rules().values())
+
+
+@pytest.mark.parametrize("flow", list(Flow))
+def test_a_fold_whose_effects_do_not_reach_the_lake_raises_an_alert(flow: Flow) -> None:
+    metrics = Metrics()
+    metrics.watch_uncommitted(flow, lambda: 1_000_000)
+    expression = rules()["CrossdockLakeFallsBehind"]["expr"]
+
+    name, limit = expression.split(" > ")
+
+    loud = [s.labels for s in samples(metrics) if s.name == name and s.value > float(limit)]
+    assert loud == [{"flow": flow.value}]
+
+
+def test_alerts_name_the_flow_by_a_label_that_there_is() -> None:
+    metrics = Metrics()
+    for flow in Flow:
+        metrics.watch_uncommitted(flow, lambda: 0)
+        metrics.advanced(flow, Effects(0, 0), records=1, refused=1, seconds=0.1)
+    labels = {sample.name: set(sample.labels) for sample in samples(metrics)}
+
+    asking = [r for r in rules().values() if "$labels.flow" in r["annotations"]["summary"]]
+
+    assert asking
+    for rule in asking:
+        assert all("flow" in labels[name] for name in named(rule["expr"])), rule["alert"]
 
 
 def test_the_planner_is_started_with_options_that_there_are() -> None:

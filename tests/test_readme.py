@@ -26,7 +26,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "examples").symlink_to(ROOT / "examples")
     shutil.copy(ROOT / "examples/online-retail/policy.yaml", folder / "my-policy.yaml")
     shown = started("crossdock log show examples/online-retail/log --limit 500", folder)
-    (folder / "events.jsonl").write_bytes(shown.communicate(timeout=60)[0])
+    (folder / "events.jsonl").write_bytes(shown.communicate(timeout=180)[0])
     return folder
 
 
@@ -72,6 +72,6 @@ def test_what_does_not_end_by_itself_runs_until_it_is_interrupted(
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGINT)
 
-    _, complaint = process.communicate(timeout=60)
+    _, complaint = process.communicate(timeout=180)
 
     assert b"Traceback" not in complaint

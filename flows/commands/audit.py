@@ -1,6 +1,5 @@
 """``crossdock audit``: seal a lake, compare it with its seals, and prove facts to a third party."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -19,7 +18,7 @@ from flows.evidence.sealing import verify as compare
 from flows.evidence.seals import FOLDER
 from flows.files import publish
 from models.evidence.chain import BLOCK
-from models.evidence.proof import Fault, Proof, ProvenFact, covered
+from models.evidence.proof import Fault, Proof, ProvenFact, covered, rows_of
 from models.evidence.proof import check as faults_of
 from schemas.errors import InputError
 
@@ -127,7 +126,7 @@ def check(
     """
     try:
         given = msgspec.json.decode(proof.read_bytes(), type=Proof)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{proof} is no proof, or was damaged: {error}") from error
     kept = _plain(root)
     faults = faults_of(given, kept)
@@ -278,8 +277,8 @@ def _plain(values: list[str] | None) -> list[str]:
 def _rows(text: str) -> list[Any]:
     """The rows of a leaf; a forged one may be anything."""
     try:
-        return [json.loads(line) for line in text.split("\n")]
-    except ValueError:
+        return [*rows_of(text)]
+    except InputError:
         return [text]
 
 
@@ -297,7 +296,7 @@ def _summary(fact: ProvenFact) -> tuple[str, str, str, str]:
 def _when(at: Any) -> str:
     try:
         return instant(_EPOCH + timedelta(microseconds=at))
-    except (TypeError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         return ""
 
 

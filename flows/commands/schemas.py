@@ -1,7 +1,7 @@
 """``crossdock schemas``: what producers and consumers of records need to know, as files."""
 
 import json
-from enum import Enum
+from enum import Enum, IntEnum
 from inspect import getmembers, isclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -43,13 +43,19 @@ def schema_files() -> dict[str, bytes]:
 
 
 def enumerations() -> dict[str, list[dict[str, Any]]]:
-    """Every enumeration of ``schemas.codes`` in its own order."""
+    """Every enumeration of ``schemas.codes`` in its own order; ``reserved`` is what nothing makes yet."""
     found = getmembers(codes, lambda m: isclass(m) and issubclass(m, Enum))
     return {
-        name: [{"name": member.name, "value": member.value} for member in kind]
+        name: [_member(member) for member in kind]
         for name, kind in found
         if kind.__module__ == codes.__name__
     }
+
+
+def _member(member: Enum) -> dict[str, Any]:
+    entry = {"name": member.name, "value": member.value}
+    is_reserved = isinstance(member, IntEnum) and member in codes.RESERVED.get(type(member), ())
+    return entry | ({"reserved": True} if is_reserved else {})
 
 
 def _pretty(value: Any) -> bytes:

@@ -73,7 +73,7 @@ def _part(
     mine = [fact for fact in facts if fact.partition == partition]
     proven = []
     for block, held in groupby(mine, lambda fact: fact.block):
-        leaves = sealed_leaves(folder, partition, links[block])
+        leaves = sealed_leaves(folder, chain, links[block])
         if leaves is None:
             wrong.append(Difference(What.LEAVES, partition, block))
             continue

@@ -5,7 +5,7 @@ so that no fact waits: the next sealing compares it with that before it goes on,
 place. So whole blocks never depend on when they were sealed, nor on how commits were cut or files merged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from enum import StrEnum
@@ -20,12 +20,14 @@ from flows.evidence.seals import (
     file_of,
     read_chain,
     read_leaves,
+    remove_outgrown,
     sealed_leaves,
     sealed_partitions,
     write_chain,
     write_leaves,
 )
 from flows.files import make_directory
+from flows.lake.commit import no_crash
 from flows.lake.diagnosis import explained
 from flows.lake.layout import TRACK_PARTITIONS, Flow, identity_of
 from flows.lake.lock import WriterLock
@@ -102,8 +104,13 @@ class Report:
     differences: list[Difference]
 
 
-def seal(lake: Path, folder: Path) -> Report:
+def seal(lake: Path, folder: Path, crash_point: Callable[[str], None] = no_crash) -> Report:
     """Seal what is not sealed yet; a partition whose last seal does not fit any more is left alone.
+
+    Args:
+        lake: whose facts.
+        folder: of its seals, made if need be.
+        crash_point: tests end the process there.
 
     Raises:
         LakeError: the lake cannot be read, or somebody else is sealing.
@@ -119,7 +126,7 @@ def seal(lake: Path, folder: Path) -> Report:
                 chain = _chain(connection, folder, partition)
                 wrong = _check_growing(connection, folder, chain)
                 if not wrong:
-                    _extend(connection, folder, chain, position)
+                    _extend(connection, folder, chain, position, crash_point)
                 made.sealed.append(_sealed(chain, position))
                 made.differences.extend(wrong)
         finally:
@@ -135,20 +142,19 @@ def verify(lake: Path, folder: Path, kept: list[str]) -> Report:
         InputError: there are no seals, or they are of another log.
     """
     found = Report([], [])
-    chains: set[str] = set()
+    values: set[str] = set()
     with explained(lake), connect_reader(lake) as connection:
-        connection.execute("BEGIN")
+        chains = [_chain(connection, folder, one) for one in sealed_partitions(folder)]
+        connection.execute("BEGIN")  # after them: somebody may be sealing what is newer than this
         positions = positions_of(connection)
-        for partition in sealed_partitions(folder):
-            chain = _chain(connection, folder, partition)
-            position = positions.get(partition, -1)
+        for chain in chains:
+            position = positions.pop(chain.origin.partition, -1)
             found.sealed.append(_sealed(chain, position))
             found.differences.extend(_compare(connection, folder, chain, position))
-            chains.update(one.chain for one in chain.links if one)
-            positions.pop(partition, None)
+            values.update(one.chain for one in chain.links if one)
         for partition, position in positions.items():
             found.sealed.append(_sealed(_chain(connection, folder, partition), position))
-    strange = [value for value in kept if value not in chains]
+    strange = [value for value in kept if value not in values]
     found.differences.extend(Difference(What.NOT_ON_CHAIN, about=value) for value in strange)
     return found
 
@@ -182,7 +188,11 @@ def _chain(connection: duckdb.DuckDBPyConnection, folder: Path, partition: int) 
 
 
 def _extend(
-    connection: duckdb.DuckDBPyConnection, folder: Path, chain: Chain, position: int
+    connection: duckdb.DuckDBPyConnection,
+    folder: Path,
+    chain: Chain,
+    position: int,
+    crash_point: Callable[[str], None],
 ) -> None:
     """Seal on from where the chain ends, up to a position."""
     links = chain.whole(file_of(folder, chain.origin.partition))
@@ -193,24 +203,27 @@ def _extend(
         last = min(start + AT_ONCE - 1, position // BLOCK)
         found = leaves_of_blocks(connection, chain.origin.partition, start, last, position)
         for block, leaves in enumerate(found, start):
-            write_leaves(folder, chain.origin.partition, block, leaves)
             upto = min(last_position(block), position)
             links.append(link(previous, block, upto, len(leaves) // SIZE, root(leaves)))
+            write_leaves(folder, chain.origin.partition, links[-1], leaves)
             previous = links[-1].chain
+        crash_point("before chain")
         chain.links[:] = links
         write_chain(folder, chain)
+        crash_point("after chain")
+    remove_outgrown(folder, chain)
 
 
 def _check_growing(
     connection: duckdb.DuckDBPyConnection, folder: Path, chain: Chain
 ) -> list[Difference]:
     """What of the block that was not whole is not as it was sealed."""
-    last = chain.links[-1] if chain.links else None
-    if last is None or last.is_whole:
+    last = chain.growing_link
+    if last is None:
         return []
     partition = chain.origin.partition
     (leaves,) = leaves_of_blocks(connection, partition, last.block, last.block, last.upto)
-    return list(_compare_block(connection, folder, partition, last, leaves))
+    return list(_compare_block(connection, folder, chain, last, leaves))
 
 
 def _compare(
@@ -231,23 +244,29 @@ def _compare(
             if one.upto > position and block not in wrong:
                 yield Difference(What.LAKE_ENDS, partition, block, position=position)
                 return
-            if block not in wrong or read_leaves(folder, partition, block) != leaves:
-                yield from _compare_block(connection, folder, partition, one, leaves)
+            if block not in wrong or not _is_as_either_says(folder, chain, one, leaves):
+                yield from _compare_block(connection, folder, chain, one, leaves)
+
+
+def _is_as_either_says(folder: Path, chain: Chain, one: Link, leaves: Digests) -> bool:
+    """Whether facts are as they were sealed, by their leaves or by the rest of a link that was changed."""
+    return root(leaves).hex() == one.root or read_leaves(folder, chain, one) == leaves
 
 
 def _compare_block(
     connection: duckdb.DuckDBPyConnection,
     folder: Path,
-    partition: int,
+    chain: Chain,
     one: Link,
     leaves: Digests,
 ) -> Iterator[Difference]:
     """What of a block is not as it was sealed, fact by fact."""
+    partition = chain.origin.partition
     if root(leaves).hex() == one.root and len(leaves) == one.facts * SIZE:
-        if read_leaves(folder, partition, one.block) != leaves:
+        if read_leaves(folder, chain, one) != leaves:
             yield Difference(What.LEAVES, partition, one.block)
         return
-    sealed = sealed_leaves(folder, partition, one)
+    sealed = sealed_leaves(folder, chain, one)
     if sealed is None:
         yield Difference(What.CHANGED, partition, one.block)
         return

@@ -4,9 +4,12 @@
 
     SEALS/partition-00000.jsonl             whose chain it is, then one link a line
     SEALS/partition-00000/00000012.leaves   the digests of its facts, 32 bytes each
+    SEALS/partition-00000/00000013-54321.leaves   those of the block that grows, up to that position
 
-The last link of a chain stands for everything before it. Whoever keeps a copy of it elsewhere can tell later
-whether any fact was changed, and by the leaves which one.
+The leaves of a block are there before the chain names them, and those that it named until then go afterwards.
+So a chain and its leaves fit at any instant, wherever a sealing ends. The last link of a chain stands for
+everything before it. Whoever keeps a copy of it elsewhere can tell later whether any fact was changed, and by
+the leaves which one.
 """
 
 from pathlib import Path
@@ -54,10 +57,18 @@ class Chain(msgspec.Struct):
     Attributes:
         origin: whose.
         links: by block; None for a line that is no link.
+        growing: leaves of the last block while it is not whole, read with the chain; None without their file.
     """
 
     origin: Origin
     links: list[Link | None]
+    growing: Digests | None = None
+
+    @property
+    def growing_link(self) -> Link | None:
+        """The last one, while its block is not whole."""
+        last = self.links[-1] if self.links else None
+        return None if last is None or last.is_whole else last
 
     @property
     def first_line(self) -> bytes:
@@ -110,15 +121,28 @@ def sealed_partitions(folder: Path) -> list[int]:
 
 
 def read_chain(folder: Path, partition: int) -> Chain | None:
-    """The chain of a partition; None if there is none yet.
+    """The chain of a partition with the leaves of its growing block; None if there is none yet.
+
+    Somebody may be sealing: leaves that are gone because the chain names others by now are read again with it.
 
     Raises:
         InputError: its first line does not say whose it is.
     """
     file = file_of(folder, partition)
-    if not file.exists():
-        return None
-    first, *lines = file.read_bytes().split(b"\n")
+    while file.exists():
+        content = file.read_bytes()
+        chain = _decoded(content, file)
+        growing = chain.growing_link
+        if growing is None:
+            return chain
+        chain.growing = _content(_leaves_file(folder, partition, growing))
+        if chain.growing is not None or file.read_bytes() == content:
+            return chain
+    return None
+
+
+def _decoded(content: bytes, file: Path) -> Chain:
+    first, *lines = content.split(b"\n")
     try:
         origin = msgspec.json.decode(first, type=Origin)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -135,22 +159,32 @@ def write_chain(folder: Path, chain: Chain) -> None:
     publish(file_of(folder, chain.origin.partition), b"\n".join(lines) + b"\n")
 
 
-def write_leaves(folder: Path, partition: int, block: int, leaves: Digests) -> None:
-    """Keep the digests of a block's facts."""
-    file = _leaves_file(folder, partition, block)
+def write_leaves(folder: Path, partition: int, link: Link, leaves: Digests) -> None:
+    """Keep the digests of a block's facts, beside those that the chain still names."""
+    file = _leaves_file(folder, partition, link)
     make_directory(file.parent)
     publish(file, leaves)
 
 
-def read_leaves(folder: Path, partition: int, block: int) -> Digests | None:
+def remove_outgrown(folder: Path, chain: Chain) -> None:
+    """Remove leaves up to positions that the chain does not name, also what was left by a sealing that died."""
+    partition, growing = chain.origin.partition, chain.growing_link
+    named = growing and _leaves_file(folder, partition, growing)
+    for file in _leaves_folder(folder, partition).glob("*-*.leaves*"):
+        if file != named:
+            file.unlink()
+
+
+def read_leaves(folder: Path, chain: Chain, link: Link) -> Digests | None:
     """The digests of a block's facts as they are on disk; None without a file."""
-    file = _leaves_file(folder, partition, block)
-    return file.read_bytes() if file.exists() else None
+    if not link.is_whole:
+        return chain.growing
+    return _content(_leaves_file(folder, chain.origin.partition, link))
 
 
-def sealed_leaves(folder: Path, partition: int, link: Link) -> Digests | None:
+def sealed_leaves(folder: Path, chain: Chain, link: Link) -> Digests | None:
     """The digests of a block's facts; None if they are not those that were sealed."""
-    leaves = read_leaves(folder, partition, link.block)
+    leaves = read_leaves(folder, chain, link)
     return leaves if leaves is not None and root(leaves).hex() == link.root else None
 
 
@@ -161,5 +195,17 @@ def _link(line: bytes) -> Link | None:
         return None
 
 
-def _leaves_file(folder: Path, partition: int, block: int) -> Path:
-    return folder / f"partition-{partition:05d}" / f"{block:08d}.leaves"
+def _content(file: Path) -> bytes | None:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _leaves_file(folder: Path, partition: int, link: Link) -> Path:
+    upto = "" if link.is_whole else f"-{link.upto}"
+    return _leaves_folder(folder, partition) / f"{link.block:08d}{upto}.leaves"
+
+
+def _leaves_folder(folder: Path, partition: int) -> Path:
+    return folder / f"partition-{partition:05d}"

@@ -173,14 +173,18 @@ _SCOPES = {
         SELECT network, order_id, NULL::VARCHAR AS package FROM order_states
         WHERE {which} AND customer = {subject} AND tier = 'vip'""",
     Tier.PARTNER: """
-        SELECT DISTINCT network, order_id, package FROM timeline
-        WHERE {which} AND (carrier = {subject} OR node = {subject})""",
+        SELECT DISTINCT network, order_id, package FROM history
+        WHERE {which} AND (carrier = {subject} OR node = {subject})
+            AND taken_back_at IS NULL AND coalesce(classifier, 'ACT') = 'ACT'""",
     Tier.OPERATOR: """
         SELECT DISTINCT network, order_id, NULL::VARCHAR AS package FROM timeline WHERE {which}
         UNION
         SELECT DISTINCT network, order_id, NULL::VARCHAR FROM decisions WHERE {which}""",
 }
-"""Orders of a viewer, and of a partner the parcels (null: work of which no parcel is known)."""
+"""Orders of a viewer, and of a partner the parcels (null: work of which no parcel is known).
+
+A plan, or a report that was taken back, makes nobody a partner of a parcel.
+"""
 _NODES = """
 SELECT DISTINCT node FROM timeline WHERE {which} AND node IS NOT NULL
 UNION SELECT DISTINCT node FROM allocations WHERE {which}"""

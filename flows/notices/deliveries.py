@@ -1,7 +1,7 @@
 """A delivery, from planned to finished: one notification by one way."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -17,6 +17,11 @@ class State(StrEnum):
 
 
 UNFINISHED = (State.WAITING, State.HELD)
+
+
+def expiry(at: datetime, hours: float) -> datetime:
+    """When a notification is too old to be sent."""
+    return at + timedelta(hours=hours)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """From a row of the outbox to deliveries: by which ways it goes, in which language, in which words."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from flows.notices.addresses import NOBODY, Address, AddressBook
 from flows.notices.contents import content_of
-from flows.notices.deliveries import Delivery, State
+from flows.notices.deliveries import Delivery, State, expiry
 from flows.notices.outbox import Notification
 from flows.notices.settings import (
     EmailWay,
@@ -83,7 +83,7 @@ class Planner:
             content = content_of(settings.ways[name], notification, words, zone, settings.pages)
         except FAULTS as error:
             return self._fault(notification, name, f"it cannot be put in words: {error}")
-        if notification.at + timedelta(hours=settings.expire_hours) <= now:
+        if expiry(notification.at, settings.expire_hours) <= now:
             state, detail = (
                 State.EXPIRED,
                 f"older than {settings.expire_hours:g} hours when it came",
@@ -118,7 +118,7 @@ class Planner:
             customer=row.customer,
             language=language,
             at=row.at,
-            expires_at=row.at + timedelta(hours=self._settings.expire_hours),
+            expires_at=expiry(row.at, self._settings.expire_hours),
             is_urgent=row.template in self._settings.urgent,
             content=content,
             state=state,

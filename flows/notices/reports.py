@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from flows.notices.deliveries import State
-from flows.notices.store import connected, expiry, explained, stamp
+from flows.notices.deliveries import State, expiry
+from flows.notices.store import connected, explained, stamp
 from schemas.errors import StoreError
 
 

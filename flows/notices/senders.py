@@ -8,7 +8,9 @@ import logging
 import smtplib
 import ssl
 import time
+from contextlib import suppress
 from datetime import datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
@@ -40,6 +42,8 @@ _ANSWER_BYTES = 64 * 1024
 _NAMES = ("phone", "text", "key", "template", "language", "data")
 """What the body for a gateway of short messages may name."""
 _AGENT = "crossdock-notify"
+_NO_ADDRESS = (ValueError, IndexError, AttributeError, HeaderParseError)
+"""What the parser of the standard library fails with on what is no address."""
 
 
 class Sender(Protocol):
@@ -86,16 +90,10 @@ class _Http:
         self, method: str, url: str, body: bytes, headers: dict[str, str], now: datetime
     ) -> Answered:
         ends = time.monotonic() + self._seconds
-        content = bytearray()
         try:
             with self._client.stream(method, url, content=body, headers=headers) as answer:
-                for piece in answer.iter_raw():
-                    content += piece
-                    if len(content) > _ANSWER_BYTES or time.monotonic() > ends:
-                        break
-                return of_http(
-                    answer.status_code, answer.headers, bytes(content), self._answer, now
-                )
+                said = self._read(answer, ends)
+                return of_http(answer.status_code, answer.headers, said, self._answer, now)
         except httpx.TimeoutException:
             return Answered(Meaning.AGAIN, detail=f"no answer in {self._seconds:g} s")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -105,6 +103,19 @@ class _Http:
 
     def close(self) -> None:
         self._client.close()
+
+    def _read(self, answer: httpx.Response, ends: float) -> bytes:
+        """The body, so that the connection can be used again; it may fail to come where the status says all."""
+        content = bytearray()
+        try:
+            for piece in answer.iter_raw():
+                content += piece
+                if len(content) > _ANSWER_BYTES or time.monotonic() > ends:
+                    break
+        except httpx.HTTPError:
+            if answer.is_success and self._answer is not None:
+                raise
+        return bytes(content)
 
 
 class _WebhookSender:
@@ -197,17 +208,24 @@ class _EmailSender:
         self._tls = ssl.create_default_context()
         if way.user is not None and not way.password.reveal():
             raise InputError(f"way {name}: user is given and no password")
+        try:
+            _sender_of(way.sender)
+            if way.to is not None:
+                _address_of(way.to)
+        except InputError as error:
+            raise InputError(f"way {name}: {error}") from error
 
     def send(self, due: Due, receiver: str, now: datetime) -> Answered:
         try:
             mail = self._mail(due, receiver, now)
+        except InputError as error:
+            return Answered(Meaning.FINAL, detail=str(error))
         except ValueError as error:
             return Answered(
                 Meaning.FINAL, detail=f"no mail can be made of it: {type(error).__name__}"
             )
         try:
-            with self._connected() as server:
-                server.send_message(mail)
+            self._hand_over(mail)
         except smtplib.SMTPRecipientsRefused as error:
             ((status, _),) = error.recipients.values()
             return _refused(status, "the receiver is refused")
@@ -221,6 +239,15 @@ class _EmailSender:
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _hand_over(self, mail: EmailMessage) -> None:
+        """Give a mail to the server; what that answers to the farewell changes nothing."""
+        server = self._connected()
+        try:
+            server.send_message(mail)
+        finally:
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
 
     def _connected(self) -> smtplib.SMTP:
         way = self._way
@@ -243,7 +270,7 @@ class _EmailSender:
     def _mail(self, due: Due, receiver: str, now: datetime) -> EmailMessage:
         content = msgspec.json.decode(due.content)
         mail = EmailMessage()
-        mail["From"], mail["To"] = self._way.sender, Address(addr_spec=receiver)
+        mail["From"], mail["To"] = self._way.sender, _address_of(receiver)
         mail["Subject"] = content["subject"]
         mail["Date"] = format_datetime(now)
         domain = self._way.sender.rpartition("@")[2].rstrip(">")
@@ -252,6 +279,34 @@ class _EmailSender:
         mail.set_content(content["text"])
         mail.add_alternative(content["html"], subtype="html")
         return mail
+
+
+def _address_of(text: str) -> Address:
+    """The address that a text is.
+
+    Raises:
+        InputError: it is none; the text is not repeated, since it may be a customer's.
+    """
+    try:
+        return Address(addr_spec=text)
+    except _NO_ADDRESS as error:
+        raise InputError("the receiver's address is no e-mail address") from error
+
+
+def _sender_of(text: str) -> None:
+    """Try who the mails are from.
+
+    Raises:
+        InputError: it is not one address, with or without a name.
+    """
+    mail = EmailMessage()
+    try:
+        mail["From"] = text
+    except _NO_ADDRESS as error:
+        raise InputError(f"sender {text!r} is no e-mail address") from error
+    header = mail["From"]
+    if header.defects or len(header.addresses) != 1:
+        raise InputError(f"sender {text!r} is no e-mail address")
 
 
 def _through(

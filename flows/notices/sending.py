@@ -2,13 +2,20 @@
 
 Only the first unfinished delivery of a lane is ever due, and while it is under way it is not due again; so
 an order's messages arrive in order, whatever happens to them. The store is written by the flow's thread alone.
+
+A defect of ours in one attempt is logged and counted, and is otherwise an attempt like any other, which comes
+again after its pause. A flow that stopped for it would stop for it again after each restart.
 """
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
+
+import structlog
 
 from flows.lake.commit import no_crash
 from flows.metrics import Metrics
@@ -23,6 +30,7 @@ from flows.notices.store import Store
 from schemas.codes import Audience
 
 Clock = Callable[[], datetime]
+_log = structlog.get_logger(__name__)
 _WORST = timedelta(seconds=0.1)
 """A rate that was missed for so long is not made up for."""
 
@@ -131,10 +139,11 @@ class Dispatcher:
             post.sender.close()
 
     def _ended(self) -> Iterator[Result]:
-        """What attempts came to; raises what is a defect of ours."""
+        """What attempts came to."""
         for post in self._posts:
             for due, future in [pair for pair in post.under_way.values() if pair[1].done()]:
-                sent = future.result()
+                failure = future.exception()
+                sent = future.result() if failure is None else self._failed(due, failure)
                 del post.under_way[due.id]
                 again_at = sent.answered.come_again_at
                 if again_at is not None:
@@ -142,6 +151,16 @@ class Dispatcher:
                 result = result_of(due, sent, self._settings.retry_seconds)
                 self._metrics.notified(post.name, result.state, sent.milliseconds / 1e3)
                 yield result
+
+    def _failed(self, due: Due, failure: BaseException) -> Sent:
+        """An attempt that a defect of ours has ended; what an exception says may have the address in it."""
+        if not isinstance(failure, Exception):
+            raise failure
+        kind, place = type(failure).__name__, traceback.extract_tb(failure.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        _log.error("a defect ended an attempt", way=due.way, key=due.key, error=kind, where=where)
+        self._metrics.defect(due.way)
+        return Sent(Answered(Meaning.AGAIN, detail=f"a defect: {kind}"), self._clock(), 0.0)
 
     def _begin(self, post: _Post, now: datetime) -> Iterator[Result]:
         """Give to the threads what is due; what must not be sent is a result already."""

@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import IO
 
@@ -287,11 +287,6 @@ def stamp(at: datetime) -> str:
 def instant(text: str) -> datetime:
     """The instant of a stamp."""
     return datetime.fromisoformat(text)
-
-
-def expiry(at: datetime, hours: float) -> datetime:
-    """When a notification is too old to be sent."""
-    return at + timedelta(hours=hours)
 
 
 def _row(one: Delivery, now: datetime) -> tuple[object, ...]:

@@ -25,8 +25,8 @@ from flows.notices.sms import parts
 from schemas.codes import Template
 from schemas.errors import InputError
 
-FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError)
-"""What a template may do wrong."""
+FAULTS = (TemplateError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError)
+"""What a template, or what a row gives it, may do wrong."""
 _PLAIN = ("subject", "text", "sms")
 _MINI = "mini_program"
 _FORMAT = ("day", "moment", "open_page")

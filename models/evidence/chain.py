@@ -6,11 +6,15 @@ to check it. The first one follows from the digest of a line that says whose cha
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Annotated
 
 import msgspec
 
 BLOCK = 4_096
 """Positions of a block: what their records caused belongs together, whatever was committed together."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Counts from nought, as far as a lake can."""
 
 
 class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,9 +28,9 @@ class Link(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         chain: what stands for it and all before it, hex.
     """
 
-    block: int
-    upto: int
-    facts: int
+    block: Number
+    upto: Number
+    facts: Number
     root: str
     chain: str
 

@@ -7,13 +7,20 @@ that each fact is as it was sealed, not that there are no others about the order
 
 import json
 from collections.abc import Collection, Iterator
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
-from models.evidence.chain import BLOCK, Link, broken
+from models.evidence.chain import BLOCK, Link, Number, broken
 from models.evidence.epcis import Event, event_hash, event_of
 from models.evidence.merkle import leaf, root_of
+from schemas.errors import InputError
+
+Row = dict[str, Any]
+_Whole = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Scalar = _Whole | float | bool | str | None
+_ROWS = list[dict[str, _Scalar | list[_Scalar]]]
+"""What rows of a lake can have in them."""
 
 
 class Milestone(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,8 +46,8 @@ class ProvenFact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         epcis: of a milestone.
     """
 
-    block: int
-    leaf: int
+    block: Number
+    leaf: Number
     path: list[str]
     text: str
     epcis: Milestone | None = None
@@ -56,7 +63,7 @@ class ProvenPartition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         facts: by block and leaf.
     """
 
-    partition: int
+    partition: Number
     before: str
     links: list[Link]
     facts: list[ProvenFact]
@@ -105,9 +112,24 @@ UNLINKED = "is of a block that has no link"
 UNCOVERED = "is not covered by any value given"
 
 
+def rows_of(text: str) -> list[Row]:
+    """The rows that were hashed together.
+
+    Raises:
+        InputError: whoever made it hashed what is no row of a lake.
+    """
+    try:
+        found = [json.loads(line) for line in text.split("\n")]
+        rows: list[Row] = msgspec.convert(found, _ROWS)
+        json.dumps(rows, ensure_ascii=False).encode()  # half a character can be shown nowhere
+    except (ValueError, RecursionError) as error:
+        raise InputError(UNREADABLE) from error
+    return rows
+
+
 def milestone_of(text: str) -> Milestone | None:
     """A fact as EPCIS event, if it is an actual milestone."""
-    first = json.loads(text.partition("\n")[0])
+    first = rows_of(text)[0]
     event = event_of(first) if first["table"] == "timeline" else None
     return Milestone(hash=event_hash(event), event=event) if event else None
 
@@ -151,15 +173,15 @@ def _wrong(proof: Proof, partition: int, fact: ProvenFact, link: Link | None) ->
         return
     about = (proof.tenant, proof.network, proof.order, partition, fact.block)
     try:
-        if any(_about(json.loads(line)) != about for line in fact.text.split("\n")):
+        if any(_about(row) != about for row in rows_of(fact.text)):
             yield FOREIGN
         if fact.epcis != milestone_of(fact.text):
             yield RENAMED
-    except (ValueError, KeyError, TypeError):  # whoever made it sealed what is no row
-        yield UNREADABLE
+    except (InputError, ValueError, KeyError, TypeError, OverflowError, OSError):
+        yield UNREADABLE  # a column is missing, of another kind, or an instant that no calendar has
 
 
-def _about(row: dict[str, Any]) -> tuple[Any, ...]:
+def _about(row: Row) -> tuple[Any, ...]:
     block = row["position"] // BLOCK
     return row["tenant"], row["network"], row["order_id"], row["partition"], block
 

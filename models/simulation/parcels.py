@@ -33,6 +33,8 @@ REGIONS = {"city": 14.0, "coast": 30.0, "hills": 46.0, "island": 72.0}
 """Usual hours from hand-over to the door."""
 AWAY = {"north": 1.0, "south": 1.3, "west": 0.8}
 """How much longer or shorter that takes from each node."""
+FERRIED = "island"
+"""A region whose carrier does not know which node a parcel left."""
 LANE_LOG_SPREAD, HANDLING_HOURS, HANDLING_LOG_SPREAD = 0.22, 9.0, 0.3
 PROMISE_Z = 2.4  # so few parcels are late by themselves that a late one was delayed
 CHANNELS = {"web": 0.5, "marketplace": 0.3, "mini-program": 0.2}
@@ -201,9 +203,10 @@ class _Parcel:
 
     def _reported(self, scans: Iterator[tuple[Milestone, datetime]]) -> Iterator[Event]:
         """The carrier's reports: within seconds, but for those that come late, and twice."""
+        carrier, node = ("ferry", "") if self.region == FERRIED else ("van", self.node)
         for milestone, at in scans:
             data = ShipmentStep(
-                milestone=milestone, package=f"{self.name}-1", node=self.node, carrier="van"
+                milestone=milestone, package=f"{self.name}-1", node=node, carrier=carrier
             )
             said: Event = self.scribe.say(ShipmentMilestone, self.name, at, data)
             seconds = float(self.generator.exponential(3.0))

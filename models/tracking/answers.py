@@ -20,10 +20,11 @@ from models.policy.answers import MOST_RULES, Occasion, Rule
 from models.policy.document import Policy
 from models.tracking.arrays import Change, Ints, Records
 from models.tracking.details import Label, details_of, links
-from models.tracking.rows import LOUD, Collected, names, word
+from models.tracking.rows import Collected, names, word
 from models.tracking.state import TrackState
 from models.tracking.topics import EXCEPTIONS_FROM, OCCASIONS_FROM
-from schemas.codes import Action, Audience, ExceptionCode, Phase, Severity, Template
+from models.tracking.verdict import severity_of
+from schemas.codes import Action, Audience, ExceptionCode, Phase, Template
 from schemas.slices import Slice
 from schemas.tables import Table
 
@@ -134,8 +135,7 @@ def _situation(state: TrackState, notice: Any) -> Situation:
         )
         return Situation(policy, tier, language, [r for r in rules if r.counts_for(tier)])
     code, change = ExceptionCode(topic - EXCEPTIONS_FROM), Change(notice["change"])
-    is_high = bool(notice["is_loud"]) or code in LOUD
-    severity = Severity.HIGH if is_high else Severity.WARN
+    severity = severity_of(code, bool(notice["is_loud"]))
     seen = told.templates_of(code.name)
     if change is Change.RESOLVED:
         rules, actions = _ENDED, []

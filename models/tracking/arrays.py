@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from models.policy.answers import MOST_RULES
-from schemas.codes import Action, ExceptionCode, TempClass
+from schemas.codes import Action, Classifier, ExceptionCode, TempClass
 
 Ints = npt.NDArray[np.int64]
 Counts = npt.NDArray[np.uint32]
@@ -24,7 +24,10 @@ BLOCK = 1024
 """Orders whose earliest deadline is kept as one, so that a tick need not look at every order."""
 CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
-"""Records of one order that its state remembers; what comes beyond is kept in the lake alone."""
+"""Records of one order that its state remembers; history.py says what goes first, and what comes beyond is
+kept in the lake alone."""
+ACTUAL, PLANNED = map(list(Classifier).index, (Classifier.ACTUAL, Classifier.PLANNED))
+"""Of a milestone's ``classifier``; of what has none the first."""
 PARTS, NO_PART = 200, 255
 """A share of one as a byte: so many parts; not known."""
 
@@ -35,11 +38,8 @@ ENTRY = np.dtype(
         ("said", np.int64),  # planned or estimated time, date told or units
         ("also", np.int64),  # of a decision the first date told; of an offer when it has to leave;
         # of a plan, and of a stay, the place
-        (
-            "cause",
-            np.int64,
-        ),  # of what the router says: where in the journal its cause is; of a plan
-        # the radius of its place, m; else -1
+        ("cause", np.int64),  # of what the router says: where in the journal its cause is;
+        # of a plan the radius of its place, m; else -1
         ("position", np.int64),  # in the log
         ("package", np.int32),
         ("node", np.int32),
@@ -65,13 +65,11 @@ ORDER = np.dtype(
         ("raised", np.uint64),  # bit by ``ExceptionCode``
         ("loud", np.uint64),  # those of them that were escalated
         ("closed_at", np.int64),
-        ("told", np.uint64),  # bit by ``Topic``: what is told once of an order
+        ("known_at", np.int64),  # log time at the newest record of it
+        ("told", np.uint64),  # bit by topic, see topics.py: what is told once of an order
         ("promised", np.int64),  # the date told last
-        (
-            "heard",
-            np.uint64,
-        ),  # bit by ``ExceptionCode``: a customer was told of it, and not of its end
-        ("offered", np.uint64),  # bit by ``ExceptionCode``: an amount was proposed
+        ("heard", np.uint64),  # bit by code: a customer was told of it, and not of its end
+        ("offered", np.uint64),  # bit by code: an amount was proposed
         ("value", np.int64),  # see ``FACT``, from here
         ("teller", np.int64),
         ("revision", np.int32),  # 0: nothing of it is known
@@ -85,6 +83,7 @@ ORDER = np.dtype(
         ("network", np.int32),
         ("phase", np.uint8),
         ("wants", np.uint8),  # this as well
+        ("was_forgotten", np.bool_),  # see forgotten.py
     ],
     align=True,
 )
@@ -108,6 +107,10 @@ PARCEL = np.dtype(
     [
         ("package", np.int32),
         ("node", np.int32),
+        (
+            "ships_for",
+            np.int32,
+        ),  # node whose work it is counted for: its own, else one it may be of
         ("attempts", np.int32),
         ("phase", np.uint8),
         ("step", np.uint8),  # the last that moved it
@@ -145,10 +148,7 @@ RECORD = np.dtype(
         ("clock", np.int64),
         ("order", np.int64),
         ("network", np.int64),
-        (
-            "retracts",
-            np.uint64,
-        ),  # key of what was wrong; 0: nothing; of telemetry the rest of its key
+        ("retracts", np.uint64),  # key of what was wrong; 0: nothing; of telemetry the rest of it
         ("detail", np.int32),  # of telemetry: its first report, or its fix; of others: their fact
         ("count", np.int32),  # reports
         ("entry", ENTRY),

@@ -28,7 +28,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.devices import BOUND
 from models.tracking.features import REMAINING_P50, Group, fill
-from models.tracking.goods import is_counted
+from models.tracking.goods import is_counted, is_shipped
 from models.tracking.lane_book import (
     LEGS,
     RATIOS,
@@ -81,8 +81,7 @@ ASKED, INDEX, RECORD = int(Cursor.ASKED), int(Cursor.INDEX), int(Cursor.RECORD)
 T_EVERY, T_OUT = int(Term.EVERY), int(Term.OUT)
 DELAY = EXCEPTIONS_FROM + int(ExceptionCode.DELAY_PREDICTED)
 E_DELAY_BREACHED = np.uint64(ExceptionCode.DELAY_BREACHED)
-P_ROUTED, P_DELIVERED = PROGRESS[number(Phase.ROUTED)], PROGRESS[number(Phase.DELIVERED)]
-P_HANDED_OVER = PROGRESS[number(Phase.HANDED_OVER)]
+AT_ROUTED, AT_DELIVERED = PROGRESS[number(Phase.ROUTED)], PROGRESS[number(Phase.DELIVERED)]
 BEFORE, OUT = int(Group.BEFORE), int(Group.OUT)
 
 
@@ -125,7 +124,7 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
     row, cursor = tables.orders[order], tables.cursor
     now = verdict.last if clock == NO_TIME else clock
     first = cursor[ASKED]
-    is_on_its_way = P_ROUTED <= PROGRESS[verdict.phase] < P_DELIVERED
+    is_on_its_way = AT_ROUTED <= PROGRESS[verdict.phase] < AT_DELIVERED
     if is_on_its_way and verdict.closed_at == NO_TIME:
         _ask_about_goods(tables, order, verdict, now)
         row.ask_at = _next_turn(tables, order, first, now)
@@ -180,7 +179,7 @@ def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> 
     full = cursor[ASKED] + MOST_ASKED
     for k in range(parcels):
         parcel = tables.parcels[k]
-        is_there = PROGRESS[parcel.phase] >= P_DELIVERED
+        is_there = PROGRESS[parcel.phase] >= AT_DELIVERED
         if cursor[ASKED] < full and not is_there and is_counted(tables, k, parcels):
             question = _next(tables, order, now, verdict)
             question.package, question.step = parcel.package, parcel.step
@@ -192,10 +191,8 @@ def _ask_about_goods(tables: Tables, order: int, verdict: Records, now: int) -> 
             _fill(tables, way, group, (handed, ship_by, parcel.heard_at), place, verdict)
     node, ship_by, waits = NOBODY, NO_TIME, False
     for w in range(verdict.works):
-        work, shipped = tables.works[w], False
-        for k in range(parcels):
-            shipped |= tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE
-        if work.units > 0 and not shipped:
+        work = tables.works[w]
+        if work.units > 0 and not is_shipped(tables, parcels, work.node):
             waits = True
             if node == NOBODY or work.ship_by > ship_by:
                 node, ship_by = work.node, work.ship_by

@@ -12,7 +12,16 @@ import pyarrow.compute as pc
 
 from models.intake.columns import NO_TIME, instants, numbers, pair_keys
 from models.lifecycle.steps import STEP_OF, Step
-from models.tracking.arrays import NO_PART, NOBODY, PARTS, RECORD, Ints, Records
+from models.tracking.arrays import (
+    ACTUAL,
+    NO_PART,
+    NOBODY,
+    PARTS,
+    PLANNED,
+    RECORD,
+    Ints,
+    Records,
+)
 from models.tracking.judge import BAD_SCORE, BAD_STARS
 from models.tracking.places import packed_places
 from models.tracking.state import TrackState
@@ -82,7 +91,6 @@ _REASONS = {t.value: int(ExceptionCode[t.name]) if t.value else 0 for t in Troub
 _CLASSIFIERS = {c.value: number for number, c in enumerate(Classifier)}
 _MILESTONES = {m.value: int(STEP_OF[m]) for m in Milestone}
 _RETRACTED = _CLASSIFIERS[Classifier.RETRACTED.value]
-_PLANNED = _CLASSIFIERS[Classifier.PLANNED.value]
 
 
 def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
@@ -230,13 +238,13 @@ def _milestones(
     classifiers = _words(data["classifier"], _CLASSIFIERS)
     steps = _words(data["milestone"], _MILESTONES)
     entries["step"][rows] = np.where(classifiers == _RETRACTED, Step.RETRACTED, steps)
-    entries["classifier"][rows] = np.where(classifiers == _RETRACTED, 0, classifiers)
+    entries["classifier"][rows] = np.where(classifiers == _RETRACTED, ACTUAL, classifiers)
     entries["said"][rows] = instants(data["at"])
     entries["package"][rows] = named(state, data["package"])
     entries["node"][rows] = named(state, data["node"])
     entries["lane"][rows] = named(state, data["carrier"])
     entries["reason"][rows] = _words(data["reason"], _REASONS)
-    is_placed = (classifiers == _PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
+    is_placed = (classifiers == PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
     if is_placed.any():
         place, placed = data["place"].filter(pa.array(is_placed)), rows[is_placed]
         point = (place.field(name).to_numpy() for name in ("latitude", "longitude"))

@@ -21,6 +21,7 @@ from models.tracking.rows import Collected
 from models.tracking.scoring import LANES, ScorerOf, no_models, score_rows
 from models.tracking.state import TrackState
 from models.tracking.telemetry import encode_telemetry
+from models.tracking.telemetry_rows import add_telemetry
 from models.tracking.telling import Heard, News
 from schemas.codes import DeadLetterReason, ModelOf
 from schemas.errors import PolicyError
@@ -128,7 +129,7 @@ def _walk(
         tables = state.roomy(tables)
     _answer(state, piece, asked, collected, scorer_of)
     collected.add_timeline(state, piece, tables)
-    collected.add_telemetry(state, piece, tables)
+    add_telemetry(collected, state, piece, tables)
 
 
 def _answer(

@@ -1,7 +1,12 @@
 """The parcels of an order and the work that nodes were offered of it, gathered from its history.
 
 They lie in the scratch for as long as one order is judged. A parcel that is named like its node stands for all
-that the node ships, until real ones of it are known.
+that the node ships, until real ones of it are known: it is a *stand-in*.
+
+Not every carrier knows which node a parcel left. Where the order's works and parcels name one node, its parcel
+is of that one (``place_parcels``). Where they name several, its node stays unknown; but so that the order
+can arrive, it is counted for one: for the first that says it packed, then for the one that was offered
+first, of those of which no parcel is known. What is left over is counted by itself.
 """
 
 from models.intake.columns import NO_TIME
@@ -30,7 +35,7 @@ def parcel_of(tables: Tables, count: int, package: int, node: int) -> int:
                 tables.parcels[k].node = node
             return k
     parcel = tables.parcels[count]
-    parcel.package, parcel.node, parcel.attempts = package, node, 0
+    parcel.package, parcel.node, parcel.ships_for, parcel.attempts = package, node, node, 0
     parcel.phase, parcel.step, parcel.reason = NONE, RETRACTED, 0
     parcel.position, parcel.at = NOBODY, NO_TIME
     parcel.carrier, parcel.handed_at, parcel.heard_at = NOBODY, NO_TIME, NO_TIME
@@ -96,18 +101,90 @@ def settle_work(work: Records) -> None:
 
 
 @borrowing_kernel
+def place_parcels(tables: Tables, parcels: int, works: int) -> None:
+    """Say of every parcel whose work it is counted for, and of what node it is where only one can be."""
+    only, several = NOBODY, False
+    for w in range(works):
+        if tables.works[w].units > 0:
+            several |= only != NOBODY and only != tables.works[w].node
+            only = tables.works[w].node
+    for k in range(parcels):
+        node = tables.parcels[k].node
+        tables.parcels[k].ships_for = node
+        if node != NOBODY and not _is_withdrawn(tables, works, node):
+            several |= only != NOBODY and only != node
+            only = node
+    if several:
+        _share_out(tables, parcels, works)
+        return
+    for k in range(parcels):
+        if tables.parcels[k].node == NOBODY:
+            tables.parcels[k].node = tables.parcels[k].ships_for = only
+
+
+@borrowing_kernel
+def _share_out(tables: Tables, parcels: int, works: int) -> None:
+    """Count one parcel of no known node for each node of which no parcel is known."""
+    k = _next_unplaced(tables, 0, parcels)
+    for s in range(parcels):
+        node = tables.parcels[s].node
+        is_stand_in = node != NOBODY and node == tables.parcels[s].package
+        if k < parcels and is_stand_in and tables.parcels[s].phase != NONE:
+            if not _is_withdrawn(tables, works, node) and not _has_own(tables, parcels, node):
+                tables.parcels[k].ships_for = node
+                k = _next_unplaced(tables, k, parcels)
+    for w in range(works):
+        node = tables.works[w].node
+        if k < parcels and tables.works[w].units > 0 and not _has_own(tables, parcels, node):
+            tables.parcels[k].ships_for = node
+            k = _next_unplaced(tables, k, parcels)
+
+
+@borrowing_kernel
+def _next_unplaced(tables: Tables, k: int, parcels: int) -> int:
+    """The first parcel from here on that is of no known node and counted for none."""
+    while k < parcels and (
+        tables.parcels[k].ships_for != NOBODY or tables.parcels[k].phase == NONE
+    ):
+        k += 1
+    return k
+
+
+@borrowing_kernel
+def _is_withdrawn(tables: Tables, works: int, node: int) -> bool:
+    """Whether nothing is left of what a node was offered."""
+    for w in range(works):
+        if tables.works[w].node == node:
+            return tables.works[w].units <= 0
+    return False
+
+
+@borrowing_kernel
+def _has_own(tables: Tables, parcels: int, node: int) -> bool:
+    """Whether a parcel is counted for a node, beside its stand-in."""
+    for k in range(parcels):
+        parcel = tables.parcels[k]
+        if parcel.ships_for == node and parcel.package != parcel.node and parcel.phase != NONE:
+            return True
+    return False
+
+
+@borrowing_kernel
+def is_shipped(tables: Tables, parcels: int, node: int) -> bool:
+    """Whether a node has packed anything of the order."""
+    for k in range(parcels):
+        if tables.parcels[k].ships_for == node and tables.parcels[k].phase != NONE:
+            return True
+    return False
+
+
+@borrowing_kernel
 def is_counted(tables: Tables, k: int, parcels: int) -> bool:
     """Whether a parcel is one: not only planned, and no stand-in beside real ones of its node."""
     parcel = tables.parcels[k]
     if parcel.phase == NONE:
         return False
-    if parcel.package != parcel.node:
-        return True
-    for other in range(parcels):
-        real = tables.parcels[other]
-        if real.node == parcel.node and real.package != real.node and real.phase != NONE:
-            return False
-    return True
+    return parcel.package != parcel.node or not _has_own(tables, parcels, parcel.node)
 
 
 @borrowing_kernel
@@ -129,13 +206,9 @@ def furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> i
                 least = phase
     for w in range(works):
         work = tables.works[w]
-        if work.units <= 0:
-            continue
-        shipped = False
-        for k in range(parcels):
-            shipped |= tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE
-        if not shipped and (least == NONE or PROGRESS[work.phase] < PROGRESS[least]):
-            least = work.phase
+        if work.units > 0 and not is_shipped(tables, parcels, work.node):
+            if least == NONE or PROGRESS[work.phase] < PROGRESS[least]:
+                least = work.phase
     if decided == P_CANCELLED and (least == NONE or PROGRESS[least] <= PROGRESS[P_PACKED]):
         return P_CANCELLED
     if least != NONE:

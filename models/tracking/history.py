@@ -3,18 +3,42 @@
 Of things at the same instant the router's come last, in the order of their causes; then the lower step comes
 first, then the lower key. Nothing depends on when they were learnt. What is taken back stays in the list
 as ``RETRACTED``; its ``classifier`` is 1 as long as it has not come.
+
+A history that is full makes room for news by what moves nothing: first the oldest plan or estimate that was
+said anew, then the oldest of a parcel's scans that follows another one and is not its last. So what an order
+comes to does not depend on what was dropped. Only the gaps between scans that a lane learns do, and when a
+parcel went on, if something is learnt to have happened between two scans of which one was dropped. What was
+dropped, and what found no room, is told from its repeats by the window that telemetry has.
 """
 
 import numpy as np
 import numpy.typing as npt
 
+from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel, kernel
-from models.lifecycle.steps import Step
-from models.tracking.arrays import MAX_ENTRIES, NOBODY, Cursor, Flag, Ints, Records, Tables
+from models.ledger.window import is_repeated
+from models.lifecycle.steps import MILESTONES, Step
+from models.tracking.arrays import (
+    ACTUAL,
+    MAX_ENTRIES,
+    NOBODY,
+    Cursor,
+    Flag,
+    Ints,
+    Records,
+    Tables,
+    Term,
+)
 
 FREE, USED = int(Cursor.FREE), int(Cursor.USED)
 TAKEN, LATE, REPEATED, BEYOND = (int(f) for f in Flag)
 RETRACTED = int(Step.RETRACTED)
+SCANNED, DEPARTED, ARRIVED = int(Step.SCANNED), int(Step.DEPARTED), int(Step.ARRIVED)
+T_DEDUPE, T_DEDUPE_RECORDS = int(Term.DEDUPE), int(Term.DEDUPE_RECORDS)
+OF_HISTORY = np.uint64(1)
+"""Second half of keys in the window that are none of telemetry."""
+MOST_DROPPED = 6
+"""Keys that one record can put into the window: what it drops to make room, and itself."""
 VOID = np.iinfo(np.uint8).max
 """Step of an entry that is about to go."""
 
@@ -99,6 +123,82 @@ def is_full(tables: Tables, order: int) -> bool:
 
 
 @borrowing_kernel
+def has_room(tables: Tables, order: int, clock: int) -> bool:
+    """Whether an order's history takes more; if it is full, what moves nothing is dropped first."""
+    while is_full(tables, order):
+        spare = _spare(tables, order)
+        if spare == NOBODY:
+            return False
+        _was_seen(tables, order, tables.entries[spare].key, clock)
+        drop(tables, order, spare)
+    return True
+
+
+@borrowing_kernel
+def _was_seen(tables: Tables, order: int, key: np.uint64, clock: int) -> bool:
+    """Whether a record was dropped, or found no room; it is remembered from now on."""
+    terms = tables.terms[tables.orders[order].network]
+    span, most = terms[T_DEDUPE], terms[T_DEDUPE_RECORDS]
+    return is_repeated(tables.seen, key, OF_HISTORY, clock, span, most)
+
+
+@borrowing_kernel
+def _spare(tables: Tables, order: int) -> int:
+    """The oldest entry that was said anew, else the oldest idle scan; ``NOBODY`` without."""
+    entries, idle = tables.entries, NOBODY
+    at = tables.orders[order].first
+    while at != NOBODY:
+        entry = entries[at]
+        if entry.at != NO_TIME and entry.step < MILESTONES:
+            if entry.classifier != ACTUAL:
+                if _is_said_anew(entries, at):
+                    return at
+            elif idle == NOBODY and _is_scan(entry):
+                idle = _idle_after(entries, at)
+        at = entry.next
+    return idle
+
+
+@borrowing_kernel
+def _is_said_anew(entries: Records, first: int) -> bool:
+    """Whether a later plan or estimate is of the same milestone."""
+    said, at = entries[first], entries[first].next
+    while at != NOBODY:
+        entry = entries[at]
+        if entry.step == said.step and entry.classifier == said.classifier:
+            same = entry.package == said.package and entry.node == said.node
+            if same and entry.also == said.also:
+                return True
+        at = entry.next
+    return False
+
+
+@borrowing_kernel
+def _is_scan(entry: Records) -> bool:
+    """Whether a report of a carrier says no more than that a parcel is on its way."""
+    is_on_its_way = entry.step == SCANNED or entry.step == DEPARTED or entry.step == ARRIVED
+    is_plain = entry.classifier == ACTUAL and entry.reason == 0 and entry.key != 0
+    return is_on_its_way and is_plain and entry.also == NO_TIME
+
+
+@borrowing_kernel
+def _idle_after(entries: Records, first: int) -> int:
+    """The report that follows a scan, if it is another one and not the parcel's last; else ``NOBODY``."""
+    scan, idle, at = entries[first], NOBODY, entries[first].next
+    while at != NOBODY:
+        entry = entries[at]
+        is_actual = entry.step < MILESTONES and entry.classifier == ACTUAL
+        if is_actual and entry.package == scan.package:
+            if idle != NOBODY:
+                return idle
+            if not _is_scan(entry) or entry.node != scan.node or entry.lane != scan.lane:
+                return NOBODY
+            idle = at
+        at = entry.next
+    return NOBODY
+
+
+@borrowing_kernel
 def take(tables: Tables, record: Records) -> int:
     """Enter a record into its order's history; says what it was, see ``Flag``."""
     order, entries = record.order, tables.entries
@@ -106,7 +206,10 @@ def take(tables: Tables, record: Records) -> int:
     if known != NOBODY and not (entries[known].step == RETRACTED and entries[known].classifier):
         return REPEATED
     if is_full(tables, order):
-        return BEYOND
+        if _was_seen(tables, order, record.entry.key, record.clock):
+            return REPEATED
+        if not has_room(tables, order, record.clock):
+            return BEYOND
     if known != NOBODY:  # what takes it back came first
         entries[known].classifier = 0
         if record.retracts != 0:

@@ -15,7 +15,7 @@ from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.policy.answers import Occasion
-from models.tracking.arrays import NEVER, NO_PART, NOBODY, Records, Tables, Term
+from models.tracking.arrays import ACTUAL, NEVER, NO_PART, NOBODY, Records, Tables, Term
 from models.tracking.goods import (
     furthest_behind,
     is_counted,
@@ -23,6 +23,7 @@ from models.tracking.goods import (
     move_parcel,
     move_work,
     parcel_of,
+    place_parcels,
     settle_work,
     work_of,
 )
@@ -32,7 +33,7 @@ from models.tracking.verdict import expect, show
 from models.tracking.watch import look_at_devices
 from schemas.codes import ExceptionCode, Phase
 
-CUSTOMS_HELD = int(Step.CUSTOMS_HELD)
+CUSTOMS_HELD, ORDERED = int(Step.CUSTOMS_HELD), int(Step.ORDERED)
 HELD = int(Step.HELD)
 ROUTED, BACKORDERED = int(Step.ROUTED), int(Step.BACKORDERED)
 CANCELLED, OFFERED = int(Step.CANCELLED), int(Step.OFFERED)
@@ -63,7 +64,6 @@ INSTALLATION_DUE, ACCEPTANCE_DUE, FEEDBACK_DUE = (
 )
 WANTS_INSTALLATION, WANTS_ACCEPTANCE = int(Wants.INSTALLATION), int(Wants.ACCEPTANCE)
 
-ACTUAL = 0
 BAD_SCORE, BAD_STARS = 6, 2
 """NPS of detractors; CSAT of the dissatisfied (domain.md D.6)."""
 ATTEMPTS = 3
@@ -80,7 +80,8 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         clock: log time, us; ``NO_TIME`` before the first tick: then nothing is overdue.
         verdict: where the answer goes.
     """
-    parcels, works, decided, cause, is_paid = 0, 0, P_RECEIVED, NOBODY, False
+    parcels, works, decided, cause = 0, 0, NONE, NOBODY
+    is_ordered = is_paid = False
     promise, last = NO_TIME, NO_TIME
     installed, accepted, answered, bad = NO_TIME, NO_TIME, NO_TIME, NOBODY
     late = NO_PART
@@ -99,6 +100,8 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
             move_parcel(tables.parcels[k], entry)
         elif step == PAID:
             is_paid = True
+        elif step == ORDERED:
+            is_ordered = True
         elif HELD <= step <= CANCELLED:
             if entry.cause >= cause:
                 decided, promise, cause = _decided(step), entry.said, entry.cause
@@ -114,15 +117,20 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         elif step == FEEDBACK:
             answered, bad = entry.at, entry.position if entry.reason else NOBODY
         last = max(last, entry.at)
+    is_decided = decided != NONE
     for w in range(works):
         settle_work(tables.works[w])
-    if is_paid and decided == P_RECEIVED:
-        decided = P_VALIDATED
+        is_decided |= tables.works[w].offered_at != NO_TIME
+    place_parcels(tables, parcels, works)
+    if decided == NONE and (is_ordered or is_paid):
+        decided = P_VALIDATED if is_paid else P_RECEIVED
     verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER
     verdict.promise, verdict.closed_at, verdict.last = promise, NO_TIME, last
     verdict.parcels, verdict.works, verdict.late = parcels, works, late
     verdict.reminder, verdict.deadline = 0, NO_TIME
+    verdict.is_over = tables.orders[order].was_forgotten and not is_decided
     phase = furthest_behind(tables, parcels, works, decided)
+    verdict.is_known = phase != NONE or parcels > 0
     verdict.phase = phase
     if bad != NOBODY:
         show(tables, verdict, E_FEEDBACK, bad, NOBODY)
@@ -218,7 +226,7 @@ def _look_at_parcels(
             code = E_ATTEMPT_FAILED
         elif parcel.phase == P_CUSTOMS:
             is_held = parcel.step == CUSTOMS_HELD
-            if is_held or expect(verdict, parcel.at + customs, clock):
+            if is_held or (not verdict.is_over and expect(verdict, parcel.at + customs, clock)):
                 code = E_CUSTOMS_HOLD
         elif parcel.phase == P_RETURNING:
             code = E_RETURNING

@@ -11,6 +11,7 @@ from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.tracking.arrays import (
+    ACTUAL,
     BLOCK,
     CODES,
     MOST_ENTERED,
@@ -28,7 +29,7 @@ from models.tracking.arrays import (
 from models.tracking.asking import MOST_ASKED, ask
 from models.tracking.devices import bind, entry_of
 from models.tracking.history import take
-from models.tracking.judge import ACTUAL, judge
+from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
 from models.tracking.notices import notice, tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate
@@ -206,6 +207,13 @@ def _hear(tables: Tables, i: int, verdict: Records) -> int:
 
 
 @borrowing_kernel
+def _meet(tables: Tables, record: Records) -> None:
+    """Somebody has spoken of the order."""
+    order = tables.orders[record.order]
+    order.network, order.known_at = record.network, max(order.known_at, record.clock)
+
+
+@borrowing_kernel
 def _take_facts(tables: Tables, record: Records) -> None:
     """Let the order be what the record says, if none has said more."""
     order, fact = tables.orders[record.order], tables.facts[record.detail]
@@ -251,10 +259,10 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             if not _tick(tables, orders, record.clock, verdict):
                 return False
         elif record.entry.step >= IS_BOUND:
-            tables.orders[record.order].network = record.network
+            _meet(tables, record)
             tables.flags[i] = _hear(tables, i, verdict)
         else:
-            tables.orders[record.order].network = record.network
+            _meet(tables, record)
             cursor[INDEX] = 1  # the first effect is the row of the record itself
             flag = take(tables, record)
             tables.flags[i] = flag

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
-from models.tracking.arrays import NOBODY, Cursor, LaneTables, Records, Tables
+from models.tracking.arrays import ACTUAL, NOBODY, Cursor, LaneTables, Records, Tables
 from models.tracking.features import planned_hours
 from models.tracking.lanes import COLUMNS, HOUR_US, add, add_ratio, is_weekend, quantile_of, seen
 
@@ -174,7 +174,7 @@ def _arrival(tables: Tables, order: int, package: int) -> int:
             if entry.is_taught:
                 return NOBODY
             is_there = entry.step == DELIVERED or entry.step == SIGNED
-            if found == NOBODY and is_there and entry.classifier == 0:
+            if found == NOBODY and is_there and entry.classifier == ACTUAL:
                 found = at
         at = entry.next
     return found
@@ -189,7 +189,7 @@ def _teach_gaps(tables: Tables, order: int, parcel: Records, lane: int) -> None:
         at = entry.next
         if entry.package != parcel.package or entry.at == NO_TIME or entry.at > parcel.there_at:
             continue
-        if entry.step >= MILESTONES or entry.step == PACKED or entry.classifier != 0:
+        if entry.step >= MILESTONES or entry.step == PACKED or entry.classifier != ACTUAL:
             continue
         if before != NO_TIME and entry.at > before:
             add(gaps, (entry.at - before) / HOUR_US, False)

@@ -26,7 +26,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.devices import entry_of
 from models.tracking.goods import is_counted
-from models.tracking.history import enter, is_full
+from models.tracking.history import enter, has_room
 from models.tracking.topics import topic_of
 from schemas.codes import Phase
 
@@ -58,7 +58,7 @@ def notice(
 ) -> None:
     """Note something that the policy answers; of anything else nothing. See ``NOTICE``."""
     cursor = tables.cursor
-    if not tables.answered[tables.orders[order].network, topic]:
+    if verdict.is_over or not tables.answered[tables.orders[order].network, topic]:
         return
     new = tables.notices[cursor[NOTICED]]
     begin_notice(tables, new, order, topic, verdict, at)
@@ -138,7 +138,7 @@ def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records)
             return
     told = entry_of(tables, order, TOLD, package)
     if told == NOBODY:
-        if is_full(tables, order):
+        if not has_room(tables, order, record.clock):
             return
         told = _remember(tables, record, package)
     entry = tables.entries[told]

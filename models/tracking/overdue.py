@@ -17,7 +17,7 @@ from models.tracking.lanes import HOUR_US
 from models.tracking.verdict import expect, show
 from schemas.codes import ExceptionCode, Phase
 
-RETRACTED = int(Step.RETRACTED)
+ORDERED, CANCELLED = int(Step.ORDERED), int(Step.CANCELLED)
 P_RECEIVED, P_VALIDATED = number(Phase.RECEIVED), number(Phase.VALIDATED)
 P_HELD, P_PICKED, P_PACKED = (number(p) for p in (Phase.HELD, Phase.PICKED, Phase.PACKED))
 P_HANDED_OVER, P_DELIVERED = number(Phase.HANDED_OVER), number(Phase.DELIVERED)
@@ -38,7 +38,7 @@ def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> N
     terms, phase = tables.terms[tables.orders[order].network], verdict.phase
     parcels, works = verdict.parcels, verdict.works
     promise, last = verdict.promise, verdict.last
-    if PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
+    if verdict.is_over or PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
         return
     if promise != NO_TIME and expect(verdict, promise + 1, clock):
         show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
@@ -59,11 +59,11 @@ def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> N
 
 @borrowing_kernel
 def _begun(tables: Tables, order: int) -> int:
-    """When the first thing happened that is said of an order; what devices say has no time of its own."""
+    """When an order was placed, or first decided on."""
     at = tables.orders[order].first
     while at != NOBODY:
         entry = tables.entries[at]
-        if entry.at != NO_TIME and entry.step != RETRACTED:
+        if entry.at != NO_TIME and ORDERED <= entry.step <= CANCELLED:
             return entry.at
         at = entry.next
     return NO_TIME
@@ -80,7 +80,7 @@ def _look_at_work(
     """
     terms, reached = tables.terms[tables.orders[order].network], work.phase
     for k in range(parcels):
-        if tables.parcels[k].node == work.node and tables.parcels[k].phase != NONE:
+        if tables.parcels[k].ships_for == work.node and tables.parcels[k].phase != NONE:
             if PROGRESS[tables.parcels[k].phase] > PROGRESS[reached]:
                 reached = tables.parcels[k].phase
     if PROGRESS[reached] >= PROGRESS[P_HANDED_OVER]:

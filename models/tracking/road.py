@@ -19,9 +19,12 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.tracking.arrays import (
+    ACTUAL,
+    MAX_ENTRIES,
     MAX_STOPS,
     NOBODY,
     PARTS,
+    PLANNED,
     Cursor,
     Limit,
     Moved,
@@ -46,11 +49,10 @@ CORRIDOR_KM, CORRIDOR_SHARE = int(Limit.CORRIDOR_KM), int(Limit.CORRIDOR_SHARE)
 T_LEFT, T_STAY, T_JOINED = int(Term.LEFT), int(Term.STAY), int(Term.OFF_ROUTE)
 EASED = np.uint64(1 << int(ExceptionCode.GPS_STALE) | 1 << int(ExceptionCode.GPS_OFF_ROUTE))
 """Exceptions that the next position may end."""
-PLANNED = 1
 NOTICED = PARTS // 20
 """Parts of the way after which an arrival is estimated anew."""
-MOST_SAID = 4 * MAX_STOPS
-"""Arrivals and departures that one position can change."""
+MOST_SAID = 2 * MAX_ENTRIES + 4 * MAX_STOPS
+"""Arrivals and departures that one position can change: after a change of policy, all that there are."""
 EARTH_KM = 6_371.0088
 
 
@@ -163,7 +165,7 @@ def _enter_stay(tables: Tables, record: Records, stop: Records, step: int, at: i
     entry.at = entry.said = at
     entry.key, entry.also, entry.cause, entry.node = np.uint64(0), stop.place, NOBODY, NOBODY
     entry.position, entry.package = record.position, stop.package
-    entry.step, entry.classifier, entry.reason, entry.lane = step, 0, 0, NOBODY
+    entry.step, entry.classifier, entry.reason, entry.lane = step, ACTUAL, 0, NOBODY
     link(tables, record.order, new)
     return new
 
@@ -177,7 +179,11 @@ def _stay(tables: Tables, record: Records, stop: Records, at: int, joined_us: in
     while place != NOBODY:
         entry, following = entries[place], entries[place].next
         same = entry.step == step and entry.also == stop.place and entry.package == stop.package
-        if same and entry.classifier == 0 and entry.at - joined_us <= at <= entry.said + joined_us:
+        if (
+            same
+            and entry.classifier == ACTUAL
+            and entry.at - joined_us <= at <= entry.said + joined_us
+        ):
             if mine == NOBODY:
                 mine = place
             else:  # the position closes the gap between two stays
@@ -239,7 +245,7 @@ def _leave(tables: Tables, record: Records, stop: Records, heard: int, left_us: 
 @borrowing_kernel
 def _is_at(entry: Records, step: int, stop: Records) -> bool:
     """Whether an entry was worked out of positions at a stop."""
-    if entry.step != step or entry.classifier != 0 or entry.at == NO_TIME:
+    if entry.step != step or entry.classifier != ACTUAL or entry.at == NO_TIME:
         return False
     return entry.also == stop.place and entry.package == stop.package
 

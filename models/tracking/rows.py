@@ -1,4 +1,7 @@
-"""What a slice caused, as rows for the lake: the timeline, exceptions, dead letters."""
+"""What a slice caused, as rows for the lake: the timeline, exceptions, estimates, dead letters.
+
+What devices told is in telemetry_rows.py, what is told and done about it in answers.py.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,6 +15,7 @@ from models.intake.columns import NO_TIME
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import NONE, phase_name
 from models.tracking.arrays import (
+    CODES,
     NOBODY,
     Change,
     Cursor,
@@ -33,7 +37,8 @@ from models.tracking.encode import (
 from models.tracking.lane_book import LANE_WORDS
 from models.tracking.places import unpacked
 from models.tracking.state import TrackState
-from schemas.codes import Classifier, ExceptionCode, ReadingState, Severity
+from models.tracking.verdict import severity_of
+from schemas.codes import Classifier, ExceptionCode
 from schemas.kinds import INSTANT, Kind
 from schemas.slices import Slice
 from schemas.tables import SCHEMAS, Table
@@ -43,23 +48,14 @@ Part = tuple[Rows, pa.Array]
 
 _PHASES = [phase_name(code) or None for code in range(NONE + 1)]
 _STEPS = [step.name for step in Step]
-_STATES = [state.name for state in ReadingState]
-_REPORTED = ("type", "value", "min_value", "max_value", "uom", "exception")
 _CHANGES = [change.name.lower() for change in Change]
 _CODES = [
-    ExceptionCode(code).name if code in list(ExceptionCode) else None
-    for code in range(max(ExceptionCode) + 1)
+    ExceptionCode(code).name if code in list(ExceptionCode) else None for code in range(CODES)
 ]
-LOUD = (
-    ExceptionCode.DELAY_BREACHED,
-    ExceptionCode.LOST,
-    ExceptionCode.DAMAGED,
-    ExceptionCode.EXPIRED,
-    ExceptionCode.FEEDBACK_NEGATIVE,
-    ExceptionCode.TEMP_EXCURSION_MAJOR,
-    ExceptionCode.DOOR_OPEN,
-)
-"""Exceptions that ask for a person from the start (domain.md D.6)."""
+_SEVERITIES = [
+    severity_of(code, is_loud).value for code in range(CODES) for is_loud in (False, True)
+]
+"""By twice the code, plus one where it was escalated."""
 GEOFENCE = "crossdock/geofence"
 """Who says so where a position showed an arrival or a departure; RET: there was none after all."""
 DEADLINE = "DEADLINE"
@@ -101,15 +97,14 @@ class Collected:
         """A row for each of ``Raised``."""
         if not len(rows):
             return
-        codes, loud = rows[:, Raised.CODE], rows[:, Raised.LOUD] > 0
-        loud |= np.isin(codes, [int(code) for code in LOUD])
+        codes, loud = rows[:, Raised.CODE], rows[:, Raised.LOUD]
         shown, package = rows[:, Raised.EVIDENCE], rows[:, Raised.PACKAGE]
         columns = self.about(state, piece, rows[:, Raised.RECORD], rows[:, Raised.ORDER])
         columns |= {
             "index": pa.array(rows[:, Raised.INDEX]),
             "code": word(codes, _CODES),
             "change": word(rows[:, Raised.CHANGE], _CHANGES),
-            "severity": word(loud.astype(np.int64), [Severity.WARN.value, Severity.HIGH.value]),
+            "severity": word(2 * codes + loud, _SEVERITIES),
             "package": names(state, package),
             "evidence": pa.array(shown, mask=shown == NOBODY),
             "raised_at": instant(rows[:, Raised.AT]),
@@ -207,59 +202,6 @@ class Collected:
         columns |= told
         self.add(Table.TIMELINE, columns, len(rows))
 
-    def add_telemetry(self, state: TrackState, piece: Slice, tables: Tables) -> None:
-        """A row for every report and every position that was not a repeat."""
-        fresh = tables.flags != Flag.REPEATED
-        for table, kind in (
-            (Table.READINGS, Kind.TELEMETRY_SENSOR),
-            (Table.LOCATIONS, Kind.TELEMETRY_POSITION),
-        ):
-            rows, data = piece.of_kind(kind)
-            keep = fresh[rows]
-            if keep.any():
-                rows, data = rows[keep], data.filter(pa.array(keep))
-                add = self._add_readings if table is Table.READINGS else self._add_locations
-                add(_heard(state, piece, tables, rows), tables, rows, data)
-
-    def _add_readings(
-        self, heard: pa.RecordBatch, tables: Tables, rows: Rows, data: pa.RecordBatch
-    ) -> None:
-        counts = tables.records["count"][rows].astype(np.int64)
-        which = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        reports = tables.reports[np.repeat(tables.records["detail"][rows], counts) + which]
-        told = data["reports"].flatten()
-        each = heard.append_column("device", data["device"])
-        each = each.take(pa.array(np.repeat(np.arange(len(rows)), counts)))
-        low, high = reports["band_low"], reports["band_high"]
-        columns = {name: each[name] for name in each.schema.names}
-        columns |= {name: told.field(name) for name in _REPORTED}
-        columns |= {
-            "partition": pa.repeat(self.partition, len(each)),
-            "index": pa.array(which),
-            "at": instant(reports["at"]),
-            "state": word(reports["state"], _STATES),
-            "band_low": pa.array(low, mask=np.isnan(low)),
-            "band_high": pa.array(high, mask=np.isnan(high)),
-        }
-        self.add(Table.READINGS, columns, len(each))
-
-    def _add_locations(
-        self, heard: pa.RecordBatch, tables: Tables, rows: Rows, data: pa.RecordBatch
-    ) -> None:
-        fixes = tables.fixes[tables.records["detail"][rows]]
-        columns = {name: heard[name] for name in heard.schema.names}
-        columns |= {name: data[name] for name in data.schema.names}
-        columns |= {
-            name: pa.array(fixes[name], mask=np.isnan(fixes[name]))
-            for name in ("progress", "remaining_km", "off_route_km")
-        }
-        columns |= {
-            "partition": pa.repeat(self.partition, len(rows)),
-            "index": pa.repeat(0, len(rows)),
-            "at": instant(tables.records["entry"]["at"][rows]),
-        }
-        self.add(Table.LOCATIONS, columns, len(rows))
-
     def refuse(self, piece: Slice, rows: Rows, reason: str, detail: str) -> None:
         """Records that have no effect here."""
         mine = piece.envelope.take(pa.array(rows))
@@ -285,21 +227,6 @@ def _in_order(rows: pa.Table) -> pa.Table:
     if ((steps > 0) | ((steps == 0) & (np.diff(index) > 0))).all():
         return rows
     return rows.take(pa.array(np.lexsort((index, position))))
-
-
-def _heard(state: TrackState, piece: Slice, tables: Tables, rows: Rows) -> pa.RecordBatch:
-    """What all rows of telemetry share."""
-    mine = piece.envelope.take(pa.array(rows))
-    columns = {
-        "position": pa.array(piece.positions[rows]),
-        "tenant": mine["tenant"],
-        "network": mine["network"],
-        "order_id": mine["subject"],
-        "package": names(state, tables.packages[rows]),
-        "recorded_at": mine["recordedtime"],
-        "source": mine["source"],
-    }
-    return pa.RecordBatch.from_pydict(columns)
 
 
 def _told(piece: Slice, rows: Rows) -> dict[str, pa.Array]:

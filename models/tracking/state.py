@@ -13,7 +13,6 @@ from models.ledger import window
 from models.ledger.names import Names
 from models.lifecycle.steps import Step
 from models.policy.document import Policy, default_policy
-from models.policy.tracking import Band
 from models.tracking.arrays import (
     BLOCK,
     CLASSES,
@@ -45,23 +44,23 @@ from models.tracking.arrays import (
 )
 from models.tracking.asking import MOST_ASKED, QUESTION
 from models.tracking.features import N_INPUTS
-from models.tracking.history import forget
+from models.tracking.forgotten import Forgotten
+from models.tracking.history import MOST_DROPPED, forget
 from models.tracking.lane_book import LaneBook
-from models.tracking.lanes import BUCKETS
+from models.tracking.lanes import BUCKETS, HOUR_US
+from models.tracking.road import MOST_SAID
 from models.tracking.room import make_room, resize
 from models.tracking.telling import Told
+from models.tracking.terms import Floats, bands_of, limits_of, terms_of
 from models.tracking.topics import TOPICS, answered
 from models.tracking.verdict import VERDICT
 
-HOUR_US = 3_600_000_000
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
-OUTPUT_ROWS = 4 * CODES
+OUTPUT_ROWS = max(4 * CODES, 2 * MOST_SAID)
 """Room for exceptions and for moves, emptied when it is full."""
 QUESTIONS = 4_096
 """The same for questions; there is more if a slice is larger."""
-
-Floats = npt.NDArray[np.float64]
 
 _NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
@@ -69,6 +68,7 @@ _EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
 for _word in FACT_WORDS:
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
+_EMPTY_ORDER["known_at"] = NO_TIME
 _EMPTY_ORDER["promised"], _EMPTY_ORDER["ask_at"] = NO_TIME, NEVER
 
 
@@ -90,6 +90,7 @@ class TrackState:
         records: read so far; forgetting goes by it.
         lanes: what deliveries took.
         told: what was told of arrivals.
+        forgotten: keys of orders that were.
         models: sha256 of the model of each network; empty: the histories of lanes alone.
     """
 
@@ -112,7 +113,8 @@ class TrackState:
         self.cursor: Ints = np.zeros(len(Cursor), np.int64)
         self.cursor[[Cursor.FREE, Cursor.LANES]] = NOBODY, 1  # the first row is the unknown lane
         self.records = 0
-        self.lanes, self.told = LaneBook(), Told()
+        self.lanes, self.told, self.forgotten = LaneBook(), Told(), Forgotten()
+        self.met = 0  # orders of which it is known whether they were forgotten
         self.models: list[str] = []
         self.asked = _room_for(0)
         self.scratch = (
@@ -136,7 +138,7 @@ class TrackState:
         self._grow()
         if n > len(self.asked.questions):
             self.asked = _room_for(n)
-        heard = int((records["entry"]["step"] >= Step.BOUND).sum())
+        heard = int((records["entry"]["step"] >= Step.BOUND).sum()) + self._may_drop(records)
         if heard:
             window.make_room(self.seen, heard)
         return Tables(
@@ -165,12 +167,21 @@ class TrackState:
             self.asked,
         )
 
+    def _may_drop(self, records: npt.NDArray[Any]) -> int:
+        """How many keys the histories that may be full by then can put into the window."""
+        mine = records[records["order"] >= 0]
+        orders, which = np.unique(mine["order"], return_inverse=True)
+        is_device = mine["entry"]["step"] >= Step.BOUND
+        more = np.bincount(which, np.where(is_device, MAX_ENTRIES, 3), len(orders))
+        is_near = self.orders["entries"][orders] + more + 2 > MAX_ENTRIES
+        return MOST_DROPPED * int((is_near[which] & ~is_device).sum())
+
     def set_policy(self, network: str, policy: Policy) -> None:
         """From here on this policy counts for a network; its orders are looked at again."""
         row = self.networks.intern_one(network)
         self.know_networks()
-        self.terms[row] = _terms(policy)
-        self.bands[row], self.limits[row] = _bands(policy), _limits(policy)
+        self.terms[row] = terms_of(policy)
+        self.bands[row], self.limits[row] = bands_of(policy), limits_of(policy)
         self.policies[row], self.answered[row] = policy, answered(policy)
         known = self.orders["first"] != NOBODY  # not those that a record is only about to name
         self.orders["due"][known & (self.orders["network"] == row)] = NO_TIME
@@ -181,9 +192,9 @@ class TrackState:
         missing = len(self.networks) - len(self.terms)
         if missing > 0:
             policy = self.policy_override or default_policy()
-            self.terms = np.concatenate([self.terms, *[_terms(policy)[None]] * missing])
-            self.bands = np.concatenate([self.bands, *[_bands(policy)[None]] * missing])
-            self.limits = np.concatenate([self.limits, *[_limits(policy)[None]] * missing])
+            self.terms = np.concatenate([self.terms, *[terms_of(policy)[None]] * missing])
+            self.bands = np.concatenate([self.bands, *[bands_of(policy)[None]] * missing])
+            self.limits = np.concatenate([self.limits, *[limits_of(policy)[None]] * missing])
             self.answered = np.concatenate([self.answered, *[answered(policy)[None]] * missing])
             self.policies += [policy] * missing
             self.models += [""] * missing
@@ -212,6 +223,10 @@ class TrackState:
         have = len(self.orders)
         make_room(self.orders, orders)
         self.orders[have:] = _EMPTY_ORDER
+        if orders > self.met:
+            new = np.arange(self.met, orders, dtype=np.int32)
+            self.orders["was_forgotten"][new] = self.forgotten.holds(self.keys.take(new))
+            self.met = orders
         blocks = -(-len(self.orders) // BLOCK)
         if blocks > len(self.blocks):
             more = np.full(blocks - len(self.blocks), NEVER)
@@ -219,13 +234,17 @@ class TrackState:
         make_room(self.entries, entries)
 
     def forget_closed(self, clock: int) -> None:
-        """Drop the orders that were closed long ago, and every word that nothing refers to."""
+        """Drop the orders that are over since long, and every word that nothing refers to."""
+        held = self.orders[: len(self.keys)]
+        held["known_at"][held["known_at"] == NO_TIME] = clock  # from before the first tick
         self.cursor[Cursor.LANES] = self.lanes.forget(int(self.cursor[Cursor.LANES]))
         gone = self._are_gone(clock)
         if 4 * int(gone.sum()) < len(gone):
             return
-        kept = np.flatnonzero(~gone).astype(np.int32)
-        self.keys = self.keys.kept(kept)
+        kept, lost = (np.flatnonzero(part).astype(np.int32) for part in (~gone, gone))
+        until = clock + self.terms[held["network"][lost], Term.RETENTION]
+        self.forgotten.add(self.keys.take(lost), until, clock)
+        self.keys, self.met = self.keys.kept(kept), len(kept)
         forget(self.orders, self.entries, self.cursor, gone)
         resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
         resize(self.orders, max(64, len(self.keys)))
@@ -236,14 +255,17 @@ class TrackState:
         self.blocks = due.reshape(-1, BLOCK).min(axis=1)
 
     def _are_gone(self, clock: int) -> npt.NDArray[np.bool_]:
-        """Of each order, whether it was closed long ago."""
+        """Of each order, whether it was closed long ago, or nobody has said anything of it for long.
+
+        An order that is not closed is waited for as long as one whose carrier is silent, from the newest
+        record or the date told, whichever is later.
+        """
         held = self.orders[: len(self.keys)]
-        closed = held["closed_at"] != NO_TIME
-        kept_us = np.where(
-            held["raised"] != 0, YEAR_US, self.terms[held["network"], Term.RETENTION]
-        )
-        until = np.where(closed, held["closed_at"], 0) + kept_us
-        gone: npt.NDArray[np.bool_] = closed & (until <= clock)
+        terms, known = self.terms[held["network"]], held["known_at"]
+        waited = np.clip(held["promised"], known, known + YEAR_US) + terms[:, Term.EXPIRED]
+        ended = np.where(held["closed_at"] != NO_TIME, held["closed_at"], waited)
+        kept_us = np.where(held["raised"] != 0, YEAR_US, terms[:, Term.RETENTION])
+        gone: npt.NDArray[np.bool_] = ended + kept_us <= clock
         return gone
 
     def _keep_words(self) -> npt.NDArray[np.int32]:
@@ -279,6 +301,7 @@ class TrackState:
         }
         lanes = self.lanes.to_arrays(int(self.cursor[Cursor.LANES]))
         arrays |= {f"lanes/{part}": kept for part, kept in lanes.items()}
+        arrays |= {f"forgotten/{part}": kept for part, kept in self.forgotten.to_arrays().items()}
         told = self.told.to_arrays(len(self.keys))
         arrays |= {f"told/{part}": kept for part, kept in told.items()}
         for name in _NAMES:
@@ -300,6 +323,8 @@ class TrackState:
         window.restore(self.seen, arrays["seen"])
         self.lanes.restore({p: arrays[f"lanes/{p}"] for p in ("rows", "counts", "networks")})
         self.told.restore({p: arrays[f"told/{p}"] for p in ("orders", "told", "counts")})
+        self.forgotten.restore({p: arrays[f"forgotten/{p}"] for p in ("keys", "until")})
+        self.met = len(self.orders)
         self.records, self.models = values["records"], list(values["models"])
         self.policies = [Policy.model_validate_json(policy) for policy in values["policies"]]
         tables = [answered(policy) for policy in self.policies]
@@ -325,86 +350,4 @@ def _room_for(records: int) -> Asked:
         np.zeros((room, N_INPUTS), np.float32),
         np.zeros(room, NOTICE),
         np.zeros((2, BUCKETS)),
-    )
-
-
-def _terms(policy: Policy) -> Ints:
-    """As in ``Term``."""
-    tracking, cold, road, windows, estimates = (
-        policy.tracking,
-        policy.cold_chain,
-        policy.road,
-        policy.windows,
-        policy.estimates,
-    )
-    hours = (
-        tracking.sign_within_hours,
-        tracking.install_within_hours,
-        tracking.accept_within_hours,
-        tracking.feedback_within_hours,
-        tracking.silence_hours,
-        tracking.expired_hours,
-        tracking.hand_over_grace_hours,
-        tracking.retention_hours,
-        cold.joined_within_minutes / 60,
-        cold.gap_minutes / 60,
-        cold.humidity_minutes / 60,
-        road.stale_minutes / 60,
-        road.off_route_minutes / 60,
-        road.dwell_hours,
-        road.left_after_minutes / 60,
-        road.stay_minutes / 60,
-        windows.dedupe_hours,
-    )
-    later = (
-        policy.notifications.remind_before_hours,
-        tracking.route_within_hours,
-        tracking.pick_before_hours,
-        tracking.pack_before_hours,
-        tracking.customs_within_hours,
-        tracking.silence_least_hours,
-        tracking.silence_most_hours,
-        estimates.every_hours,
-        estimates.change_hours,
-        estimates.confirm_hours,
-        estimates.delay_margin_hours,
-        estimates.delay_withdrawn_hours,
-        estimates.out_hours,
-    )
-    first, second = ([round(h * HOUR_US) for h in part] for part in (hours, later))
-    return np.array([*first, windows.dedupe_max_records, *second], np.int64)
-
-
-def _bands(policy: Policy) -> Floats:
-    """(len(CLASSES), len(Bound)): as in ``Bound``."""
-    cold = policy.cold_chain
-    bands = [cold.unclassed if c is None else cold.band(c) for c in CLASSES]
-    return np.array([_bounds(band) for band in bands])
-
-
-def _bounds(band: Band) -> list[float]:
-    low, high = _known(band.low_c, -np.inf), _known(band.high_c, np.inf)
-    minor, major = (m * HOUR_US / 60 for m in (band.minor_minutes, band.major_minutes))
-    return [low, high, _known(band.least_c, -np.inf), _known(band.most_c, np.inf), minor, major]
-
-
-def _known(bound: float | None, otherwise: float) -> float:
-    return otherwise if bound is None else bound
-
-
-def _limits(policy: Policy) -> Floats:
-    """As in ``Limit``."""
-    cold, road = policy.cold_chain, policy.road
-    return np.array(
-        [
-            cold.humidity_high_pct,
-            cold.shock_g,
-            cold.light_lux,
-            road.corridor_km,
-            road.corridor_share,
-            policy.tracking.silence_gaps,
-            policy.estimates.change_share,
-            policy.estimates.delay_chance,
-            policy.estimates.delay_withdrawn_chance,
-        ]
     )

@@ -1,11 +1,24 @@
-"""What is said of an order: its phase, the exceptions that hold, and when to look again."""
+"""What is said of an order: its phase, the exceptions that hold and how loud, and when to look again."""
 
 import numpy as np
 
 from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.tracking.arrays import NOBODY, Records, Tables
+from schemas.codes import ExceptionCode, Severity
 
+HIGH_FROM_THE_START = frozenset(
+    (
+        ExceptionCode.DELAY_BREACHED,
+        ExceptionCode.LOST,
+        ExceptionCode.DAMAGED,
+        ExceptionCode.EXPIRED,
+        ExceptionCode.FEEDBACK_NEGATIVE,
+        ExceptionCode.TEMP_EXCURSION_MAJOR,
+        ExceptionCode.DOOR_OPEN,
+    )
+)
+"""Exceptions that ask for a person from the start (domain.md D.6)."""
 VERDICT = np.dtype(
     [
         ("active", np.uint64),  # exceptions that hold, bit by code
@@ -22,10 +35,17 @@ VERDICT = np.dtype(
         ),  # topic of what the customer is to be reminded of by now; 0: nothing
         ("deadline", np.int64),  # of that
         ("works", np.int32),
+        ("is_known", np.bool_),  # something says that there is such an order
+        ("is_over", np.bool_),  # it was forgotten: nothing is told of it, or waited for
         ("late", np.uint8),  # how probably it comes late, says the decision; see ``PARTS``
     ],
     align=True,
 )
+
+
+def severity_of(code: int, is_loud: bool) -> Severity:
+    """How loud an exception is; ``is_loud``: it was escalated."""
+    return Severity.HIGH if is_loud or code in HIGH_FROM_THE_START else Severity.WARN
 
 
 @borrowing_kernel

@@ -11,7 +11,7 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.lifecycle.steps import Step
 from models.lifecycle.transitions import PROGRESS, number
-from models.tracking.arrays import NEVER, NOBODY, Bound, Records, Sort, Tables, Term
+from models.tracking.arrays import ACTUAL, NEVER, NOBODY, Bound, Records, Sort, Tables, Term
 from models.tracking.devices import NO_LIMITS, entry_of
 from models.tracking.road import last_seen
 from models.tracking.verdict import expect, show
@@ -21,7 +21,8 @@ BOUND, RELEASED, DEVIATED, STAYED, ARRIVED = (
     int(s) for s in (Step.BOUND, Step.RELEASED, Step.DEVIATED, Step.STAYED, Step.ARRIVED)
 )
 TOLD = int(Step.TOLD)
-S_COLD, S_WARM, S_WET, S_SHOCK, S_LIGHT, S_OFF_ROUTE = (int(s) for s in Sort)
+S_COLD, S_WARM = int(Sort.COLD), int(Sort.WARM)
+S_WET, S_SHOCK, S_LIGHT = int(Sort.WET), int(Sort.SHOCK), int(Sort.LIGHT)
 T_GAP, T_HUMIDITY, T_STALE, T_OFF_ROUTE, T_DWELL, T_LEFT = (
     int(t) for t in (Term.GAP, Term.HUMIDITY, Term.STALE, Term.OFF_ROUTE, Term.DWELL, Term.LEFT)
 )
@@ -66,7 +67,10 @@ def _until(tables: Tables, order: int, device: Records, parcels: int) -> int:
 
 @borrowing_kernel
 def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdict: Records) -> None:
-    """Judge what an order's devices found, and whether they still speak; see ``judge``."""
+    """Judge what an order's devices found, and whether they still speak; see ``judge``.
+
+    What a device reports alone is no order yet: somebody has to know of one, or have bound the device to it.
+    """
     entries, at = tables.entries, tables.orders[order].first
     while at != NOBODY and entries[at].step == TOLD:
         at = entries[at].next
@@ -78,13 +82,16 @@ def look_at_devices(tables: Tables, order: int, parcels: int, clock: int, verdic
     while at != NOBODY and entries[at].at == NO_TIME:
         entry = entries[at]
         at = entry.next
-        if entry.step == BOUND and is_under_way:
+        is_known = verdict.is_known and not verdict.is_over
+        if entry.step == BOUND and is_under_way and (is_known or entry.cause != NO_TIME):
             if _until(tables, order, entry, parcels) == NEVER:
                 _look_for_silence(tables, order, entry, clock, verdict)
         elif entry.step == DEVIATED:
             found = entry_of(tables, order, BOUND, entry.node)
             if found != NOBODY:
                 device = entries[found]
+                if not verdict.is_known and device.cause == NO_TIME:
+                    continue
                 until = _until(tables, order, device, parcels)
                 _look_at_stretch(tables, order, device, entry, until, verdict)
     if is_under_way:
@@ -146,7 +153,7 @@ def _look_at_stays(tables: Tables, order: int, parcels: int, clock: int, verdict
     while at != NOBODY:
         entry = entries[at]
         at = entry.next
-        if entry.at == NO_TIME or entry.also == NO_TIME or entry.classifier != 0:
+        if entry.at == NO_TIME or entry.also == NO_TIME or entry.classifier != ACTUAL:
             continue
         if entry.step != ARRIVED and entry.step != STAYED:
             continue

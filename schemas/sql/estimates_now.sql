@@ -1,7 +1,7 @@
 -- estimates_now: one row per order and parcel: what was told of its arrival last.
 -- Definition: the newest estimate, by the log. package is null for an order before a parcel of it was known, and
 -- for what has not left yet; that row goes once an estimate of all its parcels is newer. An estimate stays
--- when the parcel was delivered; error_hours is then how much later than p50_at it came (negative: earlier).
+-- when the parcel was delivered (as view shipments says); error_hours is then how much later than p50_at it came (negative: earlier).
 -- Source: domain.md D.6 (DELAY_PREDICTED), D.10 (promise accuracy).
 WITH newest AS (
     SELECT DISTINCT ON (tenant, network, order_id, package) *
@@ -15,9 +15,9 @@ delivered AS (
         network,
         order_id,
         package,
-        max("at") AS delivered_at
-    FROM timeline
-    WHERE step = 'DELIVERED' AND coalesce(classifier, 'ACT') = 'ACT'
+        coalesce(min("at") FILTER (step = 'DELIVERED'), min("at")) AS delivered_at
+    FROM history
+    WHERE step IN ('DELIVERED', 'SIGNED') AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL
     GROUP BY tenant, network, order_id, package
 )
 

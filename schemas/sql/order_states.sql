@@ -1,10 +1,13 @@
 -- order_states: one row per tracked order: its phase, its dates, and how they were kept.
 -- order_states(moment): the same as it was known at a moment.
--- Definition: the phase is that of the newest row of the order's timeline. delivered_at is when the last of
+-- Definition: the phase is that of the newest row of the order's timeline that has one (what comes of an order long
+-- after it was closed may have none). delivered_at is when the last of
 -- its parcels was delivered (view shipments); null while one is not, also if it was lost. promise_at is the
 -- date told last, first_promise_at the original one since the customer last changed the order; is_on_time
 -- compares the delivery with the original (OTD, OpenReference DP13). An order that is gone from the state keeps
 -- its last row. nps and csat are the customer's last answers.
+-- A parcel that is still under way though the order is there stood for others (view shipments), as did one that is
+-- named like its node and never came, where the carrier of another names no node.
 -- history is read once, parcel by parcel, since every reading of a table costs a look-up 10 ms; what was said last
 -- is the greatest of (when, what).
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
@@ -15,8 +18,15 @@ WITH parcels AS (
         network,
         order_id,
         package,
-        max({'position': position, 'index': "index", 'phase': phase}) AS newest,
+        max({'position': position, 'index': "index", 'phase': phase}) FILTER (phase IS NOT NULL) AS newest,
+        max(position) AS newest_position,
         arg_max(package_phase IS NOT NULL, (position, "index")) AS is_parcel,
+        arg_max(
+            coalesce(package_phase, '') NOT IN (
+                'PACKED', 'HANDED_OVER', 'IN_TRANSIT', 'CUSTOMS', 'OUT_FOR_DELIVERY', 'AVAILABLE_FOR_PICKUP', 'ATTEMPT_FAILED'
+            ),
+            (position, "index")
+        ) AS is_through,
         last(node ORDER BY "at", position) FILTER (node <> '' AND taken_back_at IS NULL) AS node,
         coalesce(
             min("at") FILTER (step = 'DELIVERED' AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL),
@@ -43,11 +53,17 @@ WITH parcels AS (
 counted AS (
     SELECT
         *,
-        package IS NOT NULL AND is_parcel AND NOT coalesce(
-            package = node AND count(*) FILTER (is_parcel AND package <> node) OVER same_node > 0, false
+        package IS NOT NULL AND is_parcel AND is_through AND NOT coalesce(
+            package = node AND (
+                count(*) FILTER (is_parcel AND package <> node) OVER same_node > 0
+                OR (delivered_at IS NULL AND count(*) FILTER (is_parcel AND node IS NULL) OVER mine > 0)
+            ),
+            false
         ) AS is_counted
     FROM parcels
-    WINDOW same_node AS (PARTITION BY tenant, network, order_id, node)
+    WINDOW
+        same_node AS (PARTITION BY tenant, network, order_id, node),
+        mine AS (PARTITION BY tenant, network, order_id)
 ),
 
 together AS (
@@ -56,6 +72,7 @@ together AS (
         network,
         order_id,
         max(newest) AS newest,
+        max(newest_position) AS newest_position,
         bool_and(delivered_at IS NOT NULL) FILTER (is_counted) AS is_there,
         max(delivered_at) FILTER (is_counted) AS arrived_at,
         min(ordered_at) AS ordered_at,
@@ -97,5 +114,5 @@ SELECT
     csat,
     late_records,
     partition,
-    newest.position AS position
+    newest_position AS position
 FROM together

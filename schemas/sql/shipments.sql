@@ -3,8 +3,10 @@
 -- Definition: the phase is the one after the newest row about the parcel; planned, estimated and actual
 -- times are the latest statements that stand, by when they were made (DCSA classifiers PLN, EST, ACT); what
 -- was taken back counts for nothing. A delivery is the first that anybody reported (a signature, where nobody
--- did). A parcel that is named like its node stands for all that the node ships, until the carrier names its
--- own: is_stand_in says that it did.
+-- did). Where the carrier does not name the node, it is the only one that the order's works and parcels name; where
+-- they name several, it is null. A parcel that is named like its node stands for all that the node ships, until
+-- parcels of its own are known: is_stand_in says so. Of several nodes as many as there are parcels of no known node
+-- have theirs, the first to pack first.
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md D.3.
 WITH told AS (
@@ -13,7 +15,6 @@ WITH told AS (
         taken_back_at IS NULL AS stands,
         taken_back_at IS NULL AND coalesce(classifier, 'ACT') = 'ACT' AS is_so
     FROM history(moment)
-    WHERE package IS NOT NULL
 ),
 
 parcels AS (
@@ -22,6 +23,9 @@ parcels AS (
         network,
         order_id,
         package,
+        CASE WHEN step IN ('OFFERED', 'WITHDRAWN') THEN node END AS offered_to,
+        sum(CASE step WHEN 'OFFERED' THEN units ELSE -units END) FILTER (step IN ('OFFERED', 'WITHDRAWN')) AS units,
+        min({'at': "at", 'position': position}) FILTER (stands) AS first,
         last(package_phase ORDER BY position, "index") AS phase,
         last(node ORDER BY "at", position) FILTER (node <> '' AND stands) AS node,
         last(carrier ORDER BY "at", position) FILTER (carrier <> '' AND stands) AS carrier,
@@ -46,11 +50,42 @@ parcels AS (
         any_value(partition) AS partition,
         max(position) AS position
     FROM told
-    GROUP BY tenant, network, order_id, package
+    GROUP BY tenant, network, order_id, package, offered_to
+),
+
+standing AS (
+    SELECT
+        *,
+        CASE WHEN NOT coalesce(bool_or(units <= 0) OVER same_node, false) THEN node END AS standing_node
+    FROM parcels
+    WINDOW same_node AS (PARTITION BY tenant, network, order_id, node)
+),
+
+placed AS (
+    SELECT
+        * REPLACE (
+            coalesce(
+                node, CASE WHEN min(standing_node) OVER mine = max(standing_node) OVER mine THEN min(standing_node) OVER mine END
+            ) AS node
+        )
+    FROM standing
+    WINDOW mine AS (PARTITION BY tenant, network, order_id)
+),
+
+beside AS (
+    SELECT
+        *,
+        package = node AND phase IS NOT NULL AND standing_node IS NOT NULL AS is_whole,
+        count(*) FILTER (phase IS NOT NULL AND package <> node) OVER same_node AS own_parcels,
+        count(*) FILTER (phase IS NOT NULL AND node IS NULL) OVER (PARTITION BY tenant, network, order_id) AS unplaced
+    FROM placed
+    WINDOW same_node AS (PARTITION BY tenant, network, order_id, node)
 )
 
 SELECT
-    *,
-    package = node AND count(*) FILTER (phase IS NOT NULL AND package <> node) OVER same_node > 0 AS is_stand_in
-FROM parcels
-WINDOW same_node AS (PARTITION BY tenant, network, order_id, node)
+    * EXCLUDE (offered_to, units, first, standing_node, is_whole, own_parcels, unplaced),
+    coalesce(package = node AND own_parcels > 0, false)
+    OR coalesce(is_whole AND row_number() OVER unnamed <= unplaced, false) AS is_stand_in
+FROM beside
+WHERE package IS NOT NULL
+WINDOW unnamed AS (PARTITION BY tenant, network, order_id, is_whole AND own_parcels = 0 ORDER BY first)

@@ -46,7 +46,7 @@ def ingest(
 
     def look_and_see() -> Any:
         waited = time.monotonic() - began
-        if waited > 30 or (waited > 2 and until()):
+        if waited > 180 or (waited > 2 and until()):
             guard.stop()
         return look()
 

@@ -100,7 +100,7 @@ def test_a_paused_owner_that_wakes_up_commits_nothing(
 
     zombie.send_signal(signal.SIGCONT)
     feed(cluster, good[800:])
-    _, complaint = zombie.communicate(timeout=60)
+    _, complaint = zombie.communicate(timeout=180)
     assert zombie.returncode == 2
     assert b"fenced: another process has taken over" in complaint
     assert b"Traceback" not in complaint

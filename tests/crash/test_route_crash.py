@@ -79,7 +79,7 @@ def test_an_interrupt_ends_the_job_cleanly_and_it_goes_on_later(tmp_path: Path) 
         reader.poll()
 
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=180)
     again = start_replay(log.path, tmp_path / "lake")
     again.communicate(timeout=300)
 

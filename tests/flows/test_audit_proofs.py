@@ -4,8 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from flows.evidence.sealing import seal
@@ -13,6 +15,9 @@ from flows.folding import run as run_flow
 from flows.logs.parquet import ParquetLog, write_log
 from flows.logs.source import LogSource
 from flows.track import TrackJob
+from models.evidence.chain import BLOCK, Link, beginning, link
+from models.evidence.merkle import leaf
+from models.evidence.proof import Proof, ProvenFact, ProvenPartition
 from schemas.tables import Effects, Table
 from schemas.topics import LogOf
 from tests.flows.test_audit_seals import bursts, changed, differences, flip, write
@@ -46,12 +51,14 @@ def chain_values(lake: Path) -> list[str]:
     return [json.loads(line)["chain"] for line in lines]
 
 
-def without_crossdock(proof: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+def without_crossdock(
+    proof: Path, folder: Path, kept: Sequence[str]
+) -> subprocess.CompletedProcess[str]:
     """The check as the README gives it, in an interpreter that has nothing installed."""
     (code,) = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.M | re.S)
     script = folder / "check.py"
     script.write_text(code)
-    command = [sys.executable, "-I", "-S", str(script), str(proof)]
+    command = [sys.executable, "-I", "-S", str(script), str(proof), *kept]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
 
 
@@ -84,18 +91,57 @@ def test_a_proof_holds_the_facts_of_its_order_alone(proof: Path) -> None:
 
 
 def test_a_proof_is_checked_without_crossdock(lake: Path, proof: Path, tmp_path: Path) -> None:
-    done = without_crossdock(proof, tmp_path)
+    told = [without_crossdock(proof, tmp_path, [value]) for value in chain_values(lake)]
+    without_value = without_crossdock(proof, tmp_path, [])
 
-    assert done.returncode == 0, done.stderr
-    printed = [line.split()[2] for line in done.stdout.splitlines()]
-    assert printed == chain_values(lake)[1:]
+    assert [done.returncode for done in (*told, without_value)] == [1, 0, 0, 0, 1]
+    facts = json.loads(proof.read_bytes())["partitions"][0]["facts"]
+    assert told[1].stdout.splitlines() == [fact["text"] for fact in facts]
+    assert "no value that was kept covers it" in told[0].stderr
+
+
+def forged(folder: Path, texts: Sequence[str], blocks: Sequence[int]) -> tuple[Path, list[Link]]:
+    """A proof by somebody who makes up facts, a block for each, and a chain that fits them."""
+    links: list[Link] = []
+    before = beginning(b"whoever made it")
+    for text, block in zip(texts, blocks, strict=True):
+        previous = links[-1].chain if links else before
+        links.append(link(previous, block, (block + 1) * BLOCK - 1, 1, leaf(text)))
+    fact = ProvenFact(block=blocks[-1], leaf=0, path=[], text=texts[-1])
+    part = ProvenPartition(partition=0, before=before, links=links, facts=[fact])
+    proof = Proof(format="crossdock-proof-1", order="o", tenant="t", network="n", partitions=[part])
+    file = folder / "forged.json"
+    file.write_bytes(msgspec.json.encode(proof))
+    return file, links
+
+
+@pytest.mark.parametrize("block", [0, 1])
+def test_what_was_put_behind_a_kept_value_is_not_proven(tmp_path: Path, block: int) -> None:
+    texts = ['{"step":"DELIVERED"}', '{"step":"LOST"}']
+    file, links = forged(tmp_path, texts, [0, block])
+
+    done = without_crossdock(file, tmp_path, [links[0].chain])
+    by_crossdock = run("audit", "check", file, "--root", links[0].chain)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert by_crossdock.exit_code == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"at":1e30,"table":"timeline"}', '{"at":NaN}'])
+def test_a_forged_fact_that_nobody_can_read_is_a_fault(tmp_path: Path, text: str) -> None:
+    file, links = forged(tmp_path, [text], [0])
+
+    for more in ([], ["--json"], ["--root", links[0].chain]):
+        done = run("audit", "check", file, *more)
+        assert done.exit_code == 1, done.output
+        assert "is no row of a lake" in " ".join(done.stdout.split())
 
 
 @pytest.mark.parametrize(
     ("text", "offset"), [(b"S_LOWEST", 3), (b'qty\\":2', 6), (b'"root":"', 8), (b'"path":["', 9)]
 )
 def test_a_flipped_byte_of_a_proof_is_located(
-    proof: Path, tmp_path: Path, text: bytes, offset: int
+    lake: Path, proof: Path, tmp_path: Path, text: bytes, offset: int
 ) -> None:
     file = tmp_path / "proof.json"
     file.write_bytes(proof.read_bytes())
@@ -105,7 +151,7 @@ def test_a_flipped_byte_of_a_proof_is_located(
 
     assert done.exit_code == 1, done.output
     assert {fault["block"] for fault in json.loads(done.stdout)["faults"]} == {1}
-    assert without_crossdock(file, tmp_path).returncode != 0
+    assert without_crossdock(file, tmp_path, chain_values(lake)).returncode != 0
 
 
 def test_nothing_is_proven_of_what_was_changed(tmp_path: Path) -> None:
@@ -144,13 +190,16 @@ def test_an_order_in_two_networks_needs_its_network(tmp_path: Path) -> None:
 def test_what_cannot_be_proven_or_checked_is_one_line(lake: Path, tmp_path: Path) -> None:
     out = tmp_path / "proof.json"
     (tmp_path / "no.json").write_text('{"format": "crossdock-proof-2"}')
+    deep = '{"format": "crossdock-proof-1", "partitions": [{"facts": [{"epcis": {"event": {"a":'
+    (tmp_path / "deep.json").write_text(deep + "[" * 200_000)
 
     unknown = refused(run("audit", "prove", "o-0000410O", "--lake", lake, "--out", out))
     unsealed = run("audit", "prove", ORDER, "--lake", lake, "--out", out, "--seals", tmp_path)
 
     assert "no fact about order 'o-0000410O' is sealed; similar: o-00004100" in unknown
     assert "has no seals" in refused(unsealed)
-    assert "is no proof, or was damaged" in refused(run("audit", "check", tmp_path / "no.json"))
+    for name in ("no.json", "deep.json"):
+        assert "is no proof, or was damaged" in refused(run("audit", "check", tmp_path / name))
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from flows.evidence.sealing import Difference, What, seal, verify
+from flows.evidence.seals import read_chain, sealed_leaves
 from flows.lake.connection import open_lake
 from flows.lake.layout import Identity
 from flows.lake.writer import create_or_open_writer
@@ -196,10 +197,49 @@ def test_a_flipped_byte_of_the_seals_is_located_by_its_line(
 
 
 def test_a_flipped_byte_of_the_leaves_is_located(sealed: Path) -> None:
-    for block in (1, 3):
-        flip(sealed / "seals" / "partition-00000" / f"{block:08d}.leaves", 40)
+    for name in ("00000001", "00000003-12310"):
+        flip(sealed / "seals" / "partition-00000" / f"{name}.leaves", 40)
 
     assert differences(sealed) == [Difference(What.LEAVES, 0, 1), Difference(What.LEAVES, 0, 3)]
+
+
+@pytest.mark.parametrize("begun", [4100, 12_304])
+@pytest.mark.parametrize("point", ["before chain", "after chain"])
+def test_a_sealing_that_dies_harms_neither_the_next_nor_whoever_verifies_meanwhile(
+    whole: Path, tmp_path: Path, begun: int, point: str
+) -> None:
+    lake = write(tmp_path / "lake", bursts(upto=begun))
+    seals = lake / "seals"
+    seal(lake, seals)
+    write(lake, bursts())
+    found = []
+
+    def die(here: str) -> None:
+        found.append(verify(lake, seals, []).differences)
+        if here == point:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        seal(lake, seals, die)
+    left = differences(lake)
+
+    assert [*found, left] == [[]] * (len(found) + 1)
+    assert seal(lake, seals).differences == []
+    assert chains(lake) == chains(whole)
+    leaves = [sorted(file.name for file in one.glob("seals/*/*")) for one in (lake, whole)]
+    assert leaves[0] == leaves[1]
+
+
+def test_who_has_read_a_chain_has_the_leaves_that_it_names(tmp_path: Path) -> None:
+    lake = write(tmp_path / "lake", bursts(upto=4100))
+    seal(lake, lake / "seals")
+    before = read_chain(lake / "seals", 0)
+    write(lake, bursts())
+    seal(lake, lake / "seals")
+
+    assert before is not None
+    assert before.growing_link is not None
+    assert sealed_leaves(lake / "seals", before, before.growing_link) is not None
 
 
 def test_facts_and_leaves_that_were_both_changed_are_located_by_their_block(sealed: Path) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 import flows.scenarios
-from flows.audit import audit
 from flows.logs.parquet import ParquetLog, write_log
+from flows.plan_audit import audit
 from flows.scenarios import read_scenario
 from schemas.errors import InputError
 from tests.support.builders import counted, lane, named, node, order

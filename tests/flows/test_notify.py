@@ -160,7 +160,7 @@ def test_a_process_beside_the_writer_tells_at_once_and_ends_in_order(
         fill(lake, [outbox_row(6)])
         receiver.wait_for(4)
         process.send_signal(signal.SIGTERM)
-        _, complaint = process.communicate(timeout=30)
+        _, complaint = process.communicate(timeout=180)
     finally:
         process.kill()
 

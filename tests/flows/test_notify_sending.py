@@ -1,14 +1,17 @@
 """Sending: signatures, order, pauses, quiet hours; against receivers that listen on this machine."""
 
 import base64
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
+from structlog.testing import capture_logs
 
 from flows.notices import reports
 from flows.notices.deliveries import State
@@ -196,6 +199,29 @@ def test_a_slow_receiver_holds_up_nobody_else(tmp_path: Path, receiver: Receiver
             assert "no answer in 0.3 s" in one.details()
 
 
+@pytest.mark.parametrize(
+    ("status", "state", "detail"),
+    [
+        (200, State.SENT, None),
+        (404, State.DEAD, "answered 404 Not Found"),
+        (503, State.WAITING, "answered 503 Service Unavailable"),
+    ],
+)
+def test_a_status_is_enough_where_the_body_does_not_come(
+    tmp_path: Path, receiver: Receiver, status: int, state: State, detail: str | None
+) -> None:
+    goes_on = threading.Event()
+    receiver.answer = lambda _request: Reply(status, body=b"ok", wait=lambda: goes_on.wait(20))
+    settings = to_webhook(receiver)
+    settings["ways"]["hook"]["timeout_seconds"] = 0.3
+    with office(tmp_path, settings) as one:
+        one.deliver(outbox_row(1))
+        goes_on.set()
+
+        assert one.states() == {"1-0": state}
+        assert one.details() == [detail]
+
+
 QUIET = {"quiet_hours": {"begin": "22:00", "end": "08:00"}, "time_zone": "Asia/Shanghai"}
 NIGHT = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
 """Half past eleven in Shanghai; the quiet hours end at midnight UTC."""
@@ -327,6 +353,37 @@ def test_metrics_count_what_became_of_deliveries(tmp_path: Path, receiver: Recei
             labels = {"way": "hook", "state": state}
             name = "crossdock_notify_deliveries_total"
             assert one.metrics.registry.get_sample_value(name, labels) == count
+
+
+def test_a_defect_of_one_attempt_is_told_and_keeps_no_other_from_going(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    settings = {
+        "ways": {"sms": {"kind": "sms", "url": receiver.url, "to": "+1"}},
+        "rules": [{"audience": "operator", "ways": ["sms"]}],
+        "retry_seconds": [5],
+    }
+    operator = {"audience": "operator", "template": "ALERT"}
+    with office(tmp_path, settings) as one, capture_logs() as logged:
+        one.keep(of_order("a", 1, **operator), of_order("b", 2, **operator))
+        one.keep(of_order("a", 3, **operator))
+        with closing(sqlite3.connect(one.store.path)) as damaging, damaging:
+            damaging.execute("UPDATE deliveries SET content = '{+49' WHERE id = 1")
+        one.work()
+        first = one.states()
+        one.clock.turn(seconds=5)
+        one.work()
+
+        assert first == {"1-0": State.WAITING, "2-0": State.SENT, "3-0": State.WAITING}
+        assert one.states() == {"1-0": State.DEAD, "2-0": State.SENT, "3-0": State.SENT}
+        assert one.details()[0] == "a defect: DecodeError; 2 attempts"
+        counted = one.metrics.registry.get_sample_value(
+            "crossdock_notify_defects_total", {"way": "sms"}
+        )
+    assert counted == 2
+    assert [(line["key"], line["error"]) for line in logged] == [("10000-1-0", "DecodeError")] * 2
+    assert logged[0]["where"].startswith("senders.py:")
+    assert "+49" not in str(logged)
 
 
 def test_a_customer_without_an_address_is_a_dead_letter_that_can_be_mended(

@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes
@@ -14,12 +15,19 @@ from typing import Any
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flows.notices import reports
-from flows.notices.deliveries import State
+from flows.notices.answers import Meaning
+from flows.notices.deliveries import Due, State
 from flows.notices.reports import Wanted
+from flows.notices.senders import Sender, sender_of
+from flows.notices.settings import EmailWay
 from schemas.codes import Template
+from schemas.errors import InputError
 from tests.support.notices import (
+    NOON,
     Receiver,
     Reply,
     Row,
@@ -48,6 +56,7 @@ class Mailbox:
         self.mails: list[EmailMessage] = []
         self.receivers: list[str] = []
         self.answer = "250 taken"
+        self.farewell = "221 goodbye"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Take a mail, unless it is to be refused."""
@@ -58,6 +67,10 @@ class Mailbox:
             self.mails.append(mail)
             self.receivers += envelope.rcpt_tos
         return self.answer
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        """Say goodbye."""
+        return self.farewell
 
 
 @contextmanager
@@ -182,6 +195,28 @@ def test_what_a_mail_server_refuses_for_ever_is_dead(
         assert one.details() == [f"the mail is refused: {answer[:3]}"]
 
 
+def test_a_mail_that_was_taken_stays_so_whatever_the_server_says_at_the_end(tmp_path: Path) -> None:
+    with mailing() as (box, way), office(tmp_path, by(tmp_path, {"mail": way})) as one:
+        box.farewell = "421 shutting down"
+        one.deliver(outbox_row(1))
+
+        assert one.states() == {"1-0": State.SENT}
+    assert len(box.mails) == 1
+
+
+def test_a_gateway_that_does_not_finish_its_answer_is_asked_again(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    goes_on = threading.Event()
+    receiver.answer = lambda _request: Reply(body=b'{"code": 0}', wait=lambda: goes_on.wait(20))
+    way = {"kind": "sms", "url": receiver.url, "answer": {"field": "code", "good": ["0"]}}
+    with office(tmp_path, by(tmp_path, {"sms": way | {"timeout_seconds": 0.3}})) as one:
+        one.deliver(outbox_row(1))
+        goes_on.set()
+
+        assert one.states() == {"1-0": State.WAITING}
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 def test_a_mail_server_that_asks_who_we_are_is_told(tmp_path: Path) -> None:
     def knows(_s: object, _x: object, _e: object, _m: str, data: Any) -> AuthResult:
@@ -224,6 +259,72 @@ def test_an_address_that_is_none_is_a_dead_letter(tmp_path: Path) -> None:
 
             assert set(one.states().values()) <= {State.DEAD, State.WAITING}
             assert one.states()["1-0"] is State.DEAD
+
+
+@pytest.mark.parametrize(
+    "address", ["anna@", "anna@b..c", "@x.de", "anna@[", "anna@(", "a b@c.de", "a@b.de, c@d.de"]
+)
+def test_a_malformed_address_is_a_dead_letter_and_the_next_mail_goes(
+    tmp_path: Path, address: str
+) -> None:
+    with mailing() as (box, way):
+        settings = by(tmp_path, {"mail": way})
+        book_file(tmp_path, f'token,email\nc-1,"{address}"\nc-2,two@example.org\n')
+        with office(tmp_path, settings) as one:
+            one.deliver(outbox_row(1), outbox_row(2, customer="c-2"))
+
+            assert one.states() == {"1-0": State.DEAD, "2-0": State.SENT}
+            assert one.details()[0] == "the receiver's address is no e-mail address"
+    assert box.receivers == ["two@example.org"]
+
+
+NOWHERE = {"kind": "email", "host": "127.0.0.1", "port": 1, "security": "none", "sender": "a@b.de"}
+DUE = Due(
+    id=1,
+    key="1-2-3",
+    way="mail",
+    lane="",
+    tenant="acme",
+    network="eu",
+    audience="customer",
+    template="SHIPPED",
+    customer=None,
+    language="en",
+    expires_at=NOON,
+    is_urgent=False,
+    attempts=0,
+    content='{"subject": "s", "text": "t", "html": "<p>t</p>"}',
+)
+
+
+@pytest.fixture(scope="module")
+def nowhere() -> Sender:
+    """Sends mails to where nobody listens."""
+    return sender_of("mail", EmailWay.model_validate(NOWHERE))
+
+
+@settings(deadline=None)
+@given(address=st.text(st.sampled_from("aé.@<>()[]\\\"', \t:;\r\n0"), max_size=9))
+def test_whatever_an_address_book_holds_is_an_address_or_is_refused(
+    nowhere: Sender, address: str
+) -> None:
+    answered = nowhere.send(DUE, address, NOON)
+
+    assert answered.meaning in (Meaning.FINAL, Meaning.AGAIN)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sender": "anna@b..c"},
+        {"sender": "Shop <a@>"},
+        {"sender": "a@b.de, c@d.de"},
+        {"to": "ops@"},
+    ],
+)
+def test_a_way_with_a_malformed_address_is_refused_at_the_start(changes: Row) -> None:
+    with pytest.raises(InputError, match=r"way mail: .* no e-mail address"):
+        sender_of("mail", EmailWay.model_validate(NOWHERE | changes))
 
 
 def test_a_rule_goes_by_the_first_way_that_reaches_the_customer(
@@ -282,6 +383,7 @@ def test_rules_choose_by_audience_tier_channel_template_tenant_and_network(
         ({"audience": "martians"}, "'martians' is not a valid Audience: of a newer release?"),
         ({"details": '["a list"]'}, "details is no JSON object"),
         ({"details": "{"}, "it cannot be put in words"),
+        ({"details": '{"a":' * 9_000}, "it cannot be put in words"),
     ],
 )
 def test_a_row_that_cannot_be_told_is_a_dead_letter_and_the_next_one_goes(

@@ -11,6 +11,7 @@ from flows.lake.views import MOMENTS
 from schemas.codes import Classifier
 from schemas.envelope import Event
 from schemas.tables import Effects, Table, to_tables
+from schemas.work import WorkHandedOver
 from tests.support import tracks
 from tests.support.devices import journey
 from tests.support.effects import START, measurement, to_table
@@ -79,6 +80,64 @@ def test_a_delivery_that_was_taken_back_is_none() -> None:
 
     assert order["delivered_at"] is None
     assert parcel == {"phase": None, "delivered_at": None}
+
+
+UNDER_WAY = (
+    "'PACKED', 'HANDED_OVER', 'IN_TRANSIT', 'CUSTOMS', 'OUT_FOR_DELIVERY', 'ATTEMPT_FAILED',"
+    "'AVAILABLE_FOR_PICKUP'"
+)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_views_count_the_parcels_that_the_fold_counts(seed: int) -> None:
+    facts = tracked_facts(disturbed(records(seed, 40), seed))
+    there = "o.phase IN ('DELIVERED', 'SIGNED', 'INSTALLED', 'ACCEPTED', 'CLOSED')"
+
+    found = rows_in(
+        facts,
+        f"""SELECT o.delivered_at, count(*) FILTER (s.delivered_at IS NULL) AS lost,
+            count(*) FILTER (s.phase IN ({UNDER_WAY})) AS under_way
+        FROM order_states AS o JOIN shipments AS s USING (order_id)
+        WHERE {there} AND s.phase IS NOT NULL AND NOT s.is_stand_in GROUP BY order_id, o.delivered_at""",
+    )
+
+    assert found
+    for row in found:
+        assert row["under_way"] == 0, "the order is there"
+        assert row["delivered_at"] or row["lost"]
+
+
+def test_an_estimate_is_compared_with_the_first_delivery_that_stands() -> None:
+    events = [
+        *(decided(0, promise=50), step("handed_over", 1), tick(2)),
+        *(step("delivered", 40, event_id="wrong"), tick(41)),
+        step("scanned", 39, classifier=Classifier.RETRACTED, retracts="wrong", event_id="r"),
+    ]
+    query = "SELECT delivered_at FROM estimates_now"
+
+    found = [
+        rows_in(tracked_facts([*events, *more]), query)
+        for more in ([], [step("signed", 46)], [step("signed", 46), step("delivered", 45)])
+    ]
+
+    assert found == [[{"delivered_at": at}] for at in (None, moment(46), moment(45))]
+
+
+def test_an_only_node_is_that_of_its_parcels() -> None:
+    events = [
+        tracks.offered(0, "A"),
+        tracks.answered(WorkHandedOver, 1, "A"),
+        step("delivered", 9, package="x"),
+    ]
+
+    found = rows_in(
+        tracked_facts(events),
+        "SELECT package, node, is_stand_in, delivered_at FROM shipments ORDER BY 1",
+    )
+    (order,) = rows_in(tracked_facts(events), "SELECT phase, delivered_at FROM order_states")
+
+    assert [tuple(row.values())[:3] for row in found] == [("A", "A", True), ("x", "A", False)]
+    assert order == {"phase": "DELIVERED", "delivered_at": moment(9)}
 
 
 def test_the_twin_says_who_has_a_parcel_and_where() -> None:

@@ -262,7 +262,17 @@ def test_a_changed_text_is_located() -> None:
     assert [(fault.block, fault.leaf, fault.what) for fault in faults] == [(1, 9, proof.CHANGED)]
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[1]", '{"position": "x"}', "{}", "7"])
+ODD: list[dict[str, Any]] = [
+    *({"at": at} for at in (1e30, -1e30, 10**30, float("nan"), float("inf"), 2**62, "soon", None)),
+    *({"node": node} for node in ("\ud800", {"a": 1}, [["b"]], 10**30)),
+]
+UNREADABLE = ["no JSON", "[1]", '{"position": "x"}', "{}", "7", "[" * 200_000, '{"at": ' * 200_000]
+UNREADABLE += [
+    json.dumps(fact(partition=0, tenant="t", network="n", order_id="o", **odd)) for odd in ODD
+]
+
+
+@pytest.mark.parametrize("text", UNREADABLE, ids=lambda text: text[:20])
 def test_a_forged_proof_of_what_is_no_row_does_not_hold(text: str) -> None:
     forged = link(beginning(b""), 0, 0, 1, leaf(text))
     facts = [ProvenFact(block=0, leaf=0, path=[], text=text)]

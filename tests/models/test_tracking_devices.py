@@ -1,8 +1,10 @@
 """What devices report, as the tracking fold tells it: bands, stretches, gaps, ways, stays."""
 
+from collections import Counter
+
 import pytest
 
-from schemas.codes import SensorException, TempClass, UnitOfMeasure
+from schemas.codes import ExceptionCode, SensorException, TempClass, UnitOfMeasure
 from schemas.tables import Table
 from tests.support.devices import (
     MINUTE,
@@ -27,6 +29,25 @@ def raised(tracked: Tracked) -> list[str]:
 def states(tracked: Tracked) -> list[str]:
     """What was made of each report."""
     return [row["state"] for row in tracked.rows(Table.READINGS)]
+
+
+def test_one_position_may_join_all_stays_that_there_were() -> None:
+    inside, outside = (50.5, 8.5), (50.4, 8.4)
+    short, long = (
+        policy(f'version: "{minutes}"\nroad: {{stay_minutes: {minutes}, left_after_minutes: 0.5}}', minutes)
+        for minutes in ("1", "10000")
+    )  # fmt: skip
+    visits = [located(1 + 2 * n * MINUTE, *(outside if n % 2 else inside)) for n in range(200)]
+    events = [short, planned("arrived", 5, *inside), step("handed_over", 0.05), *visits, long]
+
+    tracked = track([*events, located(1 + MINUTE, *inside)])
+
+    told = [row for row in tracked.rows(Table.TIMELINE) if row["source"] == "crossdock/geofence"]
+    holds = Counter((row["step"], row["at"]) for row in told if row["classifier"] == "ACT")
+    holds.subtract((row["step"], row["at"]) for row in told if row["classifier"] == "RET")
+    assert sum(row["classifier"] == "RET" for row in told) > 4 * max(ExceptionCode)
+    assert [step for step, _ in +holds] == ["ARRIVED", "DEPARTED"]
+    assert min(holds.values()) == 0
 
 
 def test_every_reading_is_kept_with_the_band_that_it_was_judged_by() -> None:
@@ -176,7 +197,7 @@ def test_shock_light_and_damp_have_limits_of_their_own() -> None:
     fall = sensed(2, 80.0, what="Acceleration", uom=UnitOfMeasure.METRE_PER_SECOND_SQUARED)
     opened = sensed(3, 400.0, what="Illuminance", uom=UnitOfMeasure.LUX)
 
-    tracked = track([*damp, fall, opened])
+    tracked = track([bound(0), *damp, fall, opened])
 
     assert raised(tracked) == ["HUMIDITY_EXCURSION", "SHOCK", "DOOR_OPEN"]
 

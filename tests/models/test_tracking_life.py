@@ -1,6 +1,12 @@
 """The life of an order as the tracking fold tells it: phases, lateness, corrections, deadlines."""
 
+import json
+import random
+
+import pytest
+
 from schemas.codes import Classifier, Trouble
+from schemas.envelope import Event
 from schemas.shipments import ServiceAccepted, ServiceInstalled
 from schemas.tables import Table
 from schemas.work import WorkAccepted, WorkHandedOver, WorkPacked, WorkPicked
@@ -69,6 +75,81 @@ def test_a_node_that_has_not_shipped_holds_the_order_back() -> None:
     ]
 
     assert track(events).phase() == "ROUTED"
+
+
+@pytest.mark.parametrize("by_node", [[], [WorkPacked], [WorkPacked, WorkHandedOver]])
+def test_a_carrier_need_not_know_the_node_of_the_only_work(by_node: list[type[Event]]) -> None:
+    events = [
+        *ROUTED,
+        *(answered(kind, 1 + n, "A") for n, kind in enumerate(by_node)),
+        step("handed_over", 5),
+        step("delivered", 30),
+        *(tick(hour) for hour in (31, 60, 31 + 72)),
+    ]
+
+    tracked = track(events)
+
+    assert tracked.phase() == "SIGNED"
+    assert tracked.exceptions() == []
+    told = {row["template"] for row in tracked.rows(Table.OUTBOX)}
+    assert told == {"CONFIRMED", "SHIPPED", "DELIVERED", "FEEDBACK_REQUESTED"}
+
+
+def test_parcels_of_no_known_node_count_for_one_node_each() -> None:
+    events = [
+        *(ordered(0), decided(0), offered(0, "A", cause=1), offered(0, "B", cause=2)),
+        *(answered(WorkHandedOver, 3, node) for node in "BA"),
+        step("delivered", 9, package="x"),
+    ]
+
+    one, both = track(events), track([*events, step("delivered", 10, package="y")])
+
+    assert (one.phase(), both.phase()) == ("HANDED_OVER", "DELIVERED")
+    told = [json.loads(row["details"]) for row in both.rows(Table.OUTBOX) if row["package"]]
+    assert told
+    assert not any("node" in details for details in told), "which node it was is a guess"
+
+
+def test_work_that_was_withdrawn_asks_no_parcel_for_a_node() -> None:
+    events = [
+        *ROUTED,
+        offered(1, "A", cause=1, withdrawn=True),
+        offered(1, "B", cause=2),
+        step("delivered", 9),
+    ]
+
+    assert track(events).phase() == "DELIVERED"
+
+
+def crowd() -> list[Event]:
+    """An order whose carrier says more than its history takes."""
+    scans = [step("scanned", 6 + n / 100, event_id=f"s{n}") for n in range(400)]
+    plans = [step("delivered", 5 + n / 100, planned=30, event_id=f"p{n}") for n in range(400)]
+    return [*ROUTED, step("handed_over", 5), *scans, *plans, step("delivered", 30)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_full_history_makes_room_for_the_delivery(seed: int) -> None:
+    first, *rest = crowd()
+    others = [step("delivered", 31, package="2"), tick(60)]
+    if seed:
+        random.Random(seed).shuffle(rest)
+
+    tracked = track([first, *rest, *others])
+
+    assert tracked.phase() == "DELIVERED"
+    assert tracked.exceptions() == []
+    told = [row["package"] for row in tracked.rows(Table.OUTBOX) if row["template"] == "DELIVERED"]
+    assert told == ["1", "2"]
+
+
+def test_repeats_have_no_second_row_though_the_history_is_full() -> None:
+    marks = [step("attempt_failed", n / 100, event_id=f"a{n}") for n in range(600)]
+    for events in (crowd(), marks):
+        tracked = track([*events, *events, *reversed(events)])
+
+        rows = [row["event_id"] for row in tracked.rows(Table.TIMELINE)]
+        assert sorted(rows) == sorted(event.id for event in events)
 
 
 def test_a_second_tracking_number_does_not_replace_the_first() -> None:

@@ -39,7 +39,13 @@ def tracked_facts(events: Iterable[Event], more: Rows | None = None) -> duckdb.D
     """What the tracking fold makes of these records, beside rows that are given as they are."""
     made = track(events)
     tables: dict[Table, pa.Table] = {}
-    for table in (Table.TIMELINE, Table.EXCEPTIONS, Table.READINGS, Table.LOCATIONS):
+    for table in (
+        Table.TIMELINE,
+        Table.EXCEPTIONS,
+        Table.READINGS,
+        Table.LOCATIONS,
+        Table.ESTIMATES,
+    ):
         rows = [{**row, "partition": TRACKING} for row in made.rows(table)]
         tables[table] = pa.Table.from_pylist(rows, SCHEMAS[table])
     for table, given in (more or {}).items():

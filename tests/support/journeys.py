@@ -172,7 +172,7 @@ def _words(data: orders.Order | decisions.Decision) -> tuple[str | None, ...]:
 
 class _Parcel:
     def __init__(self) -> None:
-        self.node = ""
+        self.node = self.ships_for = ""
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
@@ -211,24 +211,54 @@ class _Order:
         self.events = sorted(left, key=_place)
         self.parcels: dict[str, _Parcel] = defaultdict(_Parcel)
         self.works: dict[str, _Work] = defaultdict(_Work)
-        self.decided = Phase.RECEIVED
+        self.decided: Phase | None = None
         self.cause = -1
+        self.placed: list[datetime] = []
         self.promise: datetime | None = None
         self.wants = (0, -2, False, False)
         self.done: dict[str, datetime] = {}
         self.is_bad = False
         for event in self.events:
             self._take(event)
+        self._place()
+
+    def _place(self) -> None:
+        """Parcels of no known node: of the only one that there is, or one for each that has none."""
+        nodes = {node for node, w in self.works.items() if w.units > 0}
+        nodes |= {p.node for p in self.parcels.values() if self._stands(p.node)}
+        for parcel in self.parcels.values():
+            if len(nodes) == 1:
+                parcel.node = parcel.node or min(nodes)
+            parcel.ships_for = parcel.node
+        if len(nodes) < 2:
+            return
+        packed = [name for name, p in self.parcels.items() if p.phase and name == p.node]
+        for node in [n for n in packed if self._stands(n)] + [
+            n for n, w in self.works.items() if w.units > 0
+        ]:
+            lost = [p for p in self.parcels.values() if p.phase and not p.ships_for]
+            if lost and not self._own(node):
+                lost[0].ships_for = node
+
+    def _stands(self, node: str) -> bool:
+        return node != "" and (node not in self.works or self.works[node].units > 0)
+
+    def _own(self, node: str) -> bool:
+        return any(
+            p.ships_for == node and name != p.node and p.phase for name, p in self.parcels.items()
+        )
 
     def _take(self, event: Event) -> None:
         match event:
             case orders.OrderReceived(data=data):
                 wants = data.revision, -1, data.installation, data.acceptance
                 self.wants = max(self.wants, wants)
+                self.placed.append(event.time)
             case decisions.DecisionRouted(data=data):
                 if data.currency is not None:
                     wants = data.revision, _cause(event), data.installation, data.acceptance
                     self.wants = max(self.wants, wants)
+                self.placed.append(event.time)
                 named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
                 named["CANCELLED"] = Phase.CANCELLED
                 if _cause(event) >= self.cause:
@@ -254,8 +284,9 @@ class _Order:
             case shipments.ShipmentMilestone(data=data):
                 if data.classifier is Classifier.ACTUAL:
                     self._step(data.package, data.node, data.milestone, event, data.reason)
-                elif data.node:
-                    self.parcels[data.package].node = data.node
+                else:
+                    planned = self.parcels[data.package]
+                    planned.node = data.node or planned.node
             case shipments.ServiceInstalled():
                 self.done["installed"] = event.time
             case shipments.ServiceAccepted():
@@ -290,20 +321,15 @@ class _Order:
                 held = parcel.step is Milestone.CUSTOMS_HELD
                 found |= {"CUSTOMS_HOLD"} if held or is_slow else set()
             found |= {parcel.reason.value} - {""}
-        if phase in BEHIND[: BEHIND.index(Phase.DELIVERED)]:
+        if phase in (None, *BEHIND[: BEHIND.index(Phase.DELIVERED)]):
             found |= self._overdue(phase, now)
-        return phase.value, frozenset(found)
+        return phase.value if phase else "", frozenset(found)
 
     def _is_one(self, name: str, parcel: _Parcel) -> bool:
-        others = [
-            other
-            for label, other in self.parcels.items()
-            if other.node == name and label != other.node and other.phase
-        ]
-        return parcel.phase is not None and not (name == parcel.node and others)
+        return parcel.phase is not None and not (name == parcel.node and self._own(name))
 
-    def _goods(self, there: Sequence[_Parcel]) -> Phase:
-        shipped = {p.node for p in self.parcels.values() if p.phase}
+    def _goods(self, there: Sequence[_Parcel]) -> Phase | None:
+        shipped = {p.ships_for for p in self.parcels.values() if p.phase}
         waits = [w.phase for node, w in self.works.items() if w.units > 0 and node not in shipped]
         phases = [p.phase for p in there if p.phase is not None]
         least = [*(phase for phase in phases if phase not in GONE), *waits]
@@ -314,11 +340,13 @@ class _Order:
             return Phase.CANCELLED
         if least:
             return min(least, key=BEHIND.index)
-        return min(phases, key=GONE.index) if phases else self.decided
+        if phases:
+            return min(phases, key=GONE.index)
+        return self.decided or (Phase.RECEIVED if self.placed else None)
 
     def _after_delivery(
-        self, phase: Phase, found: set[str], now: datetime
-    ) -> tuple[Phase, set[str]]:
+        self, phase: Phase | None, found: set[str], now: datetime
+    ) -> tuple[Phase | None, set[str]]:
         if phase not in (Phase.DELIVERED, Phase.SIGNED):
             return phase, found
         at = max(p.at for p in self.parcels.values() if p.phase and p.phase not in GONE)
@@ -341,24 +369,24 @@ class _Order:
         is_over = now >= at + timedelta(days=14)
         return (Phase.CLOSED if is_glad or is_over else phase), found
 
-    def _overdue(self, phase: Phase, now: datetime) -> set[str]:
+    def _overdue(self, phase: Phase | None, now: datetime) -> set[str]:
         found = set()
         if self.promise is not None and now > self.promise:
             found.add("DELAY_BREACHED")
         if phase in (Phase.RECEIVED, Phase.VALIDATED, Phase.HELD):
-            is_slow = now >= min(e.time for e in self.events) + timedelta(hours=24)
+            is_slow = now >= min(self.placed) + timedelta(hours=24)
             found |= {"MILESTONE_MISSED_ROUTE"} if is_slow else set()
         for node, offer in self.works.items():
             if offer.units > 0 and offer.ship_by is not None:
                 found |= self._missed(node, offer, offer.ship_by, now)
         last = max(e.time for e in self.events if not _is_planned(e))
-        if BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
+        if phase and BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
             found |= {"SILENCE"} if now >= last + timedelta(hours=72) else set()
             found |= {"EXPIRED"} if now >= last + timedelta(days=30) else set()
         return found
 
     def _missed(self, node: str, offer: _Work, ship_by: datetime, now: datetime) -> set[str]:
-        mine = [p.phase for p in self.parcels.values() if p.node == node and p.phase]
+        mine = [p.phase for p in self.parcels.values() if p.ships_for == node and p.phase]
         if any(phase in GONE for phase in mine):
             return set()
         reached = max([offer.phase, *mine], key=BEHIND.index)

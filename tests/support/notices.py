@@ -118,11 +118,12 @@ def signature(request: Request, secret: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What is answered."""
+    """What is answered; the body comes once it may."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    wait: Callable[[], object] = lambda: None
 
 
 class Receiver(ThreadingHTTPServer):
@@ -185,6 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(reply.body)))
         self.end_headers()
+        reply.wait()
         self.wfile.write(reply.body)
 
     def do_POST(self) -> None:
