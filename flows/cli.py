@@ -23,6 +23,7 @@ COMMANDS: dict[str, Place] = {
     "log": "flows.commands.log:app",
     "lake": "flows.commands.lake:app",
     "topics": "flows.commands.live:app",
+    "channel": "flows.commands.channel:app",
     "dead-letters": "flows.commands.letters:app",
     "hooks": "flows.commands.hooks:app",
     "notify": "flows.commands.notify:app",

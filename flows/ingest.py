@@ -7,6 +7,8 @@
     of every     or dead letters   dead letters with them
     raw topic
 
+The topic of a channel has what a platform sends; its mapping makes CloudEvents of it, a poll at a time.
+
 At-least-once: positions on the raw topics are committed to the consumer group after what was made of
 them is on the journal, so a crash repeats the last fraction of a second, and the folds drop repeats by
 (``source``, ``id``). Nobody balances the group: of each raw topic a process has its share.
@@ -25,6 +27,7 @@ from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from confluent_kafka import Consumer, Message, TopicPartition
 
+from flows.channels.book import channels_of
 from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.ingest_clock import LONG_AGO, IngestClock, source_of, tick
@@ -129,6 +132,7 @@ class IngestJob:
 
         Raises:
             BrokerError: no cluster or no topic there.
+            InputError: the mapping of a channel cannot be used.
             LogError: messages expired before they were read.
         """
         chosen = settings or Settings()
@@ -138,8 +142,10 @@ class IngestJob:
         self.source = source_of(chosen.ingest, chosen.ordinal)
         self.guard = guard or Guard()
         self.references = references
+        self.channels = channels_of(chosen)
         client = consumer(kafka, ingest_group(kafka))
-        self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen))
+        topics = [*kafka.raw, *self.channels]
+        self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen, topics))
         self.positions = GroupPositions(kafka, ingest_group(kafka))
         self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
         for ordinal in range(chosen.processes):
@@ -152,12 +158,19 @@ class IngestJob:
     def check(self, batch: RawBatch) -> Checked:
         """Make a record or a dead letter of every message."""
         checked = Checked(settled=batch.settled, reached=batch.reached)
+        payloads: dict[str, list[Message]] = {}
         for message in batch.messages:
+            topic = message.topic() or ""
+            if topic in self.channels:
+                payloads.setdefault(topic, []).append(message)
+                continue
             offset, value = message.offset() or 0, message.value() or b""
-            source = _source(message.topic(), message.partition())
+            source = _source(topic, message.partition())
             refusal = self._take(checked, value, source, offset)
             if refusal is not None:
                 self._refuse(checked, source, refusal)
+        for topic, messages in payloads.items():
+            self._map(checked, topic, messages)
         for settled in batch.settled:
             source, offset = settled.waiting.source, settled.waiting.offset
             refusals = [self._take(checked, value, source, offset) for value in settled.records]
@@ -169,6 +182,24 @@ class IngestJob:
         self.metrics.ingested(len(checked.records), len(checked.letters))
         checked.tick = self.clock.tick(batch.reached)
         return checked
+
+    def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
+        """Make records of what a channel's platform sent; a dead letter has it as it came."""
+        mapped = self.channels[topic].take([message.value() or b"" for message in messages])
+        wrong = {t.payload: (t.reason, t.detail) for t in mapped.troubles}
+        for number, line in mapped.records:
+            message = messages[number]
+            source, offset = _source(topic, message.partition()), message.offset() or 0
+            refusal = self._take(checked, line, source, offset)
+            # what waits is a record already: were it sent again, then to a topic of records
+            waits_at = _source(self.kafka.raw[0], message.partition())
+            if refusal is not None and not self._look_up(checked, waits_at, refusal):
+                wrong.setdefault(number, (refusal.reason, refusal.detail))
+        for number, (reason, detail) in sorted(wrong.items()):
+            message = messages[number]
+            offset, value = message.offset() or 0, message.value() or b""
+            letter = Refusal(offset, reason, detail, value)
+            checked.letters.append((_source(topic, message.partition()), letter))
 
     def _take(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""
@@ -191,15 +222,20 @@ class IngestJob:
 
     def _refuse(self, checked: Checked, source: str, refusal: Refusal) -> None:
         """A dead letter, unless it names its subject by a foreign id."""
+        if not self._look_up(checked, source, refusal):
+            checked.letters.append((source, refusal))
+
+    def _look_up(self, checked: Checked, source: str, refusal: Refusal) -> bool:
+        """Whether it names its subject by a foreign id: then it is looked up, or waits."""
         foreign = foreign_of(refusal.raw) if self.references is not None else None
         if foreign is None or self.references is None:
-            checked.letters.append((source, refusal))
-            return
+            return False
         records = self.references.resolve(refusal.raw, foreign)
         if not records:
             checked.unresolved.append((foreign, (source, refusal)))
         found = [self._take(checked, value, source, refusal.line_no) for value in records]
         checked.letters += [(source, one) for one in found if one is not None]
+        return True
 
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
@@ -278,11 +314,13 @@ def _spare(source: str, offset: int, value: bytes) -> Letter:
     return source, Refusal(offset, DeadLetterReason.TOO_LARGE, detail, value)
 
 
-def _starts(kafka: KafkaSettings, client: Consumer, settings: Settings) -> dict[Place, int]:
+def _starts(
+    kafka: KafkaSettings, client: Consumer, settings: Settings, topics: list[str]
+) -> dict[Place, int]:
     """Where to read on: what the group committed, else the beginning."""
     places = [
         TopicPartition(topic, partition)
-        for topic in kafka.raw
+        for topic in topics
         for partition in settings.mine(describe(kafka, topic).partitions)
     ]
     if not places:

@@ -5,12 +5,13 @@ can be sent again to its raw topic once its producer, or we, have mended what wa
 it, and the folds drop repeats.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from confluent_kafka import Message
 
+from flows.channels.engine import Channel
 from flows.journals import LEFT_OUT
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.producer import ReliableProducer
@@ -47,11 +48,22 @@ class Letter:
     raw: bytes
     bytes_left_out: int = 0
 
-    @property
-    def would_pass(self) -> bool:
-        """Whether it is a record by today's rules, or would be looked up again."""
-        is_record = not isinstance(decode_message(self.raw, 0), Refusal)
-        return is_record or foreign_of(self.raw) is not None
+    def would_pass(self, channels: Mapping[str, Channel]) -> bool:
+        """Whether it is a record by today's rules and mappings, or would be looked up again.
+
+        Args:
+            channels: by topic.
+        """
+        channel = channels.get(self.source.partition("/")[0])
+        if channel is None:
+            return _is_record(self.raw)
+        mapped = channel.take([self.raw])
+        made = [line for _, line in mapped.records]
+        return bool(made) and not mapped.troubles and all(map(_is_record, made))
+
+
+def _is_record(raw: bytes) -> bool:
+    return not isinstance(decode_message(raw, 0), Refusal) or foreign_of(raw) is not None
 
 
 @dataclass(frozen=True, slots=True)

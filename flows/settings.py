@@ -65,6 +65,11 @@ class Settings(BaseSettings):
         default=None, description="What is sent to whom; see [notify] in flows/notices/settings.py."
     )
 
+    customer_secret: str = Field(
+        default="",
+        repr=False,
+        description="Customers of channels become tokens with it; whoever changes it knows none again.",
+    )
     channels: Channels = Field(
         default={},
         description="Sources with a mapping; see [channels.NAME] in flows/channels/settings.py.",

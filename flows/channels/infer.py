@@ -158,7 +158,10 @@ def _ranked(members: Sequence[Member], what: str, like: re.Pattern[str] | None =
         whole = _as_words(member.path.replace("[]", ""))
         ranks = [n for n, word in enumerate(wanted) if f" {whole}".endswith(f" {word}")]
         if ranks:
-            found.append((min(ranks), member.path.lstrip(".").count("."), place, member.path))
+            is_whole = wanted[min(ranks)] in (member.words, whole)
+            found.append(
+                (not is_whole, min(ranks), member.path.lstrip(".").count("."), place, member.path)
+            )
     return [path for *_, path in sorted(found)]
 
 

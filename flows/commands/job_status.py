@@ -9,7 +9,7 @@ import duckdb
 import typer
 from confluent_kafka import TopicPartition
 
-from flows.commands.config import Config
+from flows.commands.config import Config, with_channels
 from flows.commands.output import console, print_json, table
 from flows.ingest import ingest_group
 from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
@@ -57,7 +57,7 @@ def status(
         done = {row.partition: row.position for row in positions_of(connection)}
     facts["now"] = datetime.now(UTC)
     facts["state on disk, MB"] = _state_mb(where)
-    lag = _lag(settings.kafka, done) if settings.kafka is not None else []
+    lag = _lag(with_channels(settings), done) if settings.kafka is not None else []
     if as_json:
         print_json({"facts": facts, "lag": lag})
         return

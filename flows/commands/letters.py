@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.config import Config, kafka_of
+from flows.channels.book import channels_of
+from flows.commands.config import Config, kafka_of, with_channels
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.letters import Letter, Wanted, read_letters
@@ -31,10 +32,12 @@ def list_(
     """
     found: Counter[tuple[str, str]] = Counter()
     passing: Counter[tuple[str, str]] = Counter()
-    for letter in read_letters(kafka_of(load_settings(config)), Wanted(reason, source)):
+    settings = load_settings(config)
+    channels = channels_of(settings)
+    for letter in read_letters(kafka_of(settings), Wanted(reason, source)):
         kind = letter.reason, letter.source.partition("/")[0]
         found[kind] += 1
-        passing[kind] += letter.would_pass
+        passing[kind] += letter.would_pass(channels)
     rows = [(*kind, count, passing[kind]) for kind, count in sorted(found.items())]
     if as_json:
         for why, where, count, passes in rows:
@@ -81,9 +84,10 @@ def resend(
 
     Example: crossdock dead-letters resend --config crossdock.toml --dry-run
     """
-    kafka = kafka_of(load_settings(config))
+    settings = load_settings(config)
+    kafka, channels = with_channels(settings), channels_of(settings)
     wanted = list(read_letters(kafka, Wanted(reason, source)))
-    chosen = [letter for letter in wanted if every or letter.would_pass]
+    chosen = [letter for letter in wanted if every or letter.would_pass(channels)]
     sent = len(chosen) if dry_run else resend_letters(kafka, iter(chosen))
     word = "would be sent" if dry_run else "sent"
     error_console().print(f"{sent} of {len(wanted)} dead letters {word} again", markup=False)

@@ -1,0 +1,201 @@
+"""``crossdock channel``: mappings of what platforms send: list them, check one, try it, draft one."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from flows.channels.book import find_mapping, open_channel, shipped
+from flows.channels.engine import Binding, Channel
+from flows.channels.infer import infer
+from flows.channels.report import leaves, unused_paths
+from flows.commands.group import group_of_commands
+from flows.commands.output import console, error_console, print_json, table
+from schemas.errors import InputError
+
+app = group_of_commands(
+    "Mappings of what platforms send: list them, check one, try it on samples, draft one.\n\n"
+    "A mapping is a TOML file that says which member of a payload becomes which field of a record; "
+    "flows/channels/README.md says how to write one."
+)
+Named = Annotated[str, typer.Argument(metavar="MAPPING", help="A shipped one by name, or a file.")]
+Samples = Annotated[
+    list[Path], typer.Argument(metavar="SAMPLE...", help="Files with a payload each, as JSON.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+_TRIED = Binding(source="sample", tenant="tenant", network="network", secret=b"not a secret")
+"""For whom a mapping is tried."""
+
+
+@app.command("list")
+def show_all(as_json: AsJson = False) -> None:
+    """List the mappings that are shipped.
+
+    Example: crossdock channel list
+    """
+    rows = []
+    for name in shipped():
+        mapping = open_channel(find_mapping(name), _TRIED).mapping
+        kinds = sorted({record.type for record in mapping.record})
+        rows.append({"name": name, "title": mapping.title, "records": kinds})
+    if as_json:
+        print_json(rows)
+        return
+    shown = ((row["name"], row["title"], ", ".join(row["records"])) for row in rows)
+    console().print(table("Mappings", ("name", "what it maps", "records"), shown))
+
+
+@app.command()
+def validate(
+    mapping: Named,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option("--against", metavar="SAMPLE", help="A recorded payload; may be repeated."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a mapping; with recorded payloads also whether they still have what it reads.
+
+    Ends with code 1 where a sample makes no record, or no sample has a member that the mapping reads.
+
+    Examples:
+      crossdock channel validate shopify
+      crossdock channel validate my.toml --against order-1.json --against order-2.json
+    """
+    channel = open_channel(find_mapping(mapping), _TRIED)
+    samples = {file: _payload(file) for file in against or []}
+    troubles = {str(file): _trouble(channel, raw) for file, raw in samples.items()}
+    wrong = {file: said for file, said in troubles.items() if said}
+    found = {path for raw in samples.values() for path in _paths(channel, raw)}
+    read = sorted(channel.statement.paths)
+    gone = [path for path in read if samples and not _is_there(path, found)]
+    new = sorted({path for raw in samples.values() for path in unused_paths(channel, raw)})
+    if as_json:
+        print_json({"mapping": mapping, "refused": wrong, "gone": gone, "unused": new})
+    else:
+        console().print(f"{mapping}: good; it reads {len(read)} members", markup=False)
+        for title, paths in (
+            ("Members that it reads and no sample has", gone),
+            ("Members that samples have and it does not read", new),
+        ):
+            if paths:
+                console().print(table(title, ("path",), ((path,) for path in paths)))
+        for file, said in wrong.items():
+            error_console().print(f"{file}: {said}", markup=False, soft_wrap=True)
+    if wrong:
+        raise typer.Exit(1)
+
+
+@app.command("test")
+def try_out(mapping: Named, samples: Samples, as_json: AsJson = False) -> None:
+    """Try a mapping on samples: every field with where it came from, and what is not used.
+
+    Ends with code 1 where a sample is refused.
+
+    Example: crossdock channel test shopify order.json
+    """
+    channel = open_channel(find_mapping(mapping), _TRIED)
+    tried = [_tried(channel, file) for file in samples]
+    if as_json:
+        print_json(tried)
+    else:
+        for one in tried:
+            _show(one)
+    if any(one["refused"] for one in tried):
+        raise typer.Exit(1)
+
+
+@app.command("infer")
+def draft(
+    samples: Samples,
+    name: Annotated[str, typer.Option("--name", help="Of the channel.")] = "draft",
+) -> None:
+    """Draft a mapping from samples of one kind, for a person to finish.
+
+    Example: crossdock channel infer order.json --name my-shop > my-shop.toml
+    """
+    payloads = []
+    for file in samples:
+        try:
+            payload = msgspec.json.decode(_payload(file))
+        except msgspec.DecodeError as error:
+            raise InputError(f"{file} is no JSON: {error}") from error
+        if not isinstance(payload, dict):
+            raise InputError(f"{file}: a payload is an object, in braces")
+        payloads.append(payload)
+    typer.echo(infer(payloads, name), nl=False)
+
+
+def _payload(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _trouble(channel: Channel, payload: bytes) -> str:
+    return "; ".join(f"{t.reason.name}: {t.detail}" for t in channel.take([payload]).troubles)
+
+
+def _paths(channel: Channel, payload: bytes) -> set[str]:
+    try:
+        decoded = msgspec.json.decode(payload)
+    except msgspec.DecodeError:
+        return set()
+    return {path for path, _ in leaves(decoded, channel.mapping.unwrap)}
+
+
+def _is_there(path: str, found: set[str]) -> bool:
+    return any(one == path or one.startswith((f"{path}.", f"{path}[")) for one in found)
+
+
+def _tried(channel: Channel, file: Path) -> dict[str, Any]:
+    """What became of a sample."""
+    payload = _payload(file)
+    mapped = channel.take([payload])
+    records = [msgspec.json.decode(line) for _, line in mapped.records]
+    fields = [
+        {"record": use.record, "field": use.field, "from": use.source}
+        for use in channel.statement.uses
+        if any(record["type"] == channel.mapping.record[use.record].type for record in records)
+    ]
+    return {
+        "sample": str(file),
+        "records": records,
+        "passed_over": [why for _, why in mapped.passed_over],
+        "refused": [{"reason": t.reason.name, "detail": t.detail} for t in mapped.troubles],
+        "fields": fields,
+        "unused": unused_paths(channel, payload) if records else [],
+    }
+
+
+def _show(tried: dict[str, Any]) -> None:
+    out = console()
+    out.print(f"{tried['sample']}: {len(tried['records'])} records", markup=False)
+    for record in tried["records"]:
+        rows = (
+            (field["field"], _at(record, field["field"]), field["from"])
+            for field in tried["fields"]
+            if _at(record, field["field"]) is not None
+        )
+        title = f"{record['type']} {record.get('subject') or record.get('xref')}"
+        out.print(table(title, ("field", "value", "where it came from"), rows))
+    if tried["unused"]:
+        out.print(table("Not used", ("path",), ((path,) for path in tried["unused"])))
+    for why in tried["passed_over"]:
+        out.print(f"passed over: {why}", markup=False)
+    for trouble in tried["refused"]:
+        out.print(
+            f"refused: {trouble['reason']}: {trouble['detail']}", markup=False, soft_wrap=True
+        )
+
+
+def _at(record: dict[str, Any], field: str) -> Any:
+    """The value of a field; of one in an array those of all elements, with commas."""
+    found: list[Any] = [record]
+    for name in field.split("."):
+        inside = [one for value in found for one in (value if isinstance(value, list) else [value])]
+        found = [one[name] for one in inside if isinstance(one, dict) and name in one]
+    values = [str(value) for value in found if value is not None and value != ""]
+    return ", ".join(values) if values else None

@@ -1,0 +1,184 @@
+"""Topics of channels: what a platform sends becomes records of the journal by a mapping, or a dead letter."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.channels.book import channels_of
+from flows.crossref import CrossReferences
+from flows.guard import Guard
+from flows.ingest import IngestJob, run
+from flows.journals import KafkaJournal
+from flows.kafka.client import KafkaSettings
+from flows.letters import Letter, Wanted, read_letters, resend
+from flows.settings import Settings
+from schemas.codec import decode_line
+from schemas.errors import InputError
+from schemas.orders import OrderReceived
+from schemas.topics import LogOf
+from tests.support.broker import MockBroker, all_of, write
+
+MAPPING = """
+name = "shop"
+title = "A shop"
+
+[[record]]
+type = "order.received"
+when = "p.lines is not null"
+id = "no"
+subject = "no"
+time = "at"
+[record.data]
+region = "country"
+payment = { path = "paid", map = "payments" }
+[record.data.lines]
+each = "lines"
+line_no = { sql = "i" }
+sku = ".sku"
+qty = ".n"
+
+[[record]]
+type = "shipment.milestone"
+when = "p.scan is not null"
+id = "scan"
+xref = "tracking"
+subject = "number"
+time = "at"
+[record.data]
+milestone = { value = "scanned" }
+package = "number"
+
+[maps.payments]
+yes = "authorised"
+"""
+
+
+@pytest.fixture
+def topic(mocked: KafkaSettings, mock: MockBroker) -> str:
+    """Of the channel."""
+    name = mocked.raw[0].replace(".raw", ".shop")
+    mock.topic(name, 2)
+    return name
+
+
+def settings_of(topic: str, mapping: Path, text: str = MAPPING) -> Settings:
+    mapping.write_text(text, encoding="utf-8")
+    channel = {"mapping": str(mapping), "topic": topic, "tenant": "acme", "network": "eu"}
+    return Settings(
+        customer_secret="of the tests", channels={"shop": channel}, tick_seconds=60, ingest="test"
+    )
+
+
+def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJob], bool]) -> None:
+    """Run the flow until something is true of its job."""
+    guard = Guard()
+    job = IngestJob(
+        cluster,
+        KafkaJournal(cluster, guard),
+        settings,
+        guard,
+        CrossReferences(cluster, settings, guard),
+        KafkaJournal(cluster, guard, LogOf.TRACKING),
+    )
+
+    def watch() -> None:
+        deadline = time.monotonic() + 60
+        while not until(job) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        guard.stop()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run(job)
+    watcher.join()
+
+
+def read(topic: str, messages: int) -> Callable[[IngestJob], bool]:
+    return lambda job: sum(n for (name, _), n in job.reader.at.items() if name == topic) >= messages
+
+
+def an_order(number: str, **changes: Any) -> bytes:
+    plain = {
+        "no": number,
+        "at": "2026-03-01T08:00:00Z",
+        "country": "DE",
+        "paid": "yes",
+        "lines": [{"sku": "X", "n": 2}],
+    }
+    return json.dumps(plain | changes).encode()
+
+
+def orders(cluster: KafkaSettings) -> list[str]:
+    """Numbers of the orders on the journal."""
+    events = [decode_line(value, 1) for _, value in all_of(cluster, cluster.journal)]
+    return sorted(event.subject for event in events if isinstance(event, OrderReceived))
+
+
+def letters(cluster: KafkaSettings) -> list[Letter]:
+    return list(read_letters(cluster, Wanted()))
+
+
+def test_payloads_become_records_and_what_is_none_a_dead_letter_as_it_came(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    bad = [b"{", b'{"ping": 1}', an_order("3", paid="perhaps"), an_order("4", lines=[])]
+    sent = [an_order("1"), *bad, an_order("2")]
+    write(mocked.bootstrap, topic, [(n % 2, payload) for n, payload in enumerate(sent)])
+
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, len(sent)))
+
+    assert orders(mocked) == ["1", "2"]
+    refused = {letter.raw: letter.reason for letter in letters(mocked)}
+    assert refused == dict(
+        zip(bad, ("SCHEMA_INVALID", "UNRECOGNISED", "UNMAPPED", "UNMAPPED"), strict=True)
+    )
+    assert {letter.source.partition("/")[0] for letter in letters(mocked)} == {topic}
+
+
+def test_letters_pass_once_the_mapping_is_mended(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    write(mocked.bootstrap, topic, [(0, an_order("1", paid="later")), (0, b"{")])
+    before = settings_of(topic, tmp_path / "shop.toml")
+    ingest(mocked, before, read(topic, 2))
+    assert not any(letter.would_pass(channels_of(before)) for letter in letters(mocked))
+
+    mended = settings_of(topic, tmp_path / "mended.toml", MAPPING + 'later = "pending"\n')
+    passing = [x for x in letters(mocked) if x.would_pass(channels_of(mended))]
+    everywhere = mocked.model_copy(update={"raw": [*mocked.raw, topic]})
+    assert resend(everywhere, iter(passing)) == 1
+    ingest(mocked, mended, read(topic, 3))
+
+    assert orders(mocked) == ["1"]
+
+
+def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_path: Path) -> None:
+    scan = {"scan": "s-1", "number": "SF1", "at": "2026-03-01T08:00:00Z"}
+    write(mocked.bootstrap, topic, [(0, json.dumps(scan).encode())])
+
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, 1))
+
+    (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
+    assert "tracking:SF1" in json.dumps(waiting)
+    assert letters(mocked) == []
+
+
+def test_a_wrong_mapping_is_refused_at_the_start(topic: str, tmp_path: Path) -> None:
+    settings = settings_of(topic, tmp_path / "shop.toml", MAPPING.replace('qty = ".n"', ""))
+
+    with pytest.raises(
+        InputError, match=r"shop\.toml:\d+: record\[0\]\.data\.lines\.qty: OrderLine"
+    ):
+        channels_of(settings)
+
+
+def test_channels_need_a_secret(topic: str, tmp_path: Path) -> None:
+    settings = settings_of(topic, tmp_path / "shop.toml")
+
+    with pytest.raises(InputError, match="customer_secret"):
+        channels_of(settings.model_copy(update={"customer_secret": ""}))
