@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from flows.channels.book import channels_of
+from flows.channels.settings import ChannelSettings
 from flows.crossref import CrossReferences
 from flows.guard import Guard
 from flows.ingest import IngestJob, run
@@ -68,7 +69,7 @@ def topic(mocked: KafkaSettings, mock: MockBroker) -> str:
 
 def settings_of(topic: str, mapping: Path, text: str = MAPPING) -> Settings:
     mapping.write_text(text, encoding="utf-8")
-    channel = {"mapping": str(mapping), "topic": topic, "tenant": "acme", "network": "eu"}
+    channel = ChannelSettings(mapping=str(mapping), topic=topic, tenant="acme", network="eu")
     return Settings(
         customer_secret="of the tests", channels={"shop": channel}, tick_seconds=60, ingest="test"
     )
