@@ -64,11 +64,13 @@ class Mapped:
 
     Attributes:
         records: (number of the payload, CloudEvent as JSON), in the order of the payloads.
+        kinds: of each, the number of the record mapping that made it.
         troubles: at most one of a payload; parts of it may be records all the same.
         passed_over: (number of the payload, why) of what the mapping knows and nobody needs.
     """
 
     records: list[tuple[int, bytes]] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     passed_over: list[tuple[int, str]] = field(default_factory=list)
 
@@ -117,6 +119,7 @@ class Channel:
                 nothing.add(number)
             else:
                 mapped.records.append((number, record.encode()))
+                mapped.kinds.append(kind)
         nothing -= {number for number, _ in mapped.records} | wrong.keys()
         mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
         mapped.troubles += [

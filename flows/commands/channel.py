@@ -154,29 +154,34 @@ def _tried(channel: Channel, file: Path) -> dict[str, Any]:
     """What became of a sample."""
     payload = _payload(file)
     mapped = channel.take([payload])
-    records = [msgspec.json.decode(line) for _, line in mapped.records]
-    fields = [
-        {"record": use.record, "field": use.field, "from": use.source}
-        for use in channel.statement.uses
-        if any(record["type"] == channel.mapping.record[use.record].type for record in records)
+    made = [
+        {
+            "record": msgspec.json.decode(line),
+            "fields": [
+                {"field": use.field, "from": use.source}
+                for use in channel.statement.uses
+                if use.record == kind
+            ],
+        }
+        for (_, line), kind in zip(mapped.records, mapped.kinds, strict=True)
     ]
     return {
         "sample": str(file),
-        "records": records,
+        "records": made,
         "passed_over": [why for _, why in mapped.passed_over],
         "refused": [{"reason": t.reason.name, "detail": t.detail} for t in mapped.troubles],
-        "fields": fields,
-        "unused": unused_paths(channel, payload) if records else [],
+        "unused": unused_paths(channel, payload) if made else [],
     }
 
 
 def _show(tried: dict[str, Any]) -> None:
     out = console()
     out.print(f"{tried['sample']}: {len(tried['records'])} records", markup=False)
-    for record in tried["records"]:
+    for made in tried["records"]:
+        record = made["record"]
         rows = (
             (field["field"], _at(record, field["field"]), field["from"])
-            for field in tried["fields"]
+            for field in made["fields"]
             if _at(record, field["field"]) is not None
         )
         title = f"{record['type']} {record.get('subject') or record.get('xref')}"

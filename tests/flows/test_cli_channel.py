@@ -70,7 +70,9 @@ def test_a_trial_says_where_each_field_came_from_and_what_is_not_used(tmp_path: 
         run("channel", "test", mapping, sample(tmp_path, WEB_ORDER), "--json").stdout
     )
 
-    assert {"record": 0, "field": "data.lines.sku", "from": "items[].skuCode"} in tried["fields"]
+    (made,) = tried["records"]
+    assert {"field": "data.lines.sku", "from": "items[].skuCode"} in made["fields"]
+    assert made["record"]["data"]["lines"][0]["sku"] == "X"
     assert tried["unused"] == ["items[].colour"]
     assert "data.lines.sku" in run("channel", "test", mapping, sample(tmp_path, WEB_ORDER)).stdout
 
