@@ -53,7 +53,9 @@ def survives(cluster: KafkaSettings, folder: Path, disturb: Disturb) -> None:
     """A job ingests and routes what is written meanwhile, and is not started again."""
     chosen = seed(SEED)
     good, config = world_lines(folder / "world", chosen, RECORDS), configured(cluster, folder)
+    began = time.time()
     process = started("--config", config)
+    wait(lambda: has_ticked_since(cluster, began))
     with Feed(cluster, good, seconds=10.0) as feed:
         disturb(random.Random(chosen))
         calm = time.time()
