@@ -205,7 +205,7 @@ def ends_without(
     check_route(cluster, config, folder)
 
 
-@pytest.mark.parametrize("code", [KafkaError._DESTROY, KafkaError._TRANSPORT])
+@pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT])
 def test_a_question_is_asked_again_while_a_connection_is_given_up(code: int) -> None:
     failures = [KafkaException(KafkaError(code))]
 
