@@ -53,8 +53,10 @@ RETRIABLE = {
     KafkaError.NETWORK_EXCEPTION,
     KafkaError.KAFKA_STORAGE_ERROR,
 }
-"""What the client, or asking again, mends: a broker away, a leader or coordinator that moves. ``_DESTROY_BROKER``: the
-client gave up one connection to a broker for another one while a question was on its way."""
+"""What the client, or asking again, mends: a broker away, a leader or coordinator that moves.
+
+``_DESTROY_BROKER``: the client gave up a connection for another one while a question was on its way.
+"""
 _UNKNOWN = {
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNKNOWN_TOPIC,
