@@ -21,7 +21,7 @@ kernels: .venv/ready ## Compile the kernels, two minutes once, so that nothing w
 	@$(BIN)/python -m flows.warmup route & routing=$$!; $(BIN)/python -m flows.warmup track && wait $$routing
 
 test: kernels ## Run every test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 kafka-test: .venv/ready ## Run the tests that need Apache Kafka on one of their own (Java 17, Maven)
 	@test -z "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m pytest -m broker; \

@@ -1,10 +1,9 @@
 """``python -m bench.lookup [ORDERS]``: one order's state and timeline, out of many, as another process sees it.
 
-The lake is made by SQL in the form that maintenance gives it in the end: large files of every bucket,
-sorted by order. Order ids are random, so no file can be passed over for its range of ids. It is kept in
-``bench/out`` and used again.
+The lake is made by SQL as a job's commits leave it once they are settled, and then maintained. Order ids are
+random, so no file can be passed over for its range of ids. It is kept in ``bench/out`` and used again.
 
-A lookup asks three views for one order, in one transaction: its state, its timeline and its exceptions.
+A lookup asks two views for one order, in one transaction: its state and its timeline.
 """
 
 import json
@@ -12,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -21,14 +21,15 @@ from bench.figures import Figure
 from flows.lake.connection import open_lake
 from flows.lake.durability import durable_transaction
 from flows.lake.layout import Flow, Identity, settled
+from flows.lake.maintenance import maintain
 from flows.lake.query import connect_reader
 from flows.lake.writer import create_or_open_writer
 from schemas.ids import LogId
 from schemas.tables import Table
 
 ORDERS, LOOKUPS, UNCOUNTED = 2_500_000, 200, 20
-AT_ONCE = 1_250_000
-"""Orders under way at a time, whose rows then lie in the same files: nearly 200,000 of the timeline in each."""
+PIECES = (640_000, 160_000, 40_000, 10_000)
+"""Orders whose rows lie in the same files: the newest in small ones that wait for others of their size."""
 STEPS = (
     ("ORDERED", "RECEIVED"), ("ROUTED", "ROUTED"), ("OFFERED", "ROUTED"), ("PACKED", "PACKED"),
     ("HANDED_OVER", "HANDED_OVER"), ("SCANNED", "IN_TRANSIT"), ("ARRIVED", "IN_TRANSIT"),
@@ -56,12 +57,20 @@ def made(path: Path, number: int) -> Path:
     identity = Identity(LogId("bench"), flow=Flow.TRACK)
     create_or_open_writer(path, identity, [Flow.TRACK.first_partition]).close()
     with open_lake(path, threads=1) as lake:  # one keeps the rows in order
-        for first in range(0, number, AT_ONCE):
-            last = min(number, first + AT_ONCE)
+        for first, last in _pieces(number):
             _fill(lake, path, Table.TIMELINE, _TIMELINE, range(first, last))
             _fill(lake, path, Table.EXCEPTIONS, _EXCEPTIONS, range(first, last, ONE_IN))
+    maintain(path)
     (path / "made").touch()
     return path
+
+
+def _pieces(number: int) -> Iterator[tuple[int, int]]:
+    first = 0
+    while first < number:
+        size = next((p for p in PIECES if first + p <= number), number - first)
+        yield first, first + size
+        first += size
 
 
 def _fill(
@@ -131,11 +140,11 @@ def _ask(path: Path, number: int) -> tuple[float, float]:
 
 
 def look_up(lake: duckdb.DuckDBPyConnection, order_id: str) -> tuple[int, int]:
-    """State, timeline and exceptions of an order; how many rows the first two have."""
+    """State and timeline of an order; how many rows they have."""
     lake.execute("BEGIN")
-    states, rows, _ = (
+    states, rows = (
         lake.execute(f"SELECT * FROM {view} WHERE order_id = ?", [order_id]).to_arrow_table()
-        for view in ("order_states", "timeline", "exceptions")
+        for view in ("order_states", "timeline")
     )
     lake.execute("COMMIT")
     return states.num_rows, rows.num_rows

@@ -39,6 +39,7 @@ RETRIABLE = {
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._TRANSPORT,
     KafkaError._TIMED_OUT,
+    KafkaError._DESTROY_BROKER,
     KafkaError._WAIT_COORD,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -52,7 +53,10 @@ RETRIABLE = {
     KafkaError.NETWORK_EXCEPTION,
     KafkaError.KAFKA_STORAGE_ERROR,
 }
-"""What the client, or asking again, mends: a broker away, a leader or coordinator that moves."""
+"""What the client, or asking again, mends: a broker away, a leader or coordinator that moves.
+
+``_DESTROY_BROKER``: the client gave up a connection for another one while a question was on its way.
+"""
 _UNKNOWN = {
     KafkaError._UNKNOWN_PARTITION,
     KafkaError._UNKNOWN_TOPIC,

@@ -37,11 +37,11 @@ from schemas.errors import LakeError
 from schemas.tables import SCHEMAS, Table
 
 SETTLE_ROWS = 500_000
-"""Rows moved in one transaction: some seconds, 8,000 rows a file, and bounded memory."""
-MERGE_FILES = 8
-"""Files of like size that are merged into one, so a row is rewritten once per power of 8."""
+"""Rows moved in one transaction: some seconds, 31,000 rows a file, and bounded memory."""
+MERGE_FILES = 4
+"""Files of like size that are merged into one, so a row is rewritten once per power of 4."""
 MERGED_ROWS = 200_000
-"""A file of so many rows is large enough for good: 20 MB of decisions, one of 64 at 10 million."""
+"""A file of so many rows is large enough for good: 20 MB of decisions, three of a bucket at 10 million."""
 MERGE_ROWS = 100_000
 """Rows merged in one transaction, about; its fixed cost of 0.1 s is that of 10,000 rows."""
 SNAPSHOT_AGE = timedelta(minutes=15)
@@ -238,7 +238,7 @@ def _by_order(table: Table) -> str:
 
 
 def _tier(rows: int) -> int:
-    return (max(rows, 1).bit_length() - 1) // 3  # powers of 8
+    return (max(rows, 1).bit_length() - 1) // 2  # powers of 4
 
 
 def _check_moved(name: str, moved: tuple[int] | None, deleted: tuple[int] | None) -> None:

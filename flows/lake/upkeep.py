@@ -19,7 +19,7 @@ from flows.lake.ownership import abandoned
 from schemas.tables import Table
 
 SETTLE_AT_ROWS = 100_000
-"""Recent rows that make a settling worth its 64 files; also the most that one step moves (1 s)."""
+"""Recent rows that make a settling worth its 16 files; also the most that one step moves (1 s)."""
 BACKLOG = 100
 """Times that amount (10 million rows, 0.4 s a look-up) at which load is no excuse any more."""
 CALM_ROWS = 15_000

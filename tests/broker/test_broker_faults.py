@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from flows.guard import Guard
-from flows.kafka.client import KafkaSettings
+from flows.kafka.client import KafkaSettings, asked
 from flows.kafka.producer import ReliableProducer
 from schemas.errors import BrokerError
 from tests.broker.server.process import KafkaServer
@@ -57,8 +58,8 @@ def survives(cluster: KafkaSettings, folder: Path, disturb: Disturb) -> None:
     with Feed(cluster, good, seconds=10.0) as feed:
         disturb(random.Random(chosen))
         calm = time.time()
-    wait(lambda: has_ticked_since(cluster, calm))
-    wait(lambda: has_ingested(cluster, good))
+    wait(lambda: process.poll() is not None or has_ticked_since(cluster, calm))
+    wait(lambda: process.poll() is not None or has_ingested(cluster, good))
     assert process.poll() is None, process.communicate()
     ended(process)
 
@@ -202,3 +203,15 @@ def ends_without(
     ended(process)
     check_ingest(cluster, good, [])
     check_route(cluster, config, folder)
+
+
+@pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TRANSPORT])
+def test_a_question_is_asked_again_while_a_connection_is_given_up(code: int) -> None:
+    failures = [KafkaException(KafkaError(code))]
+
+    def question() -> str:
+        if failures:
+            raise failures.pop()
+        return "an answer"
+
+    assert asked(KafkaSettings(bootstrap="nowhere:1"), "a question", question) == "an answer"

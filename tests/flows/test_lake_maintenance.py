@@ -1,6 +1,7 @@
 """Maintaining a lake: no row moves for a reader, and what is no longer needed goes."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ import pytest
 from flows.lake.catalogue import live_files
 from flows.lake.connection import open_lake
 from flows.lake.digest import digest
-from flows.lake.layout import Identity
+from flows.lake.layout import Flow, Identity
 from flows.lake.maintenance import Retention, maintain, merge, next_to_merge
 from flows.lake.query import connect_reader
 from flows.lake.queue import QueueSettings
@@ -26,6 +27,7 @@ from schemas.ids import LogId
 from tests.support.effects import LINES, effects, order_id
 
 LOG = Identity(LogId("log-1"))
+TRACKED = Identity(LogId("log-1"), flow=Flow.TRACK)
 AT_ONCE = Retention(timedelta(0), timedelta(0), timedelta(0))
 EAGER = WriterSettings(
     QueueSettings(commit_seconds=0.05, idle_seconds=0.02),
@@ -33,6 +35,12 @@ EAGER = WriterSettings(
 )
 """Every step of upkeep comes about every few commits."""
 DEADLINE_SECONDS = 120
+MANY_ORDERS = """
+    SELECT 10000 AS partition, range AS position, 0 AS "index", 'acme' AS tenant, 'eu' AS network,
+        format('A-{}', range) AS order_id, 'ORDERED' AS step, 'RECEIVED' AS phase, 'shop' AS source,
+        TIMESTAMPTZ '2026-01-05 08:00:00Z' AS "at", "at" AS recorded_at
+    FROM range(1000)
+"""
 
 
 def write(lake: Path, first: int, last: int, size: int) -> None:
@@ -50,6 +58,16 @@ def one(lake: Path, statement: str) -> Any:
         connection.close()
     assert row is not None
     return row[0]
+
+
+def files_read(lake: Path, statement: str) -> list[int]:
+    """How many files each scan of the statement opens."""
+    connection = connect_reader(lake)
+    try:
+        plan = connection.execute(f"EXPLAIN ANALYZE {statement}").fetchall()[0][1]
+    finally:
+        connection.close()
+    return sorted(map(int, re.findall(r"Total Files Read: (\d+)", plan)))
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -240,14 +258,35 @@ def test_a_look_up_opens_the_files_of_one_bucket(lake: Path) -> None:
     write(lake, 0, 999, 250)
     maintain(lake)
 
-    connection = connect_reader(lake)
-    plan = connection.execute(
-        f"EXPLAIN ANALYZE SELECT * FROM decisions WHERE order_id = '{order_id(77)}'"
-    ).fetchall()[0][1]
-    connection.close()
+    assert files_read(lake, f"SELECT * FROM decisions WHERE order_id = '{order_id(77)}'") == [0, 1]
 
-    assert "Total Files Read: 1" in " ".join(plan.split())
-    assert "Total Files Read: 64" not in plan
+
+@pytest.mark.parametrize("view", ["timeline", "history", "order_states"])
+def test_a_tracked_order_is_read_from_one_bucket_and_once(lake: Path, view: str) -> None:
+    create_or_open_writer(lake, TRACKED, [Flow.TRACK.first_partition]).close()
+    with open_lake(lake) as connection:
+        connection.execute("INSERT INTO timeline_settled BY NAME" + MANY_ORDERS)
+
+    assert one(lake, f"SELECT count(DISTINCT order_id) FROM {view}") == 1000
+    assert one(lake, f"SELECT count(*) FROM {view} WHERE order_id = 'A-77'") == 1
+    assert files_read(lake, f"SELECT * FROM {view} WHERE order_id = 'A-77'") == [0, 1]
+
+
+def test_statistics_that_pass_over_no_file_are_forgotten(lake: Path) -> None:
+    kept = """
+        SELECT DISTINCT column_name FROM __ducklake_metadata_lake.ducklake_file_column_stats
+        JOIN __ducklake_metadata_lake.ducklake_column USING (table_id, column_id)
+        JOIN __ducklake_metadata_lake.ducklake_table USING (table_id)
+        WHERE table_name LIKE 'decisions%' AND column_type NOT LIKE 'timestamp%'
+    """
+    write(lake, 0, 999, 250)
+    assert one(lake, f"SELECT count(*) FROM ({kept})") > 10
+
+    maintain(lake)
+
+    names = one(lake, f"SELECT string_agg(column_name, ' ' ORDER BY column_name) FROM ({kept})")
+    assert names == "order_id position"
+    assert one(lake, "SELECT count(*) FROM decisions WHERE network <> '' AND position < 500") == 500
 
 
 @pytest.mark.parametrize("by_command", [True, False])
