@@ -17,7 +17,7 @@ What may be said of time: ingest_clock.py.
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, partial
 from typing import NamedTuple
@@ -166,14 +166,14 @@ class IngestJob:
                 continue
             offset, value = message.offset() or 0, message.value() or b""
             source = _source(topic, message.partition())
-            refusal = self._take(checked, value, source, offset)
+            refusal = self._decode(checked, value, source, offset)
             if refusal is not None:
                 self._refuse(checked, source, refusal)
         for topic, messages in payloads.items():
             self._map(checked, topic, messages)
         for settled in batch.settled:
             source, offset = settled.waiting.source, settled.waiting.offset
-            refusals = [self._take(checked, value, source, offset) for value in settled.records]
+            refusals = [self._decode(checked, value, source, offset) for value in settled.records]
             if not refusals:
                 detail = f"{settled.waiting.foreign.xref} stood for nothing, to the end of its wait"
                 raw = settled.waiting.raw
@@ -187,10 +187,12 @@ class IngestJob:
         """Make records of what a channel's platform sent; a dead letter has it as it came."""
         mapped = self.channels[topic].take([message.value() or b"" for message in messages])
         wrong = {t.payload: (t.reason, t.detail) for t in mapped.troubles}
-        for number, line in mapped.records:
+        for number, line, _, event in mapped.records:
             message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
-            refusal = self._take(checked, line, source, offset)
+            if isinstance(event, Refusal):
+                event = replace(event, line_no=offset)
+            refusal = self._take(checked, event, line, source, offset)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
@@ -201,9 +203,14 @@ class IngestJob:
             letter = Refusal(offset, reason, detail, value)
             checked.letters.append((_source(topic, message.partition()), letter))
 
-    def _take(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
+    def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""
-        decoded = decode_message(value, offset)
+        return self._take(checked, decode_message(value, offset), value, source, offset)
+
+    def _take(
+        self, checked: Checked, decoded: Event | Refusal, value: bytes, source: str, offset: int
+    ) -> Refusal | None:
+        """Say where a record goes, or why it is none."""
         if isinstance(decoded, Refusal):
             return decoded
         if isinstance(decoded, ClockTicked):
@@ -233,7 +240,7 @@ class IngestJob:
         records = self.references.resolve(refusal.raw, foreign)
         if not records:
             checked.unresolved.append((foreign, (source, refusal)))
-        found = [self._take(checked, value, source, refusal.line_no) for value in records]
+        found = [self._decode(checked, value, source, refusal.line_no) for value in records]
         checked.letters += [(source, one) for one in found if one is not None]
         return True
 

@@ -20,6 +20,7 @@ from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message, timestamp
 from schemas.codec import Refusal
 from schemas.crossref import foreign_of
+from schemas.envelope import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ class Letter:
         """
         channel = channels.get(self.source.partition("/")[0])
         if channel is None:
-            return _is_record(self.raw)
+            return _is_taken(decode_message(self.raw, 0))
         mapped = channel.take([self.raw])
-        made = [line for _, line in mapped.records]
-        return bool(made) and not mapped.troubles and all(map(_is_record, made))
+        made = [_is_taken(record.event) for record in mapped.records]
+        return bool(made) and not mapped.troubles and all(made)
 
 
-def _is_record(raw: bytes) -> bool:
-    return not isinstance(decode_message(raw, 0), Refusal) or foreign_of(raw) is not None
+def _is_taken(event: Event | Refusal) -> bool:
+    return not isinstance(event, Refusal) or foreign_of(event.raw) is not None
 
 
 @dataclass(frozen=True, slots=True)

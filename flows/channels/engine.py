@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
+from operator import attrgetter
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -20,9 +21,11 @@ import pyarrow as pa
 
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
-from flows.channels.statement import FieldError, Statement, compile_mapping
-from schemas.codec import MAX_LINE_BYTES
+from flows.channels.quick import QuickCompiler, is_quick
+from flows.channels.statement import Compiler, FieldError, Statement
+from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
 from schemas.codes import DeadLetterReason
+from schemas.envelope import Event
 
 DETAIL_CHARACTERS = 400
 """Of what is said about a payload."""
@@ -58,19 +61,33 @@ class Trouble(NamedTuple):
     detail: str
 
 
+class Record(NamedTuple):
+    """What a payload became.
+
+    Attributes:
+        payload: its number.
+        line: a CloudEvent as JSON.
+        kind: number of the record mapping that made it.
+        event: the line, decoded; or why it is no record of a log, as where its subject is a foreign id.
+    """
+
+    payload: int
+    line: bytes
+    kind: int
+    event: Event | Refusal
+
+
 @dataclass(slots=True)
 class Mapped:
     """What became of a batch.
 
     Attributes:
-        records: (number of the payload, CloudEvent as JSON), in the order of the payloads.
-        kinds: of each, the number of the record mapping that made it.
+        records: in the order of the payloads.
         troubles: at most one of a payload; parts of it may be records all the same.
         passed_over: (number of the payload, why) of what the mapping knows and nobody needs.
     """
 
-    records: list[tuple[int, bytes]] = field(default_factory=list)
-    kinds: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     passed_over: list[tuple[int, str]] = field(default_factory=list)
 
@@ -82,19 +99,20 @@ class Channel:
         """Compile it.
 
         Raises:
-            FieldError: see ``compile_mapping``.
+            FieldError: see ``Compiler``.
         """
         self.mapping = mapping
         self.binding = binding
         self._connection = _locked(binding)
         self._batch = _Batch()
         self._connection.register("batch", self._batch)
-        self.statement: Statement = compile_mapping(mapping, self._connection)
-        try:
-            self._connection.execute(f"PREPARE records AS {self.statement.sql}")
-            self._run(
-                {0: "{}"}
-            )  # whatever is wrong with its SQL shows here, not with the first payload
+        self.statement: Statement = Compiler(mapping, self._connection).compile()
+        quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
+        self._has_quick = quick is not None
+        try:  # whatever is wrong with its SQL shows here, not with the first payload
+            self._prepare("whole", self.statement)
+            if quick:
+                self._prepare("quick", quick)
         except duckdb.Error as error:
             raise FieldError("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
 
@@ -102,6 +120,32 @@ class Channel:
         """Make records of payloads; of what is none it says why."""
         mapped = Mapped()
         texts = _texts(payloads, self.mapping.form_field, mapped)
+        if self._has_quick:
+            mapped.records = self._quick_records(texts)
+            taken = {record.payload for record in mapped.records}
+            texts = {number: text for number, text in texts.items() if number not in taken}
+        if texts:
+            self._take_whole(texts, mapped)
+        return mapped
+
+    def _quick_records(self, texts: dict[int, str]) -> list[Record]:
+        """Those of payloads with which nothing is wrong."""
+        try:
+            table = self._run("quick", texts)
+        except duckdb.Error:  # by one of them; the whole statement finds it
+            return []
+        records, doubtful = [], set[int]()
+        columns = (table[name].to_pylist() for name in ("seq", "record", "kind", "is_doubtful"))
+        for number, line, kind, is_doubtful in zip(*columns, strict=True):
+            event = decode_line(line, 0)
+            if is_doubtful or isinstance(event, Refusal):
+                doubtful.add(number)
+            else:
+                records.append(Record(number, line, kind, event))
+        return [r for r in records if r.payload not in doubtful] if doubtful else records
+
+    def _take_whole(self, texts: dict[int, str], mapped: Mapped) -> None:
+        """Make records, and say what is wrong."""
         table = pa.concat_tables(self._tables(texts, mapped))
         wrong: dict[int, list[str]] = {}
         alien: dict[int, list[str]] = {}
@@ -118,9 +162,10 @@ class Channel:
             elif record is None:
                 nothing.add(number)
             else:
-                mapped.records.append((number, record.encode()))
-                mapped.kinds.append(kind)
-        nothing -= {number for number, _ in mapped.records} | wrong.keys()
+                line = record.encode()
+                mapped.records.append(Record(number, line, kind, decode_line(line, 0)))
+        mapped.records.sort(key=attrgetter("payload"))
+        nothing -= {record.payload for record in mapped.records} | wrong.keys()
         mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
@@ -134,24 +179,27 @@ class Channel:
                 detail = _joined(said)
                 mapped.troubles.append(Trouble(number, DeadLetterReason.UNRECOGNISED, detail))
         mapped.troubles.sort()
-        return mapped
 
     def _tables(self, texts: dict[int, str], mapped: Mapped) -> list[pa.Table]:
         """What the statement says of texts; a batch by which it fails is halved down to whose fault it is."""
         try:
-            return [self._run(texts)]
+            return [self._run("whole", texts)]
         except duckdb.Error as error:
             if len(texts) > 1:
                 numbers, middle = list(texts), len(texts) // 2
                 halves = (numbers[:middle], numbers[middle:])
                 return [t for h in halves for t in self._tables({n: texts[n] for n in h}, mapped)]
             mapped.troubles += [Trouble(n, *_reason(error)) for n in texts]
-            return [self._run({})]
+            return [self._run("whole", {})]
 
-    def _run(self, texts: dict[int, str]) -> pa.Table:
-        """The prepared statement: to plan it takes longer than a thousand payloads."""
+    def _prepare(self, name: str, statement: Statement) -> None:
+        """Plan a statement once: that takes longer than a thousand payloads."""
+        self._connection.execute(f"PREPARE {name} AS {statement.sql}")
+        self._run(name, {0: "{}"})
+
+    def _run(self, name: str, texts: dict[int, str]) -> pa.Table:
         self._batch.hold(texts)
-        return self._connection.execute("EXECUTE records").to_arrow_table()
+        return self._connection.execute(f"EXECUTE {name}").to_arrow_table()
 
 
 class _Batch:

@@ -136,13 +136,10 @@ def has_query(select: Any) -> bool:
     return '"SUBQUERY"' in said or select["from_table"]["type"] != "EMPTY"
 
 
-def struct_of(members: AnyMapping[str, Made]) -> Made:
+def struct_of(members: AnyMapping[str, Made]) -> str:
     """An object of its members."""
     value = ", ".join(f"{text(name)}: {made.value}" for name, made in members.items())
-    return Made(
-        f"{{{value}}}" if value else "'{}'::JSON",
-        joined([made.problem for made in members.values() if made.problem]),
-    )
+    return f"{{{value}}}" if value else "'{}'::JSON"
 
 
 def bounded(number: str, what: str, kind: inspect.IntType | inspect.FloatType) -> Converted:

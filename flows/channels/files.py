@@ -76,7 +76,7 @@ def take_file(channel: Channel, folder: Path, name: str) -> Iterator[Taken]:
             Misfit(name, rows[trouble.payload].line, trouble.reason, trouble.detail)
             for trouble in mapped.troubles
         ]
-        records = [(rows[number].line, record) for number, record in mapped.records]
+        records = [(rows[record.payload].line, record.line) for record in mapped.records]
         yield Taken(records, sorted(misfits + unreadable))
 
 

@@ -47,16 +47,23 @@ CREATE MACRO truth(said) AS
 
 -- ISO 4217: minor units of one unit of a currency.
 CREATE MACRO minor_units(currency) AS
-    CASE WHEN upper(currency) IN (
+    -- not IN, which is planned as a join
+    CASE WHEN list_contains([
              'BIF', 'CLP', 'DJF', 'GNF', 'ISK', 'JPY', 'KMF', 'KRW', 'PYG', 'RWF', 'UGX', 'UYI', 'VND', 'VUV',
-             'XAF', 'XOF', 'XPF') THEN 1
-         WHEN upper(currency) IN ('BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND') THEN 1000
+             'XAF', 'XOF', 'XPF'], upper(currency)) THEN 1
+         WHEN list_contains(['BHD', 'IQD', 'JOD', 'KWD', 'LYD', 'OMR', 'TND'], upper(currency)) THEN 1000
          ELSE 100 END;
 
 -- Money in minor units; what is finer than the currency is refused, but for what a double cannot hold.
 CREATE MACRO nearly_whole(x) AS
     CASE WHEN abs(x - round(x)) <= 1e-6 + abs(x) * 1e-15 THEN TRY_CAST(round(x) AS BIGINT) END;
-CREATE MACRO minor(said, currency) AS nearly_whole(plain(said) * minor_units(currency));
+CREATE MACRO minor(said, units) AS nearly_whole(plain(said) * units);
+
+-- The same where it is seen at once, else null.
+CREATE MACRO whole_millions(x) AS CASE WHEN x % 1000000 = 0 THEN x // 1000000 END;
+CREATE MACRO quick_minor(said, units) AS
+    CASE WHEN NOT (contains(said, 'e') OR contains(said, 'E'))
+         THEN whole_millions(TRY_CAST(round(TRY_CAST(said AS DOUBLE) * (units * 1000000)) AS BIGINT)) END;
 
 -- For the SQL of mappings.
 

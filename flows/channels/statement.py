@@ -77,6 +77,24 @@ class Use(NamedTuple):
     source: str
 
 
+class Said(NamedTuple):
+    """What a payload says for a field.
+
+    Attributes:
+        name: of the field.
+        raw: expression of it, a text or null.
+        shown: how a problem quotes it.
+        default: of the field, where it has one.
+        is_required: whether it must be there.
+    """
+
+    name: str
+    raw: str
+    shown: str
+    default: str
+    is_required: bool
+
+
 @dataclass
 class Scope:
     """What paths and SQL are relative to.
@@ -96,7 +114,7 @@ class Scope:
 
 @dataclass
 class Statement:
-    """What ``compile_mapping`` makes.
+    """What a ``Compiler`` makes.
 
     Attributes:
         sql: takes a table ``batch(seq, raw)``, and ``channel_source()``, ``channel_tenant()`` and
@@ -112,21 +130,16 @@ class Statement:
     paths: set[str] = field(default_factory=set)
 
 
-def compile_mapping(mapping: Mapping, connection: duckdb.DuckDBPyConnection) -> Statement:
-    """The statement of a mapping.
+class Compiler:
+    """Makes the statement of a mapping; ``quick.py`` has one that does not say what is wrong."""
 
-    Args:
-        mapping: read from its file.
-        connection: parses SQL.
-
-    Raises:
-        FieldError: a field is none of the record's, or cannot come from where it is said to.
-    """
-    return _Compiler(mapping, connection).compile()
-
-
-class _Compiler:
     def __init__(self, mapping: Mapping, connection: duckdb.DuckDBPyConnection) -> None:
+        """Prepare.
+
+        Args:
+            mapping: read from its file.
+            connection: parses SQL.
+        """
         self.mapping = mapping
         self.connection = connection
         self.root: Tree = {}
@@ -138,19 +151,31 @@ class _Compiler:
         self.read: list[str] = []  # paths of the value that is being compiled
 
     def compile(self) -> Statement:
+        """The statement.
+
+        Raises:
+            FieldError: a field is none of the record's, or cannot come from where it is said to.
+        """
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
+        self.made.sql = self._whole("\nUNION ALL\n".join(selects))
+        return self.made
+
+    def _whole(self, selects: str) -> str:
+        """The statement, of what selects the records."""
         why, kind = self._refusals()
-        asked = text(json.dumps(structure(self.root)))
         # ``unnest`` keeps conditions on p from being answered by a decoder of their own
-        self.made.sql = (
-            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {asked})]) AS p "
+        return (
+            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {self._asked()})]) AS p "
             f"FROM ({self._held()})),\n"
-            f"made AS MATERIALIZED ({f'{chr(10)}UNION ALL{chr(10)}'.join(selects)})\n"
+            f"made AS MATERIALIZED ({selects})\n"
             f"SELECT * FROM made UNION ALL\n"
             f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
             "ORDER BY seq, n, kind, place"
         )
-        return self.made
+
+    def _asked(self) -> str:
+        """What the decoder is to look for."""
+        return text(json.dumps(structure(self.root)))
 
     def _held(self) -> str:
         """What the payloads of a batch hold, as JSON."""
@@ -207,27 +232,33 @@ class _Compiler:
                 )
                 members["network"] = made
         members["data"] = self._struct(scope, "data", data, content)
-        whole = struct_of(members)
         condition = (
             self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
         )
+        is_none = f"coalesce({' OR '.join(self.nothing)}, false)" if self.nothing else ""
+        columns_of = self._columns(self._object(members), is_none)
+        # once for all lines, not for each
+        rows = f"SELECT *, minor_units({self.currency}) AS units FROM ({rows}) AS p"
+        return f"SELECT seq, n, {number} AS kind, place, {columns_of}\nFROM ({rows}) AS p WHERE {condition}"
+
+    def _columns(self, whole: Made, is_none: str) -> str:
+        """Columns of a row: the record and what is wrong with it."""
         value, problems = f"to_json({whole.value})::VARCHAR", whole.problem or "[]::VARCHAR[]"
-        if self.nothing:
-            is_none = f"coalesce({' OR '.join(self.nothing)}, false)"
+        if is_none:
             value = f"CASE WHEN NOT {is_none} THEN {value} END"
             problems = f"CASE WHEN {is_none} THEN [] ELSE {problems} END"
-        return (
-            f"SELECT seq, n, {number} AS kind, place, {value} AS record, {problems} AS problems\n"
-            f"FROM ({rows}) WHERE {condition}"
-        )
+        return f"{value} AS record, {problems} AS problems"
+
+    _kept = "seq, n, p"
+    """Columns of a payload that go with its elements."""
 
     def _rows(self, record: RecordMapping) -> tuple[Scope, str]:
         """What becomes a record each: a payload, or an element of its ``each``."""
         scope, each, place = Scope("", self.root, ""), record.each, "i"
         if not each:
-            return scope, "SELECT seq, n, 1 AS i, 1 AS place, p FROM pieces"
+            return scope, f"SELECT {self._kept}, 1 AS i, 1 AS place FROM pieces AS p"
         self.at = f"record[{self.number}].each"
-        rows, kept = "pieces", "seq, n, p"
+        rows, kept = "pieces", self._kept
         if isinstance(each, Value):
             if not each.sql:
                 self._refuse("is a path, or SQL that gives a list")
@@ -239,13 +270,16 @@ class _Compiler:
             for path in holder:
                 array = self._path(scope, path)
                 scope = self._element_of(scope, path, "o")
-                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces)"
+                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces AS p)"
                 # in the order of the holders; no payload has room for a million elements
-                kept, inner, place = f"{kept}, o, h", f".{inner}", "h * 1000000 + i"
+                kept, inner, place = f"{self._kept}, o, h", f".{inner}", "h * 1000000 + i"
             array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
             element.outer = scope if holder else None
         numbered = elements(array, "e", "i", record.newest_first)
-        return element, f"SELECT *, {place} AS place FROM (SELECT {kept}, {numbered} FROM {rows})"
+        return (
+            element,
+            f"SELECT *, {place} AS place FROM (SELECT {kept}, {numbered} FROM {rows} AS p) AS p",
+        )
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:
         """A record's fields, with those of the one that it is like."""
@@ -284,7 +318,11 @@ class _Compiler:
                 members[member] = self._any(scope, at, given[member], about)
             elif about.required:
                 self._refuse(f"{kind.cls.__name__} needs it; say where it comes from")
-        return struct_of(members)
+        return self._object(members)
+
+    def _object(self, members: AnyMapping[str, Made]) -> Made:
+        problems = [made.problem for made in members.values() if made.problem]
+        return Made(struct_of(members), self._joined(problems))
 
     def _any(self, scope: Scope, name: str, given: Any, about: inspect.Field) -> Made:
         kind = not_null(about.type)
@@ -293,7 +331,7 @@ class _Compiler:
             if about.required:
                 return made
             inside = " AND ".join(f"({v}) IS NULL" for v in self._leaves(scope, given))
-            problem = made.problem and f"CASE WHEN {inside} THEN [] ELSE {made.problem} END"
+            problem = self._problem_if(f"NOT ({inside})", made.problem)
             return Made(f"CASE WHEN {inside} THEN NULL ELSE {made.value} END", problem)
         if isinstance(kind, inspect.ListType) and isinstance(given, dict) and "each" in given:
             return self._list(scope, name, given, kind, about)
@@ -332,17 +370,15 @@ class _Compiler:
             kept = f"list_filter({array}, lambda {each}: {condition})"
             made = Made(
                 f"CASE WHEN {condition} THEN {made.value} END",
-                made.problem and f"CASE WHEN {condition} THEN {made.problem} ELSE [] END",
+                self._problem_if(condition, made.problem),
             )
-        problems = []
-        if made.problem:
-            problems.append(f"flatten(list_transform({array}, lambda {each}: {made.problem}))")
+        problems = [self._problem_in(array, each, made.problem)] if made.problem else []
         if about.required:
-            problems.append(found(f"CASE WHEN len({kept}) = 0 THEN {text(name + ': missing')} END"))
+            problems.append(self._problem_when(f"len({kept}) = 0", text(name + ": missing")))
         value = f"list_transform({array}, lambda {each}: {made.value})"
         if kept != array:
             value = f"list_filter({value}, lambda x: x IS NOT NULL)"
-        return Made(value, joined(problems))
+        return Made(value, self._joined(problems))
 
     def _listed(self, scope: Scope, name: str, given: list[Any], kind: inspect.ListType) -> Made:
         """An array whose elements the mapping writes out, one by one."""
@@ -351,7 +387,7 @@ class _Compiler:
             self._refuse("is an array of plain values; give its path")
         made = [self._struct(scope, name, one, item) for one in given]
         problems = [one.problem for one in made if one.problem]
-        return Made(f"[{', '.join(one.value for one in made)}]", joined(problems))
+        return Made(f"[{', '.join(one.value for one in made)}]", self._joined(problems))
 
     def _spec(
         self,
@@ -370,21 +406,44 @@ class _Compiler:
         is_personal = any(map(self._is_personal, self.read))
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
-        converted, what, valid, bounds = self._converted(name, raw, spec, not_null(kind))
-        problem = f"{raw} IS NOT NULL AND ({valid}) IS NOT TRUE"
-        shown, wrong = "'a value'" if is_personal else f"shortly({raw})", text(f" is no {what}")
-        if bounds:
-            beyond = text(f" is not {bounds}")
-            wrong = f"CASE WHEN ({converted}) IS NULL THEN {wrong} ELSE {beyond} END"
-        cases = [f"WHEN {problem} THEN {text(name + ': ')} || {shown} || {wrong}"]
-        value = converted
-        if is_required:
-            cases.append(f"WHEN {raw} IS NULL THEN {text(name + ': missing')}")
-        elif about is not None and not isinstance(kind, inspect.UnionType):
-            value = f"coalesce({converted}, {default_of(about)})"
-        if not valid:
-            cases = cases[1:]
+        converted = self._converted(name, raw, spec, not_null(kind))
+        has_default = about is not None and not isinstance(kind, inspect.UnionType)
+        default = default_of(about) if about and has_default and not is_required else ""
+        shown = "'a value'" if is_personal else f"shortly({raw})"
+        return self._judged(Said(name, raw, shown, default, is_required), converted, spec)
+
+    def _judged(self, said: Said, converted: Converted, spec: Value) -> Made:
+        """A converted value, and what is wrong with what was said."""
+        cases, value = [], converted.value
+        if converted.valid:
+            wrong = text(f" is no {converted.what}")
+            if converted.bounds:
+                beyond = text(f" is not {converted.bounds}")
+                wrong = f"CASE WHEN ({value}) IS NULL THEN {wrong} ELSE {beyond} END"
+            cases.append(
+                f"WHEN {said.raw} IS NOT NULL AND ({converted.valid}) IS NOT TRUE "
+                f"THEN {text(said.name + ': ')} || {said.shown} || {wrong}"
+            )
+        if said.is_required:
+            cases.append(f"WHEN {said.raw} IS NULL THEN {text(said.name + ': missing')}")
+        if said.default:
+            value = f"coalesce({value}, {said.default})"
         return Made(value, found(f"CASE {' '.join(cases)} END") if cases else "")
+
+    def _joined(self, problems: list[str]) -> str:
+        """Problems as one; empty if there are none."""
+        return joined(problems)
+
+    def _problem_when(self, condition: str, what: str) -> str:
+        return found(f"CASE WHEN {condition} THEN {what} END")
+
+    def _problem_if(self, condition: str, problem: str) -> str:
+        """A problem that is one under a condition only."""
+        return problem and f"CASE WHEN {condition} THEN {problem} ELSE [] END"
+
+    def _problem_in(self, array: str, each: str, problem: str) -> str:
+        """What is wrong with the elements of an array."""
+        return f"flatten(list_transform({array}, lambda {each}: {problem}))"
 
     def _raw(self, scope: Scope, spec: Value) -> str:
         """What the payload says, as text; null if it says nothing."""
@@ -414,7 +473,7 @@ class _Compiler:
             return bounded(f"number({raw})", "number", kind)
         if isinstance(kind, inspect.IntType):
             if name.endswith("_minor") and spec.unit != "minor":
-                return bounded(f"minor({raw}, {self.currency})", "amount of its currency", kind)
+                return bounded(self._money(raw), "amount of its currency", kind)
             if spec.unit in _FACTORS:
                 return bounded(f"measured({raw}, {_FACTORS[spec.unit]})", "number", kind)
             return bounded(f"whole({raw})", "whole number", kind)
@@ -422,6 +481,10 @@ class _Compiler:
         if isinstance(kind, inspect.DateTimeType):
             value, what = self._instant(raw, spec), "time"
         return Converted(value, what, f"({value}) IS NOT NULL")
+
+    def _money(self, raw: str) -> str:
+        """An amount in minor units of the record's currency."""
+        return f"minor({raw}, units)"
 
     def _mapped(self, name: str, raw: str, spec: Value, kind: inspect.Type) -> Converted:
         """A code by its table; one that becomes nothing leaves the record out."""

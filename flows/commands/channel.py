@@ -156,14 +156,14 @@ def _tried(channel: Channel, file: Path) -> dict[str, Any]:
     mapped = channel.take([payload])
     made = [
         {
-            "record": msgspec.json.decode(line),
+            "record": msgspec.json.decode(record.line),
             "fields": [
                 {"field": use.field, "from": use.source}
                 for use in channel.statement.uses
-                if use.record == kind
+                if use.record == record.kind
             ],
         }
-        for (_, line), kind in zip(mapped.records, mapped.kinds, strict=True)
+        for record in mapped.records
     ]
     return {
         "sample": str(file),

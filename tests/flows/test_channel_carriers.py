@@ -36,7 +36,7 @@ def mapped(name: str, *payloads: Any) -> Mapped:
 def made(name: str, *payloads: Any) -> list[dict[str, Any]]:
     result = mapped(name, *payloads)
     assert result.troubles == []
-    return [json.loads(record) for _, record in result.records]
+    return [json.loads(record.line) for record in result.records]
 
 
 def complaint(name: str, payload: Any) -> str:
@@ -231,7 +231,7 @@ def test_when_it_is_expected_is_an_estimated_milestone(name: str, payload: Any) 
 
 
 def test_a_milestone_is_looked_up_by_its_tracking_number_and_then_is_a_record() -> None:
-    ((_, raw),) = mapped("aftership", aftership("Exception_003")).records
+    ((_, raw, _, _),) = mapped("aftership", aftership("Exception_003")).records
 
     foreign = foreign_of(raw)
     assert foreign is not None
@@ -407,5 +407,5 @@ def test_batches_change_nothing(name: str) -> None:
 
     whole, alone = mapped(name, *payloads), [mapped(name, one) for one in payloads]
 
-    assert [record for _, record in whole.records] == [r for one in alone for _, r in one.records]
+    assert [r.line for r in whole.records] == [r.line for one in alone for r in one.records]
     assert [t.detail for t in whole.troubles] == [t.detail for one in alone for t in one.troubles]

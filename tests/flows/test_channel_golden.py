@@ -67,7 +67,7 @@ def test_a_sample_is_a_record_is_passed_over_or_has_its_reason(name: str) -> Non
 
 def test_what_is_personal_is_named_and_in_no_record(name: str, channel: Channel) -> None:
     for sample in samples(name):
-        records = b" ".join(line for _, line in channel.take([sample.payload]).records).decode()
+        records = b" ".join(r.line for r in channel.take([sample.payload]).records).decode()
         for path, value in leaves(json.loads(sample.payload), channel.mapping.unwrap):
             is_named = any(is_within(path, one) for one in channel.mapping.personal)
             assert is_named or not PERSONAL.search(path) or OURS.search(path), (sample.name, path)
@@ -81,7 +81,9 @@ def test_a_batch_of_all_is_each_alone(name: str, channel: Channel) -> None:
 
     together, alone = channel.take(payloads), [channel.take([payload]) for payload in payloads]
 
-    assert together.records == [(n, line) for n, one in enumerate(alone) for _, line in one.records]
+    assert together.records == [
+        r._replace(payload=n) for n, one in enumerate(alone) for r in one.records
+    ]
     assert together.troubles == [
         t._replace(payload=n) for n, one in enumerate(alone) for t in one.troubles
     ]

@@ -100,7 +100,7 @@ def take(channel: Channel, *payloads: Any) -> Mapped:
 
 
 def records(channel: Channel, *payloads: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for _, line in take(channel, *payloads).records]
+    return [json.loads(record.line) for record in take(channel, *payloads).records]
 
 
 def test_what_is_known_to_be_no_record_is_said_so_or_passed_over(channel: Channel) -> None:
@@ -111,7 +111,7 @@ def test_what_is_known_to_be_no_record_is_said_so_or_passed_over(channel: Channe
         (2, DeadLetterReason.UNRECOGNISED, "no record of the mapping is in it"),
     ]
     assert made.passed_over == [(1, "a draft")]
-    assert [number for number, _ in made.records] == [3]
+    assert [record.payload for record in made.records] == [3]
 
 
 def test_a_piece_without_a_record_is_named_beside_those_that_have_one(channel: Channel) -> None:
@@ -221,7 +221,7 @@ def test_one_payload_that_is_no_json_leaves_all_others(channel: Channel) -> None
 
     made = channel.take([good, b"{", good, good, b"nonsense"])
 
-    assert [number for number, _ in made.records] == [0, 2, 3]
+    assert [record.payload for record in made.records] == [0, 2, 3]
     assert [(t.payload, t.reason) for t in made.troubles] == [
         (1, DeadLetterReason.SCHEMA_INVALID),
         (4, DeadLetterReason.SCHEMA_INVALID),

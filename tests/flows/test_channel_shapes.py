@@ -63,7 +63,7 @@ def mapped(to: Channel, *payloads: Any) -> Mapped:
 def made(to: Channel, *payloads: Any) -> list[dict[str, Any]]:
     result = mapped(to, *payloads)
     assert result.troubles == []
-    return [json.loads(record) for _, record in result.records]
+    return [json.loads(record.line) for record in result.records]
 
 
 def test_a_history_that_is_newest_first_becomes_records_from_the_oldest() -> None:
@@ -85,7 +85,7 @@ def test_a_code_that_stands_for_nothing_leaves_its_record_out_and_is_no_trouble(
     )
 
     assert result.troubles == []
-    assert [json.loads(r)["id"] for _, r in result.records] == ["T1/2"]
+    assert [json.loads(record.line)["id"] for record in result.records] == ["T1/2"]
     assert result.passed_over == [(1, NOTHING)]
 
 
@@ -112,7 +112,7 @@ def test_a_code_that_is_taken_as_it_is_must_be_one() -> None:
         plain, {"no": "T1", "scans": [SCANS[0] | {"code": c} for c in ("lost", "gone")]}
     )
 
-    assert [json.loads(r)["data"]["milestone"] for _, r in result.records] == ["lost"]
+    assert [json.loads(record.line)["data"]["milestone"] for record in result.records] == ["lost"]
     assert [t.detail for t in result.troubles] == ["data.milestone: gone is no Milestone"]
 
 
@@ -171,7 +171,7 @@ def test_a_form_without_a_payload_fails_alone(bad: bytes) -> None:
 
     result = mapped(form, {"no": "T1", "scans": SCANS}, bad, {"no": "T2", "scans": SCANS})
 
-    assert {number for number, _ in result.records} == {0, 2}
+    assert {record.payload for record in result.records} == {0, 2}
     assert [(t.payload, t.reason) for t in result.troubles] == [
         (1, DeadLetterReason.SCHEMA_INVALID)
     ]
@@ -238,7 +238,7 @@ def test_sql_that_fails_on_a_payload_refuses_that_payload() -> None:
 
     result = mapped(careless, *(payload | {"items": [{"sku": "a", "n": n}]} for n in ("four", 4)))
 
-    assert [number for number, _ in result.records] == [1]
+    assert [record.payload for record in result.records] == [1]
     assert [(t.payload, t.reason.name, t.detail) for t in result.troubles] == [
         (0, "UNMAPPED", "SQL of the mapping fails: ConversionException")
     ]

@@ -36,7 +36,7 @@ def take(channel: Channel, payload: Any) -> Mapped:
 
 
 def records(channel: Channel, payload: Any) -> list[dict[str, Any]]:
-    return [json.loads(line) for _, line in take(channel, payload).records]
+    return [json.loads(r.line) for r in take(channel, payload).records]
 
 
 def test_an_order_that_changed_is_amended_by_a_revision_that_grows_with_its_time(

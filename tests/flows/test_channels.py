@@ -171,7 +171,7 @@ def test_what_is_no_record_is_not_recognised(shop: Channel) -> None:
 def test_an_envelope_is_opened(shop: Channel) -> None:
     made = mapped(shop, {"orders": [order(no="1"), order(no="2")]}, {"orders": order(no="3")})
 
-    assert [(n, json.loads(line)["id"]) for n, line in made.records] == [
+    assert [(record.payload, json.loads(record.line)["id"]) for record in made.records] == [
         (0, "1"),
         (0, "2"),
         (1, "3"),
@@ -181,7 +181,7 @@ def test_an_envelope_is_opened(shop: Channel) -> None:
 def test_what_is_wrong_with_a_part_leaves_the_rest(shop: Channel) -> None:
     made = mapped(shop, {"orders": [order(no="1"), order(no="2", paid="?")]})
 
-    assert [json.loads(line)["id"] for _, line in made.records] == ["1"]
+    assert [json.loads(record.line)["id"] for record in made.records] == ["1"]
     assert [t.payload for t in made.troubles] == [0]
 
 
@@ -199,7 +199,7 @@ def test_tokens_are_those_that_python_makes(secret: bytes) -> None:
 
     made = mapped(channel, *(order(buyer={"id": who}) for who in customers))
 
-    tokens = [json.loads(line)["data"]["customer"] for _, line in made.records]
+    tokens = [json.loads(record.line)["data"]["customer"] for record in made.records]
     assert tokens == [token_of(secret, BINDING.source, who) for who in customers]
 
 
@@ -228,7 +228,7 @@ BAD = [
 def test_a_bad_payload_fails_alone(shop: Channel, bad: bytes) -> None:
     made = mapped(shop, order(no="1"), bad, order(no="2"))
 
-    assert [n for n, _ in made.records] == [0, 2]
+    assert [record.payload for record in made.records] == [0, 2]
     assert [t.payload for t in made.troubles] == [1]
 
 
@@ -264,13 +264,15 @@ def test_whatever_comes_is_a_record_or_a_complaint_and_batches_change_nothing(
     whole = shop.take(payloads)
 
     alone = [shop.take([payload]) for payload in payloads]
-    assert whole.records == [(n, line) for n, one in enumerate(alone) for _, line in one.records]
+    assert whole.records == [
+        r._replace(payload=n) for n, one in enumerate(alone) for r in one.records
+    ]
     assert whole.troubles == [
         t._replace(payload=n) for n, one in enumerate(alone) for t in one.troubles
     ]
-    heard = {n for n, _ in whole.records} | {t.payload for t in whole.troubles}
+    heard = {record.payload for record in whole.records} | {t.payload for t in whole.troubles}
     assert heard == set(range(len(payloads)))
-    for _, line in whole.records:
+    for _, line, _, _ in whole.records:
         decoded = decode_line(line, 1)
         assert not isinstance(decoded, Refusal) or decoded.reason is DeadLetterReason.SCHEMA_INVALID
 

@@ -88,7 +88,7 @@ def samples(channel: str) -> Iterator[Sample]:
 def read(channel: Channel, sample: Sample) -> dict[str, Any]:
     """What a mapping makes of a sample, and what it leaves."""
     mapped = channel.take([sample.payload])
-    records = [json.loads(line) for _, line in mapped.records]
+    records = [json.loads(record.line) for record in mapped.records]
     return {
         "sample": sample.name,
         "records": records,
