@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 from confluent_kafka import Consumer, TopicPartition
 
+from bench import channels
 from bench.figures import Figure
 from bench.visible import visible_ms_p99
 from flows.folding import run
@@ -69,8 +70,15 @@ def measure(
         scratch: for lakes.
         from_parquet: orders a second from a recorded log to the lake, for the ratio.
     """
-    rates = [_raw_to_journal(of_its_own(bootstrap), log) for _ in range(RUNS)]
+    records = list(_lines(log, orders=True))
+    rates = [
+        _ingested(of_its_own(bootstrap), records, Settings(tick_seconds=3600.0))
+        for _ in range(RUNS)
+    ]
     ingested, per_core = max(rates, key=itemgetter(1))
+    payloads = list(channels.payloads())
+    mapped = max(_mapped(of_its_own(bootstrap), payloads) for _ in range(RUNS))
+    decoded = channels.decoded_per_s()
     plain = _journal_to_lake(of_its_own(bootstrap), log, scratch / "plain", tracking=False)
     both = _journal_to_lake(of_its_own(bootstrap), log, scratch / "both", tracking=True)
     latencies, visible = _latencies(of_its_own(bootstrap), paced, scratch / "live")
@@ -82,6 +90,8 @@ def measure(
         Figure("visible_ms_p99", visible, "ms"),
         Figure("kafka_track_visible_ms_p99", tracked, "ms"),
         Figure("raw_to_journal_events_per_s", per_core, "per core", ingested, per_core / ingested),
+        Figure("channel_to_journal_events_per_s", mapped, "per core"),
+        Figure("channel_to_journal_vs_decoder", mapped, "per core", decoded, mapped / decoded),
         Figure("journal_to_lake_vs_parquet", plain, "orders/s", from_parquet, plain / from_parquet),
         Figure("exactly_once_cost_ratio", both, "orders/s", plain, both / plain),
     ]
@@ -176,14 +186,14 @@ def _listen(settings: KafkaSettings, orders: int, decided: dict[str, float]) -> 
     client.close()
 
 
-def _raw_to_journal(settings: KafkaSettings, log: ParquetLog) -> tuple[float, float]:
-    """Events a second from raw to journal: by the clock, and by CPU time."""
-    producer, events = ReliableProducer(settings), 0
-    for line in _lines(log, orders=True):
-        producer.put(settings.raw[0], 0, b"", line)
-        events += 1
+def _ingested(kafka: KafkaSettings, raw: list[bytes], settings: Settings) -> tuple[float, float]:
+    """Events a second from a raw topic, or that of a channel, to the journal: by the clock, and by CPU time."""
+    producer, events = ReliableProducer(kafka), len(raw)
+    (topic,) = [channel.topic for channel in settings.channels.values()] or kafka.raw
+    for line in raw:
+        producer.put(topic, 0, b"", line)
     producer.flush()
-    job = IngestJob(settings, KafkaJournal(settings), Settings(tick_seconds=3600.0))
+    job = IngestJob(kafka, KafkaJournal(kafka), settings)
 
     def watch() -> None:
         while sum(job.reader.at.values()) < events:
@@ -196,6 +206,15 @@ def _raw_to_journal(settings: KafkaSettings, log: ParquetLog) -> tuple[float, fl
     run_ingest(job)
     watcher.join()
     return events / (time.perf_counter() - began), events / (time.process_time() - spent)
+
+
+def _mapped(kafka: KafkaSettings, payloads: list[bytes]) -> float:
+    """Payloads a second from a channel's topic to the journal, by CPU time."""
+    (topic,) = kafka.raw
+    records = f"{topic}.records"
+    of_records = kafka.model_copy(update={"raw": [records]})
+    topics.create(of_records, partitions=1, replicas=1)
+    return _ingested(of_records, payloads, channels.settings(topic))[1]
 
 
 def _journal_to_lake(
