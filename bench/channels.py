@@ -29,9 +29,9 @@ def payloads(number: int = ORDERS) -> Iterator[bytes]:
         order = {
             "order_sn": f"251111-{n:09d}", "shop_id": "flagship", "trade_type": "normal",
             "order_status": "WAIT_SHIP", "created_time": f"2025-11-11 {n % 24:02}:{n % 60:02}:08",
-            "updated_time": f"2025-11-11 {n % 24:02}:{n % 60:02}:38", "pay_amount": 49_960,
-            "discount_amount": 2_000, "freight_amount": 0, "buyer_id": f"AAHk5d-{n % 50_000:06d}", "buyer_nick": "测试买家",
-            "buyer_memo": "请放门卫", "seller_memo": "",
+            "updated_time": f"2025-11-11 {n % 24:02}:{n % 60:02}:08", "pay_amount": 49_960,
+            "discount_amount": 2_000, "freight_amount": 0, "buyer_id": f"AAHk5d-{n % 50_000:06d}",
+            "buyer_nick": "测试买家", "buyer_memo": "请放门卫", "seller_memo": "",
             "receiver": {
                 "name": "测试", "phone": "13800000000", "province": "浙江省", "city": "杭州市",
                 "district": "西湖区", "town": "", "address": "测试路1号",
