@@ -9,7 +9,7 @@ import pytest
 
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog
-from tests.support.broker import all_of, write
+from tests.support.broker import all_of, on_kafka_alone, write
 from tests.support.jobs import (
     check_ingest,
     check_no_repeats,
@@ -37,6 +37,7 @@ def config(cluster: KafkaSettings, tmp_path: Path) -> Path:
     return configured(cluster, tmp_path)
 
 
+@on_kafka_alone
 def test_a_job_that_is_killed_and_resumed_keeps_its_word(
     cluster: KafkaSettings, config: Path, tmp_path: Path
 ) -> None:

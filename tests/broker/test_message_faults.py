@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 from flows.kafka.client import KafkaSettings, admin
 from flows.letters import Letter, Wanted, read_letters
 from schemas.codec import encode_event
-from tests.support.broker import all_of, write
+from tests.support.broker import all_of, on_kafka_alone, write
 from tests.support.builders import order
 from tests.support.jobs import (
     check_ingest,
@@ -37,6 +37,7 @@ RECORDS = 600
 MEBIBYTE = 1024 * 1024
 
 
+@on_kafka_alone
 def test_hostile_messages_cost_nothing_but_themselves(
     cluster: KafkaSettings, tmp_path: Path
 ) -> None:

@@ -16,7 +16,7 @@ import pytest
 from flows.ingest_clock import source_of
 from flows.kafka.client import KafkaSettings
 from flows.logs.kafka import KafkaLog
-from tests.support.broker import write
+from tests.support.broker import on_kafka_alone, write
 from tests.support.jobs import (
     Job,
     check_ingest,
@@ -36,7 +36,7 @@ from tests.support.jobs import (
 )
 from tests.support.postgres import PostgresServer
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, on_kafka_alone]
 SEED = 20261125
 
 

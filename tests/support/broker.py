@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Self
 
 import confluent_kafka
+import pytest
 from confluent_kafka import KafkaError, Message, Producer
 
 from flows.kafka.client import QUIET, KafkaSettings, bounds, consumer
 from flows.kafka.reading import read_range
 from flows.kafka.topics import describe, plans
+
+on_kafka_alone = pytest.mark.parametrize(
+    "cluster", [pytest.param("kafka", marks=pytest.mark.broker)], indirect=True
+)
+"""For what takes long, and proves little on a mock that keeps nothing."""
 
 _PRODUCER = 0
 _BROKER = 1
