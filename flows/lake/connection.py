@@ -47,10 +47,10 @@ def open_lake(
     """
     if read_only and not is_lake(path):
         raise LakeError(f"{path} is no lake: {CATALOG} is missing; check the path")
-    connection = duckdb.connect()
+    with explained(path):
+        connection = _connected(threads)
     try:
         with explained(path):
-            prepare(connection, threads)
             attach(connection, path, ALIAS, read_only=read_only)
             connection.execute(f"USE {ALIAS}")
     except LakeError:
@@ -69,14 +69,22 @@ def has_many_writers(path: Path) -> bool:
     return (path / POINTER).is_file()
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, threads: int | None = None) -> None:
-    """Load the extensions and settle time zone and threads; nothing but rows goes to standard output."""
+def _connected(threads: int | None) -> duckdb.DuckDBPyConnection:
+    """A database in memory with the extensions; nothing but rows goes to standard output.
+
+    DuckDB checks the signature of an extension whenever it loads one: 70 MB to hash, a quarter of a second
+    for each connection. Those of the wheels are installed as Python's own modules are, and loaded as those are.
+    """
+    from_wheels = all(_extension_file(name) for name in _EXTENSIONS)
+    connection = duckdb.connect(config={"allow_unsigned_extensions": str(from_wheels).lower()})
     for name in _EXTENSIONS:
         _load(connection, name)
+    connection.execute("SET allow_unsigned_extensions = false")  # for good
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET enable_progress_bar = false")
     if threads is not None:
         connection.execute(f"SET threads = {threads}")
+    return connection
 
 
 def attach(
