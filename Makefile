@@ -1,7 +1,9 @@
 PYTHON ?= $(shell for p in python3.12 python3.11 python3; do \
   $$p -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
-SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
+SIDE_BY_SIDE := --dist loadfile --no-loadscope-reorder
+# one more than there are cores: many tests wait for a process of theirs
+WORKERS := $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 .DEFAULT_GOAL := help
 .PHONY: help demo kernels test kafka-test nightly check fmt bench golden train lock clean
 
@@ -22,11 +24,11 @@ kernels: .venv/ready ## Compile the kernels, two minutes once, so that nothing w
 	@$(BIN)/python -m flows.warmup route & routing=$$!; $(BIN)/python -m flows.warmup track && wait $$routing
 
 test: kernels ## Run every test
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
+	$(BIN)/python -m pytest -n $(WORKERS) $(SIDE_BY_SIDE)
 
 kafka-test: .venv/ready ## Run the tests that need Apache Kafka on one of their own (Java 17, Maven)
-	@test -z "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m pytest -m broker $(SIDE_BY_SIDE); \
-	test -n "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m tests.broker.server $(BIN)/python -m pytest -m broker $(SIDE_BY_SIDE)
+	@test -z "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m pytest -m broker -n 2 $(SIDE_BY_SIDE); \
+	test -n "$$CROSSDOCK_TEST_BOOTSTRAP" || exec $(BIN)/python -m tests.broker.server $(BIN)/python -m pytest -m broker -n 2 $(SIDE_BY_SIDE)
 
 nightly: .venv/ready ## Kill the live job 50 times on Kafka and embedded; CROSSDOCK_TEST_SEED, _KILLS choose others
 	@export CROSSDOCK_TEST_KILLS=$${CROSSDOCK_TEST_KILLS:-50} CROSSDOCK_TEST_SEED=$${CROSSDOCK_TEST_SEED:-$$(date +%Y%m%d)}; \
