@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from flows.channels.engine import Binding, Channel
 from flows.channels.mapping import parse_mapping, refused
-from flows.channels.statement import FieldError
+from flows.channels.values import FieldError
 from flows.settings import Settings
 from schemas.errors import InputError
 

@@ -22,7 +22,8 @@ import pyarrow as pa
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
 from flows.channels.quick import QuickCompiler, is_quick
-from flows.channels.statement import Compiler, FieldError, Statement
+from flows.channels.statement import Compiler
+from flows.channels.values import FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
 from schemas.codes import DeadLetterReason
 from schemas.envelope import Event

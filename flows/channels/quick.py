@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from flows.channels.expressions import Converted, Made
 from flows.channels.mapping import Mapping, Value
-from flows.channels.statement import Compiler, Said, Scope
+from flows.channels.statement import Compiler
+from flows.channels.values import Said, Scope
 
 
 def is_quick(mapping: Mapping) -> bool:

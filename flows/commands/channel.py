@@ -176,7 +176,7 @@ def _tried(channel: Channel, file: Path) -> dict[str, Any]:
 
 def _show(tried: dict[str, Any]) -> None:
     out = console()
-    out.print(f"{tried['sample']}: {len(tried['records'])} records", markup=False)
+    out.print(f"{tried['sample']}: records: {len(tried['records'])}", markup=False)
     for made in tried["records"]:
         record = made["record"]
         rows = (

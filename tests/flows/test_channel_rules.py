@@ -8,7 +8,7 @@ import pytest
 
 from flows.channels.engine import Channel, Mapped
 from flows.channels.mapping import parse_mapping, with_maps
-from flows.channels.statement import FieldError
+from flows.channels.values import FieldError
 from schemas.codes import DeadLetterReason
 from tests.support.channels import BINDING, ROOT
 

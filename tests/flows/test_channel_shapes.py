@@ -8,7 +8,7 @@ import pytest
 
 from flows.channels.engine import NOTHING, Binding, Channel, Mapped
 from flows.channels.mapping import parse_mapping
-from flows.channels.statement import FieldError
+from flows.channels.values import FieldError
 from schemas.codes import DeadLetterReason
 from schemas.errors import InputError
 

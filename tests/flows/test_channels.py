@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from flows.channels.engine import Binding, Channel, Mapped, token_of
 from flows.channels.mapping import parse_mapping
-from flows.channels.statement import FieldError
+from flows.channels.values import FieldError
 from schemas.codec import Refusal, decode_line
 from schemas.codes import DeadLetterReason
 from schemas.errors import InputError
