@@ -120,20 +120,25 @@ class Channel:
     def take(self, payloads: Sequence[bytes]) -> Mapped:
         """Make records of payloads; of what is none it says why."""
         mapped = Mapped()
-        texts = _texts(payloads, self.mapping.form_field, mapped)
+        held = dict(enumerate(payloads))
+        if self.mapping.form_field:
+            held = {n: _held(form, self.mapping.form_field) for n, form in held.items()}
         if self._has_quick:
-            mapped.records = self._quick_records(texts)
+            mapped.records = self._quick_records(held)
             taken = {record.payload for record in mapped.records}
-            texts = {number: text for number, text in texts.items() if number not in taken}
+            held = {number: one for number, one in held.items() if number not in taken}
+        texts = {n: one for n, one in held.items() if _is_text(n, one, mapped)}
         if texts:
             self._take_whole(texts, mapped)
+        mapped.troubles.sort()
         return mapped
 
-    def _quick_records(self, texts: dict[int, str]) -> list[Record]:
+    def _quick_records(self, held: dict[int, bytes]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
+        texts = {number: one for number, one in held.items() if len(one) <= MAX_LINE_BYTES}
         try:
             table = self._run("quick", texts)
-        except duckdb.Error:  # by one of them; the whole statement finds it
+        except (duckdb.Error, pa.ArrowInvalid):  # by one of them; the whole statement finds it
             return []
         records, doubtful = [], set[int]()
         columns = (table[name].to_pylist() for name in ("seq", "record", "kind", "is_doubtful"))
@@ -145,7 +150,7 @@ class Channel:
                 records.append(Record(number, line, kind, event))
         return [r for r in records if r.payload not in doubtful] if doubtful else records
 
-    def _take_whole(self, texts: dict[int, str], mapped: Mapped) -> None:
+    def _take_whole(self, texts: dict[int, bytes], mapped: Mapped) -> None:
         """Make records, and say what is wrong."""
         table = pa.concat_tables(self._tables(texts, mapped))
         wrong: dict[int, list[str]] = {}
@@ -179,9 +184,8 @@ class Channel:
             elif number not in wrong:
                 detail = _joined(said)
                 mapped.troubles.append(Trouble(number, DeadLetterReason.UNRECOGNISED, detail))
-        mapped.troubles.sort()
 
-    def _tables(self, texts: dict[int, str], mapped: Mapped) -> list[pa.Table]:
+    def _tables(self, texts: dict[int, bytes], mapped: Mapped) -> list[pa.Table]:
         """What the statement says of texts; a batch by which it fails is halved down to whose fault it is."""
         try:
             return [self._run("whole", texts)]
@@ -196,9 +200,14 @@ class Channel:
     def _prepare(self, name: str, statement: Statement) -> None:
         """Plan a statement once: that takes longer than a thousand payloads."""
         self._connection.execute(f"PREPARE {name} AS {statement.sql}")
-        self._run(name, {0: "{}"})
+        self._run(name, {0: b"{}"})
 
-    def _run(self, name: str, texts: dict[int, str]) -> pa.Table:
+    def _run(self, name: str, texts: dict[int, bytes]) -> pa.Table:
+        """What a statement says of texts.
+
+        Raises:
+            pa.ArrowInvalid: one of them is no UTF-8.
+        """
         self._batch.hold(texts)
         return self._connection.execute(f"EXECUTE {name}").to_arrow_table()
 
@@ -212,10 +221,10 @@ class _Batch:
     def __init__(self) -> None:
         self.hold({})
 
-    def hold(self, texts: dict[int, str]) -> None:
+    def hold(self, texts: dict[int, bytes]) -> None:
         """Have these payloads, by number, and no others."""
-        numbers, raw = pa.array(texts.keys(), pa.int64()), pa.array(texts.values(), pa.string())
-        self._table = pa.table({"seq": numbers, "raw": raw})
+        numbers, raw = pa.array(texts.keys(), pa.int64()), pa.array(texts.values(), pa.binary())
+        self._table = pa.table({"seq": numbers, "raw": raw.cast(pa.string())})
 
     def __arrow_c_schema__(self) -> object:
         return self._table.schema.__arrow_c_schema__()
@@ -224,7 +233,22 @@ class _Batch:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
-def _broken(text: str) -> str:
+def _is_text(number: int, payload: bytes, mapped: Mapped) -> bool:
+    """Whether a payload may be JSON; of one that cannot be, the trouble is told."""
+    if len(payload) > MAX_LINE_BYTES:
+        detail = f"{len(payload)} bytes, more than {MAX_LINE_BYTES}"
+        mapped.troubles.append(Trouble(number, DeadLetterReason.TOO_LARGE, detail))
+        return False
+    try:
+        payload.decode()
+    except UnicodeDecodeError as error:
+        detail = f"no UTF-8 at byte {error.start}"
+        mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
+        return False
+    return True
+
+
+def _broken(text: bytes) -> str:
     """Where a text is no JSON; empty if it is."""
     try:
         msgspec.json.decode(text)
@@ -251,29 +275,13 @@ def _joined(problems: list[str]) -> str:
     return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
 
 
-def _texts(payloads: Sequence[bytes], form_field: str, mapped: Mapped) -> dict[int, str]:
-    """What may be JSON, by number; of what cannot be, the trouble."""
-    texts = {}
-    for number, payload in enumerate(payloads):
-        if len(payload) > MAX_LINE_BYTES:
-            detail = f"{len(payload)} bytes, more than {MAX_LINE_BYTES}"
-            mapped.troubles.append(Trouble(number, DeadLetterReason.TOO_LARGE, detail))
-            continue
-        try:
-            text = payload.decode()
-            texts[number] = _held(text, form_field) if form_field else text
-        except UnicodeDecodeError as error:
-            detail = f"no UTF-8 at byte {error.start}"
-            mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, detail))
-    return texts
-
-
-def _held(form: str, name: str) -> str:
+def _held(form: bytes, name: str) -> bytes:
     """What a field of a form holds; of what is no form, all."""
-    if form.startswith(("{", "[")):
+    if form.startswith((b"{", b"[")):
         return form
-    fields = parse_qs(form, keep_blank_values=True, errors="strict")
-    return fields.get(name, [""])[0]
+    # in Latin-1 a byte is a character
+    fields = parse_qs(form.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    return fields.get(name, [""])[0].encode("latin-1")
 
 
 def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:
