@@ -92,7 +92,7 @@ class FolderInlet:
             return LOOK_SECONDS
         return 0.0 if has_more else LOOK_SECONDS
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is open."""
 
     def _whole(self) -> list[_Found]:

@@ -11,8 +11,10 @@ from typing import Protocol
 
 from flows.channels.settings import ChannelSettings
 from flows.guard import Guard
+from flows.inlets.cursors import CursorFile
 from flows.inlets.folder import FolderInlet
 from flows.inlets.keeper import Keeper, Way
+from flows.inlets.poll import PollInlet
 from flows.kafka.acknowledged import AcknowledgedProducer
 from flows.kafka.client import KafkaSettings
 from flows.kafka.topics import describe
@@ -29,7 +31,7 @@ class Inlet(Protocol):
     async def turn(self) -> float:
         """Take what is there; returns after how many seconds there may be more."""
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Let connections go."""
 
 
@@ -94,8 +96,6 @@ class InletsJob:
             asyncio.run(self._turned(work))
         finally:
             gc.unfreeze()
-            for inlet in self._inlets.values():
-                inlet.close()
         if self._producer.failure is not None:
             raise self._producer.failure
 
@@ -115,6 +115,11 @@ class InletsJob:
         keeper = Keeper((name, way), channel, self._letters, self._producer, self.metrics)
         if way is Way.FOLDER and channel.folder is not None:
             return FolderInlet(channel.folder, keeper)
+        if way is Way.POLL and channel.poll is not None:
+            if self._settings.inlets.state is None:
+                raise InputError("set state under [inlets]: a folder where the cursors are kept")
+            cursors = CursorFile(self._settings.inlets.state, name, channel.poll.url)
+            return PollInlet(channel.poll, cursors, keeper)
         return None
 
     async def _turned(self, work: _Work) -> None:
@@ -135,6 +140,8 @@ class InletsJob:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            for inlet in self._inlets.values():
+                await inlet.close()
 
     async def _always(self, inlet: Inlet) -> None:
         while True:

@@ -10,7 +10,7 @@ from flows.kafka.client import KafkaSettings
 from tests.support import jobs
 from tests.support.broker import MockBroker, all_of
 from tests.support.command_line import refused, run
-from tests.support.inlets import at_work, config, job_of, kept, metric, started, topic
+from tests.support.inlets import NOWHERE, at_work, config, job_of, kept, metric, started, topic
 
 
 class Folders:
@@ -202,17 +202,15 @@ def test_a_process_that_is_killed_loses_no_row(
     ],
 )
 def test_settings_that_cannot_work_are_said_in_one_line(
-    change: tuple[str, str], said: str, kafka: KafkaSettings, folders: Folders, tmp_path: Path
+    change: tuple[str, str], said: str, folders: Folders, tmp_path: Path
 ) -> None:
     old, new = (text.format(into=folders.into, done=folders.done) for text in change)
-    file = config(tmp_path, kafka, folders.way().replace(old, new, 1))
+    file = config(tmp_path, NOWHERE, folders.way().replace(old, new, 1))
 
     assert said in refused(run("inlet", "run", "--once", "--config", file))
 
 
-def test_a_channel_that_is_not_there_is_named(
-    kafka: KafkaSettings, folders: Folders, tmp_path: Path
-) -> None:
-    file = config(tmp_path, kafka, folders.way())
+def test_a_channel_that_is_not_there_is_named(folders: Folders, tmp_path: Path) -> None:
+    file = config(tmp_path, NOWHERE, folders.way())
 
     assert "there is no [channels.shop]" in refused(run("inlet", "run", "shop", "--config", file))

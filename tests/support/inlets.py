@@ -17,6 +17,8 @@ from tests.support import jobs
 from tests.support.broker import all_of
 
 CHANNEL = "stock"
+NOWHERE = KafkaSettings(bootstrap="127.0.0.1:9", group="nowhere")
+"""A cluster that is not there, for what is wrong before it is asked."""
 
 
 def topic(kafka: KafkaSettings) -> str:
