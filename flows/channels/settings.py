@@ -13,7 +13,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from flows.channels.secrets import read_secrets
-from flows.channels.ways import FolderSettings, PollSettings
+from flows.channels.ways import FolderSettings, MqttSettings, PollSettings
 
 
 class _Model(BaseModel):
@@ -94,6 +94,9 @@ class ChannelSettings(_Model):
     )
     poll: PollSettings | None = Field(
         default=None, description="An address that crossdock inlet run asks."
+    )
+    mqtt: MqttSettings | None = Field(
+        default=None, description="Topics of devices that crossdock inlet run subscribes to."
     )
 
 

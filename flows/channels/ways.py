@@ -1,4 +1,4 @@
-"""Settings of the ways in that fetch by themselves: a watched folder, an address that is polled.
+"""Settings of the ways in that fetch by themselves: a watched folder, an address that is polled, devices.
 
 They are members of ``[channels.NAME]``; ``flows/inlets`` works by them.
 """
@@ -106,6 +106,59 @@ class PollSettings(_Model):
         if self.token_file is None and self.token_env is None:
             return None
         return read_secrets(self.token_file, self.token_env)[0]
+
+
+class MqttSettings(_Model):
+    """Topics of an MQTT broker, subscribed to at QoS 1."""
+
+    url: str = Field(description="mqtt://HOST or mqtts://HOST (TLS), with a port if it is another.")
+    topics: list[str] = Field(min_length=1, description="Filters, as sensors/+/stock.")
+    client_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="By which the broker knows the session again; crossdock-NAME without.",
+    )
+    username: str | None = Field(default=None, min_length=1, description="If the broker asks.")
+    password_file: Path | None = Field(default=None, description="Has the password in a line.")
+    password_env: str | None = Field(default=None, description="A variable that has the same.")
+    ca_file: Path | None = Field(
+        default=None, description="Who may sign the broker's certificate; the system's without."
+    )
+    certificate: Path | None = Field(default=None, description="Ours, if the broker asks.")
+    key: Path | None = Field(default=None, description="Of our certificate.")
+    keepalive_seconds: int = Field(default=30, ge=5, le=3_600, description="From ping to ping.")
+
+    @model_validator(mode="after")
+    def _can_be_used(self) -> Self:
+        if self.password_file is not None and self.password_env is not None:
+            raise ValueError("password_file and password_env are both given")
+        has_password = self.password_file is not None or self.password_env is not None
+        if has_password and self.username is None:
+            raise ValueError("a password needs a username")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        refuse_address(self.url, ("mqtt", "mqtts"), has_secret=has_password)
+        if wrong := [topic for topic in self.topics if not _is_filter(topic)]:
+            raise ValueError(f"{wrong[0]!r} is no topic filter")
+        return self
+
+    def password(self) -> str | None:
+        """The password, if there is one.
+
+        Raises:
+            InputError: there should be, and is not.
+        """
+        if self.password_file is None and self.password_env is None:
+            return None
+        return read_secrets(self.password_file, self.password_env)[0]
+
+
+def _is_filter(topic: str) -> bool:
+    levels = topic.split("/")
+    are_alone = all(level in ("+", "#") for level in levels if "+" in level or "#" in level)
+    is_short = 0 < len(topic.encode()) <= 65_535
+    return is_short and are_alone and "#" not in levels[:-1] and "\0" not in topic
 
 
 def refuse_address(address: str, schemes: tuple[str, str], *, has_secret: bool) -> None:

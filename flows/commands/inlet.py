@@ -13,8 +13,8 @@ from flows.metrics import serve
 from flows.settings import load_settings
 
 app = group_of_commands(
-    "Fetch what does not come by itself: files in folders, answers of addresses.\n\n"
-    "Each table channels.NAME of the settings file with folder or poll is fetched for. What is "
+    "Fetch what does not come by itself: files in folders, answers of addresses, messages of devices.\n\n"
+    "Each table channels.NAME of the settings file with folder, poll or mqtt is fetched for. What is "
     "fetched counts as taken once it is on the raw topic of the channel; crossdock run makes records of it."
 )
 
@@ -26,7 +26,9 @@ def run(
         typer.Argument(metavar="[CHANNEL...]", help="All that are fetched for without."),
     ] = None,
     config: Config = None,
-    once: Annotated[bool, typer.Option("--once", help="Take what is there, and end.")] = False,
+    once: Annotated[
+        bool, typer.Option("--once", help="Take what is there, and end (folder, poll).")
+    ] = False,
 ) -> None:
     """Fetch until SIGTERM or Ctrl-C; one process for a channel.
 
@@ -39,11 +41,11 @@ def run(
         job = InletsJob(settings, kafka_of(settings), guard, channels or ())
         if settings.metrics_port is not None:
             serve(job.metrics, guard, settings.metrics_host, settings.metrics_port)
-        for name, way, topic in job.ways:
-            _say(f"{name} ({way}) to {topic}")
         if once:
             job.run_once()
             return
+        for name, way, topic in job.ways:
+            _say(f"{name} ({way}) to {topic}")
         _say("fetching; Ctrl-C ends it")
         job.run()
 

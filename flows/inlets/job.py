@@ -14,6 +14,7 @@ from flows.guard import Guard
 from flows.inlets.cursors import CursorFile
 from flows.inlets.folder import FolderInlet
 from flows.inlets.keeper import Keeper, Way
+from flows.inlets.mqtt import MqttInlet
 from flows.inlets.poll import PollInlet
 from flows.kafka.acknowledged import AcknowledgedProducer
 from flows.kafka.client import KafkaSettings
@@ -88,6 +89,10 @@ class InletsJob:
         Raises:
             InputError: there is a way that has no end.
         """
+        if endless := [name for name, way in self._inlets if way is Way.MQTT]:
+            raise InputError(
+                f"channels.{endless[0]}.mqtt has no end: name other channels for --once"
+            )
         self._run(self._once)
 
     def _run(self, work: _Work) -> None:
@@ -120,6 +125,8 @@ class InletsJob:
                 raise InputError("set state under [inlets]: a folder where the cursors are kept")
             cursors = CursorFile(self._settings.inlets.state, name, channel.poll.url)
             return PollInlet(channel.poll, cursors, keeper)
+        if way is Way.MQTT and channel.mqtt is not None:
+            return MqttInlet(channel.mqtt, channel.mqtt.client_id or f"crossdock-{name}", keeper)
         return None
 
     async def _turned(self, work: _Work) -> None:

@@ -34,6 +34,7 @@ class Way(StrEnum):
 
     FOLDER = "folder"
     POLL = "poll"
+    MQTT = "mqtt"
 
 
 class Reason(StrEnum):
