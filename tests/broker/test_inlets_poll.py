@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 import stamina
 from confluent_kafka import Message
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flows.channels.ways import PollSettings
 from flows.inlets.job import InletsJob
+from flows.inlets.keeper import Reason
 from flows.inlets.pages import PageError, Pages
 from flows.kafka.client import KafkaSettings, bounds, consumer
 from flows.kafka.reading import headers_of, read_range
@@ -58,11 +61,11 @@ def paged(total: int, size: int = 2) -> list[bytes]:
     return pages
 
 
-def get(url: str, at: str | None = None, **settings: object) -> list[bytes]:
+def get(url: str, at: str | None = None, **said: object) -> list[bytes]:
     """One page, as it is asked for."""
 
     async def asked() -> list[bytes]:
-        pages = Pages(PollSettings.model_validate({"url": url, **settings}))
+        pages = Pages(PollSettings.model_validate({"url": url, **said}))
         try:
             return (await pages.get(at)).payloads
         finally:
@@ -184,6 +187,40 @@ def test_what_is_no_page_is_refused_with_a_reason(told: Told, reason: str, said:
     assert caught.value.reason == reason
     assert said in str(caught.value)
     assert "127.0.0.1" not in str(caught.value)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def any_shop() -> Iterator[Shop]:
+    with shop(lambda _: Told(b"")) as there:
+        yield there
+
+
+@settings(max_examples=60)
+@given(
+    body=st.binary(max_size=60)
+    | VALUES.map(lambda value: json.dumps(value).encode())
+    | VALUES.map(lambda value: json.dumps({"a": [value], "c": value}).encode()),
+    path=st.sampled_from(["", "a", "a.0", "a.-1.b", "a..b"]),
+)
+def test_whatever_is_answered_is_a_page_or_is_refused(
+    body: bytes, path: str, any_shop: Shop
+) -> None:
+    any_shop.answer = lambda _: Told(body)
+    found, reason = list[bytes](), Reason.NO_PAGE
+    try:
+        found = get(any_shop.url, items=path, cursor={"path": "c"})
+    except PageError as error:
+        reason = error.reason
+
+    assert reason is Reason.NO_PAGE
+    assert all(payload in body for payload in found)
 
 
 @pytest.mark.parametrize(
