@@ -15,7 +15,6 @@ import stat
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -148,6 +147,10 @@ class FolderInlet:
                 kept += len(rows) - len(too_large)
         except (InputError, duckdb.Error) as error:
             reasons.add(_shown(" ".join(str(error).split())))
+        except (
+            OSError
+        ) as error:  # not tried again and again: each time its first rows would come again
+            reasons.add(f"the rest cannot be read: {error.strerror}")
         return kept
 
     def _refuse(self, name: str, text: str) -> None:
@@ -156,10 +159,15 @@ class FolderInlet:
         self._move(name, self._settings.refused)
 
     def _move(self, name: str, folder: Path) -> None:
-        with suppress(FileNotFoundError):  # somebody else has taken it away
-            (self._settings.path / name).rename(_free(folder, name))
-            sync_directory(folder)
-            sync_directory(self._settings.path)
+        source = self._settings.path / name
+        try:
+            source.rename(_free(folder, name))
+        except FileNotFoundError:
+            if os.path.lexists(source):
+                raise
+            return  # somebody else has taken it away
+        sync_directory(folder)
+        sync_directory(self._settings.path)
 
 
 class _Reasons:

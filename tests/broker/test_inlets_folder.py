@@ -2,11 +2,13 @@
 
 import os
 import random
+from http import HTTPStatus
 from pathlib import Path
 
 import pytest
 
 from flows.kafka.client import KafkaSettings
+from flows.metrics import state_of
 from tests.support import jobs
 from tests.support.broker import MockBroker, all_of
 from tests.support.command_line import refused, run
@@ -171,6 +173,34 @@ def test_no_file_moves_while_the_brokers_are_away(
     assert {row["sku"] for row in kept(kafka)} == {"A", "B"}
 
 
+def test_a_file_that_cannot_be_moved_is_not_read_again(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    job = job_of(config(tmp_path, kafka, folders.way()))
+    folders.put("a.csv", "sku\nA\n")
+    folders.done.rename(tmp_path / "elsewhere")
+    for _ in range(3):
+        job.run_once()
+    assert folders.into.joinpath("a.csv").exists()
+    (tmp_path / "elsewhere").rename(folders.done)
+    job.run_once()
+
+    assert folders.names() == ([], ["a.csv"], [])
+    assert kept(kafka) == [{"sku": "A"}]
+    reason = 'reason="unreadable_folder"'
+    assert metric(job, f'crossdock_inlets_refused_total{{channel="stock",{reason}') == 3
+
+
+def test_a_process_at_work_is_ready(kafka: KafkaSettings, folders: Folders, tmp_path: Path) -> None:
+    file = config(tmp_path, kafka, folders.way())
+    before = job_of(file)
+    with at_work(file) as job:
+        jobs.wait(lambda: job.guard.entered_at is not None)
+        ready, starting = (state_of("/ready", one.guard)[0] for one in (job, before))
+
+    assert (ready, starting) == (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
 def test_a_process_that_is_killed_loses_no_row(
     kafka: KafkaSettings, folders: Folders, tmp_path: Path
 ) -> None:
@@ -185,10 +215,11 @@ def test_a_process_that_is_killed_loses_no_row(
         goal = before + chance.randrange(1, 1_500)
         jobs.wait(lambda goal=goal: len(all_of(kafka, topic(kafka))) >= goal)  # type: ignore[misc]
         jobs.killed(process)
-    job_of(file).run_once()
+    last = started(file)
+    jobs.wait(lambda: folders.names()[0] == [])
+    jobs.ended(last)
 
     assert {int(row["n"]) for row in kept(kafka)} == set(range(rows))
-    assert folders.names()[0] == []
 
 
 @pytest.mark.parametrize(
