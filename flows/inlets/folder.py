@@ -75,8 +75,11 @@ class FolderInlet:
 
     def behind_seconds(self) -> float:
         """Age of the oldest file that is whole and not done."""
-        oldest = next(iter(self._waiting), None)
-        return 0.0 if oldest is None else max(0.0, time.time() - oldest.changed_ns / 1e9)
+        try:
+            oldest = self._waiting[0]
+        except IndexError:  # asked on another thread, so it is not looked first
+            return 0.0
+        return max(0.0, time.time() - oldest.changed_ns / 1e9)
 
     async def turn(self) -> float:
         """Take the files that are whole; in so many seconds it is to be looked again."""

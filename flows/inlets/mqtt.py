@@ -58,8 +58,8 @@ class MqttInlet:
 
     def behind_seconds(self) -> float:
         """How long the oldest message waits for the brokers of the topic, or we for the devices' broker."""
-        oldest = next(iter(self._waiting.values()), None)
-        moments = [None if oldest is None else oldest.at, self._away_since]
+        waiting = list(self._waiting.values())  # at once: it is asked on another thread
+        moments = [waiting[0].at if waiting else None, self._away_since]
         now = time.monotonic()
         return max((now - moment for moment in moments if moment is not None), default=0.0)
 
