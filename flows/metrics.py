@@ -66,6 +66,18 @@ class Metrics:
             registry=self.registry,
             buckets=_BUCKETS,
         )
+        self._fetched = self._counter(
+            "inlets_kept", "Payloads kept on a raw topic.", "channel", "way"
+        )
+        self._not_fetched = self._counter(
+            "inlets_refused", "What could not be fetched or kept.", "channel", "way", "reason"
+        )
+        self._silent = self._gauge(
+            "inlets_silent_seconds", "Since the last payload, or the start.", "channel", "way"
+        )
+        self._behind = self._gauge(
+            "inlets_behind_seconds", "How long the oldest has waited.", "channel", "way"
+        )
         self._position = self._gauge("position", "Last position taken.", "flow", "partition")
         self._uncommitted = self._gauge(
             "uncommitted_records", "Records taken whose effects are not in the lake yet.", "flow"
@@ -113,6 +125,21 @@ class Metrics:
     def not_taken(self, channel: str, reason: str) -> None:
         """What was posted is refused; ``channel`` is empty where there is none of that name."""
         self._not_taken.labels(channel, reason).inc()
+
+    def fetched(self, channel: str, way: str, payloads: int) -> None:
+        """Payloads that came by this way are durable."""
+        self._fetched.labels(channel, way).inc(payloads)
+
+    def not_fetched(self, channel: str, way: str, reason: str, count: int = 1) -> None:
+        """What came, or should have come, by this way is not."""
+        self._not_fetched.labels(channel, way, reason).inc(count)
+
+    def watch_inlet(
+        self, channel: str, way: str, silent: Callable[[], float], behind: Callable[[], float]
+    ) -> None:
+        """How far a way in is behind, worked out when it is asked for."""
+        self._silent.labels(channel, way).set_function(silent)
+        self._behind.labels(channel, way).set_function(behind)
 
     def watch_uncommitted(self, flow: Flow, records: Callable[[], float]) -> None:
         """How far the lake is behind a fold, worked out when it is asked for."""

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from flows.channels.settings import Channels, refuse_shared_topics
 from flows.hooks.settings import HooksSettings
+from flows.inlets.settings import InletsSettings
 from flows.kafka.client import KafkaSettings
 from flows.notices.settings import NotifySettings
 from schemas.errors import InputError
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     )
     hooks: HooksSettings = Field(
         default=HooksSettings(), description="The webhook receiver; see [hooks]."
+    )
+    inlets: InletsSettings = Field(
+        default=InletsSettings(), description="What fetches for channels; see [inlets]."
     )
 
     @model_validator(mode="after")

@@ -6,13 +6,14 @@ Tests that need a server are skipped, and say so, where there is none; with
 
 import os
 from collections.abc import Iterator
+from typing import NoReturn
 
 import numba
 import numpy as np
 import pytest
 from hypothesis import settings
 
-from tests.support import postgres
+from tests.support import mosquitto, postgres
 
 settings.register_profile("crossdock", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("crossdock")
@@ -27,9 +28,21 @@ def postgres_server() -> Iterator[postgres.PostgresServer]:
     """PostgreSQL of the system's packages."""
     programs = postgres.programs()
     if programs is None:
-        need = (
-            pytest.fail if os.environ.get("CROSSDOCK_TEST_SERVERS") == "required" else pytest.skip
-        )
-        need("no PostgreSQL: its server is not installed (package postgresql)")
+        _lacking("no PostgreSQL: its server is not installed (package postgresql)")
     with postgres.running(programs) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def mosquitto_program() -> str:
+    """The MQTT broker of the system's packages."""
+    program = mosquitto.program()
+    if program is None:
+        _lacking("no Mosquitto: it is not installed (package mosquitto)")
+    return program
+
+
+def _lacking(said: str) -> NoReturn:
+    if os.environ.get("CROSSDOCK_TEST_SERVERS") == "required":
+        pytest.fail(said)
+    pytest.skip(said)

@@ -171,6 +171,26 @@ def test_what_receives_takes_its_settings_and_is_started_alike(
     assert "hush" not in repr(settings)
 
 
+def test_what_fetches_takes_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ERP_TOKEN", "hush")
+    monkeypatch.setenv("MQTT_PASSWORD", "hush")
+    settings = load_settings(DEPLOY / "inlets.toml")
+    unit = (DEPLOY / "crossdock-inlet.service").read_text()
+
+    stock, erp, shelves = settings.channels.values()
+    assert stock.folder is not None
+    assert erp.poll is not None
+    assert shelves.mqtt is not None
+    assert erp.poll.token() == shelves.mqtt.password() == "hush"
+    assert settings.inlets.state is not None
+    assert "StateDirectory=crossdock" in unit
+    (words,) = re.findall(
+        r"^ExecStart=\S+/crossdock (inlet run) --config /etc/\S+/inlets.toml$", unit, re.M
+    )
+    assert "Fetch until" in run(*words.split(), "--help").stdout
+    assert "hush" not in repr(settings)
+
+
 def test_seals_are_made_with_options_that_there_are() -> None:
     unit = re.sub(r"\\\n\s*", "", (DEPLOY / "crossdock-seal.service").read_text())
     (started,) = re.findall(r"^ExecStart=\S+/crossdock (.*)$", unit, re.M)

@@ -1,18 +1,19 @@
 """Settings of the channels: the tables ``[channels.NAME]`` of the settings file.
 
 A channel is one source: the raw topic that has its payloads as they came, the mapping that makes records of
-them, and for whom. One with a ``signature`` may be posted to, at ``/hooks/NAME``. Secrets are in files or
-in the environment, by the name that is set here; neither the settings nor a message ever holds one.
+them, and for whom. One with a ``signature`` may be posted to, at ``/hooks/NAME``; how others are fetched is in
+``ways.py``. Secrets are in files or in the environment, by the name that is set here; neither the settings nor
+a message ever holds one.
 """
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from schemas.errors import InputError
+from flows.channels.secrets import read_secrets
+from flows.channels.ways import FolderSettings, MqttSettings, PollSettings
 
 
 class _Model(BaseModel):
@@ -70,23 +71,7 @@ class Signature(_Model):
         """
         if self.scheme is Scheme.NONE:
             return []
-        if self.secret_file is None:
-            where, text = f"variable {self.secret_env}", os.environ.get(self.secret_env or "", "")
-        else:
-            where, text = str(self.secret_file), _text(self.secret_file)
-        found = [line.strip() for line in text.splitlines() if line.strip()]
-        if not found:
-            raise InputError(f"{where} has no secret")
-        return found
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise InputError(f"{file} is no UTF-8") from None
+        return read_secrets(self.secret_file, self.secret_env)
 
 
 class ChannelSettings(_Model):
@@ -103,6 +88,15 @@ class ChannelSettings(_Model):
     network: str = Field(min_length=1, description="Of its records, unless the mapping says.")
     signature: Signature | None = Field(
         default=None, description="Of what is posted; without, nothing can be."
+    )
+    folder: FolderSettings | None = Field(
+        default=None, description="Whose files are read by crossdock inlet run."
+    )
+    poll: PollSettings | None = Field(
+        default=None, description="An address that crossdock inlet run asks."
+    )
+    mqtt: MqttSettings | None = Field(
+        default=None, description="Topics of devices that crossdock inlet run subscribes to."
     )
 
 

@@ -1,0 +1,247 @@
+"""Watched folders: a file moves away once its rows are durable, and what cannot be read says why."""
+
+import os
+import random
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from flows.kafka.client import KafkaSettings
+from flows.metrics import state_of
+from tests.support import jobs
+from tests.support.broker import MockBroker, all_of
+from tests.support.command_line import refused, run
+from tests.support.inlets import NOWHERE, at_work, config, job_of, kept, metric, started, topic
+
+
+class Folders:
+    """In, done and refused."""
+
+    def __init__(self, root: Path) -> None:
+        self.into, self.done, self.refused = root / "in", root / "done", root / "refused"
+        self.into.mkdir()
+
+    def way(self, settle: float = 0) -> str:
+        """As it is set."""
+        return (
+            f'folder = {{ path = "{self.into}", done = "{self.done}", refused = "{self.refused}", '
+            f"settle_seconds = {settle} }}"
+        )
+
+    def put(self, name: str, text: str) -> None:
+        """A whole file, renamed in."""
+        (self.into.parent / "draft").write_text(text)
+        (self.into.parent / "draft").rename(self.into / name)
+
+    def names(self) -> tuple[list[str], list[str], list[str]]:
+        """What is in each."""
+        into, done, refused = (
+            sorted(f.name for f in folder.iterdir())
+            for folder in (self.into, self.done, self.refused)
+        )
+        return into, done, refused
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> Folders:
+    return Folders(tmp_path)
+
+
+@pytest.fixture
+def kafka(mock: MockBroker, mocked: KafkaSettings) -> KafkaSettings:
+    mock.topic(topic(mocked), 1)
+    return mocked
+
+
+def test_rows_of_a_file_are_on_the_topic_and_the_file_is_done(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    folders.put("a.csv", "sku,qty\n007,1\nB,2\n")
+    folders.put("b.tsv", "sku\tqty\nC\t3\n")
+    job = job_of(config(tmp_path, kafka, folders.way()))
+
+    job.run_once()
+
+    assert kept(kafka) == [{"sku": s, "qty": q} for s, q in (("007", "1"), ("B", "2"), ("C", "3"))]
+    assert folders.names() == ([], ["a.csv", "b.tsv"], [])
+    assert metric(job, 'crossdock_inlets_kept_total{channel="stock",way="folder"}') == 3
+    assert metric(job, "crossdock_inlets_behind_seconds") == 0
+    assert metric(job, "crossdock_inlets_silent_seconds") > 0
+
+
+def test_a_file_that_is_still_written_is_left_alone(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    folders.put("fresh.csv", "sku\nA\n")
+    for name in (".hidden.csv", "upload.csv.part", "UPLOAD.TMP"):
+        (folders.into / name).write_text("sku\nA\n")
+        os.utime(folders.into / name, (0, 0))
+    (folders.into / "folder.csv").mkdir()
+
+    job_of(config(tmp_path, kafka, folders.way(settle=60))).run_once()
+    assert folders.names()[1:] == ([], [])
+    job_of(config(tmp_path, kafka, folders.way(settle=0))).run_once()
+    into, done, refusals = folders.names()
+
+    assert into == [".hidden.csv", "UPLOAD.TMP", "folder.csv", "upload.csv.part"]
+    assert (done, refusals) == (["fresh.csv"], [])
+
+
+def test_a_file_with_rows_that_cannot_be_read_says_which(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    (folders.into / "bad.csv").write_bytes(b"sku,qty\nA,1\nB\nC,\xff\nD,4\n")
+    job = job_of(config(tmp_path, kafka, folders.way()))
+
+    job.run_once()
+
+    assert [row["sku"] for row in kept(kafka)] == ["A", "D"]
+    assert folders.names() == ([], [], ["bad.csv", "bad.csv.reason.txt"])
+    assert (folders.refused / "bad.csv.reason.txt").read_text().splitlines() == [
+        "2 rows were taken; not taken:",
+        "line 3: 1 fields, but the header has 2",
+        "line 4: no UTF-8",
+    ]
+    assert metric(job, "crossdock_inlets_refused_total") == 2
+
+
+def test_what_is_no_file_of_rows_is_refused_and_leads_nowhere(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret.csv"
+    secret.write_text("password\nhush\n")
+    (folders.into / "link.csv").symlink_to(secret)
+    (folders.into / "other.exe").write_bytes(b"MZ")
+    (folders.into / "torn.parquet").write_bytes(b"PAR1 and no more")
+    (folders.into / "empty.csv").touch()
+    os.mkfifo(folders.into / "pipe.csv")
+    long = "x" * 240 + ".csv"
+    (folders.into / long).write_text("")
+    with open(os.fsencode(folders.into) + b"/\xff\n[red]..\\.csv", "w") as odd:
+        odd.write("")
+
+    job_of(config(tmp_path, kafka, folders.way())).run_once()
+
+    into, done, refusals = folders.names()
+    assert (into, done) == ([], [])
+    assert len(refusals) == 14, "each beside its reason"
+    assert kept(kafka) == []
+    assert secret.read_text() == "password\nhush\n"
+    assert (folders.refused / "link.csv").is_symlink()
+    reason = (folders.refused / "other.exe.reason.txt").read_text()
+    assert reason == "0 rows were taken; not taken:\nother.exe: .exe is neither .csv nor .parquet\n"
+
+
+def test_nothing_is_written_over(kafka: KafkaSettings, folders: Folders, tmp_path: Path) -> None:
+    for sku in "AB":
+        folders.put("a.csv", f"sku\n{sku}\n")
+        folders.put("bad.csv", f"sku\n{sku},{sku}\n")
+        job_of(config(tmp_path, kafka, folders.way())).run_once()
+
+    _, done, refusals = folders.names()
+    assert done == ["a.csv", "a.csv.1"]
+    assert refusals == ["bad.csv", "bad.csv.1", "bad.csv.1.reason.txt", "bad.csv.reason.txt"]
+    assert (folders.done / "a.csv").read_text() == "sku\nA\n"
+
+
+def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_taken(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    grows = "\x01" * 1_500_000  # six characters each in JSON
+    folders.put("wide.csv", f"a,b\n1,2\n{grows},\n3,4\n")
+
+    job_of(config(tmp_path, kafka, folders.way())).run_once()
+
+    assert kept(kafka) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
+    said = (folders.refused / "wide.csv.reason.txt").read_text()
+    assert said.endswith("line 3: more than the topic takes in one message\n")
+
+
+def test_no_file_moves_while_the_brokers_are_away(
+    mock: MockBroker, kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    with at_work(config(tmp_path, kafka, folders.way())) as job:
+        mock.down()
+        folders.put("a.csv", "sku\nA\nB\n")
+        jobs.wait(lambda: metric(job, "crossdock_inlets_refused_total") >= 2)
+        assert folders.names() == (["a.csv"], [], [])
+        assert metric(job, "crossdock_inlets_behind_seconds") > 0
+        mock.up()
+        jobs.wait(lambda: folders.names() == ([], ["a.csv"], []))
+
+    assert {row["sku"] for row in kept(kafka)} == {"A", "B"}
+
+
+def test_a_file_that_cannot_be_moved_is_not_read_again(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    job = job_of(config(tmp_path, kafka, folders.way()))
+    folders.put("a.csv", "sku\nA\n")
+    folders.done.rename(tmp_path / "elsewhere")
+    for _ in range(3):
+        job.run_once()
+    assert folders.into.joinpath("a.csv").exists()
+    (tmp_path / "elsewhere").rename(folders.done)
+    job.run_once()
+
+    assert folders.names() == ([], ["a.csv"], [])
+    assert kept(kafka) == [{"sku": "A"}]
+    reason = 'reason="unreadable_folder"'
+    assert metric(job, f'crossdock_inlets_refused_total{{channel="stock",{reason}') == 3
+
+
+def test_a_process_at_work_is_ready(kafka: KafkaSettings, folders: Folders, tmp_path: Path) -> None:
+    file = config(tmp_path, kafka, folders.way())
+    before = job_of(file)
+    with at_work(file) as job:
+        jobs.wait(lambda: job.guard.entered_at is not None)
+        ready, starting = (state_of("/ready", one.guard)[0] for one in (job, before))
+
+    assert (ready, starting) == (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+def test_a_process_that_is_killed_loses_no_row(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    chance, file = random.Random(jobs.seed(20261125)), config(tmp_path, kafka, folders.way())
+    rows = 0
+    for kill in range(jobs.kills(3)):
+        process = started(file)
+        before = len(all_of(kafka, topic(kafka)))
+        for part in range(4):
+            folders.put(f"{kill}-{part}.csv", "n\n" + "".join(f"{rows + n}\n" for n in range(500)))
+            rows += 500
+        goal = before + chance.randrange(1, 1_500)
+        jobs.wait(lambda goal=goal: len(all_of(kafka, topic(kafka))) >= goal)  # type: ignore[misc]
+        jobs.killed(process)
+    last = started(file)
+    jobs.wait(lambda: folders.names()[0] == [])
+    jobs.ended(last)
+
+    assert {int(row["n"]) for row in kept(kafka)} == set(range(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("{into}", "{into}/not-there"), "channels.stock.folder: path: "),
+        (("done =", "finished ="), "channels.stock.folder.finished: Extra inputs"),
+        (("{done}", "{into}"), "path, done and refused are three folders"),
+        (("{done}", "/proc/crossdock"), "channels.stock.folder: done: "),
+        (("folder =", "#"), "nothing is fetched"),
+    ],
+)
+def test_settings_that_cannot_work_are_said_in_one_line(
+    change: tuple[str, str], said: str, folders: Folders, tmp_path: Path
+) -> None:
+    old, new = (text.format(into=folders.into, done=folders.done) for text in change)
+    file = config(tmp_path, NOWHERE, folders.way().replace(old, new, 1))
+
+    assert said in refused(run("inlet", "run", "--once", "--config", file))
+
+
+def test_a_channel_that_is_not_there_is_named(folders: Folders, tmp_path: Path) -> None:
+    file = config(tmp_path, NOWHERE, folders.way())
+
+    assert "there is no [channels.shop]" in refused(run("inlet", "run", "shop", "--config", file))
