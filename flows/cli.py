@@ -26,6 +26,7 @@ COMMANDS: dict[str, Place] = {
     "channel": "flows.commands.channel:app",
     "dead-letters": "flows.commands.letters:app",
     "hooks": "flows.commands.hooks:app",
+    "vault": "flows.commands.vault:app",
     "notify": "flows.commands.notify:app",
     "audit": "flows.commands.audit:app",
     "policy": "flows.commands.policy:app",

@@ -15,6 +15,7 @@ from flows.channels.settings import Channels, refuse_shared_topics
 from flows.hooks.settings import HooksSettings
 from flows.kafka.client import KafkaSettings
 from flows.notices.settings import NotifySettings
+from flows.vault.settings import VaultSettings
 from schemas.errors import InputError
 
 _PREFIX = "CROSSDOCK_"
@@ -76,6 +77,12 @@ class Settings(BaseSettings):
     )
     hooks: HooksSettings = Field(
         default=HooksSettings(), description="The webhook receiver; see [hooks]."
+    )
+
+    vault: VaultSettings | None = Field(
+        default=None,
+        description="Keys of personal data; see [vault] in flows/vault/settings.py. Without, of what is "
+        "kept of payloads all that is personal is left out.",
     )
 
     @model_validator(mode="after")

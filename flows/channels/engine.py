@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
+from flows.channels.owners import CustomerCompiler
 from flows.channels.quick import QuickCompiler, is_quick
 from flows.channels.statement import Compiler, FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
@@ -85,11 +86,13 @@ class Mapped:
         records: in the order of the payloads.
         troubles: at most one of a payload; parts of it may be records all the same.
         passed_over: (number of the payload, why) of what the mapping knows and nobody needs.
+        alien: numbers of payloads of which the mapping knows a part not at all, nor what is personal in it.
     """
 
     records: list[Record] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     passed_over: list[tuple[int, str]] = field(default_factory=list)
+    alien: set[int] = field(default_factory=set)
 
 
 class Channel:
@@ -109,6 +112,7 @@ class Channel:
         self.statement: Statement = Compiler(mapping, self._connection).compile()
         quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
         self._has_quick = quick is not None
+        self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
         try:  # whatever is wrong with its SQL shows here, not with the first payload
             self._prepare("whole", self.statement)
             if quick:
@@ -127,6 +131,22 @@ class Channel:
         if texts:
             self._take_whole(texts, mapped)
         return mapped
+
+    def customers(self, pieces: Sequence[bytes]) -> list[str]:
+        """Whose payloads are, by what records have for a customer; empty where they do not say.
+
+        Args:
+            pieces: JSON, in no envelopes.
+        """
+        if not pieces or not self._customer_sql:
+            return [""] * len(pieces)
+        self._batch.hold({number: piece.decode() for number, piece in enumerate(pieces)})
+        try:
+            table = self._connection.execute(self._customer_sql).to_arrow_table()
+        except duckdb.Error:  # by SQL of the mapping, for one of them
+            return [""] if len(pieces) == 1 else [self.customers([one])[0] for one in pieces]
+        said = dict(zip(*(table[name].to_pylist() for name in ("seq", "customer")), strict=True))
+        return [said[number] or "" for number in range(len(pieces))]
 
     def _quick_records(self, texts: dict[int, str]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
@@ -165,6 +185,7 @@ class Channel:
                 line = record.encode()
                 mapped.records.append(Record(number, line, kind, decode_line(line, 0)))
         mapped.records.sort(key=attrgetter("payload"))
+        mapped.alien.update(alien)
         nothing -= {record.payload for record in mapped.records} | wrong.keys()
         mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
         mapped.troubles += [
