@@ -3,13 +3,16 @@
 import json
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.channels.book import channels_of
+from flows.channels.engine import token_of
 from flows.channels.settings import ChannelSettings
 from flows.crossref import CrossReferences
 from flows.guard import Guard
@@ -18,6 +21,9 @@ from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
 from flows.settings import Settings
+from flows.vault.keys import Owner
+from flows.vault.opening import existing_vault
+from flows.vault.settings import VaultSettings
 from schemas.codec import decode_line
 from schemas.errors import InputError
 from schemas.orders import OrderReceived
@@ -73,6 +79,20 @@ def settings_of(topic: str, mapping: Path, text: str = MAPPING) -> Settings:
     return Settings(
         customer_secret="of the tests", channels={"shop": channel}, tick_seconds=60, ingest="test"
     )
+
+
+PERSONAL = MAPPING.replace("title", 'personal = ["buyer"]\ntitle').replace(
+    "[record.data.lines]", 'customer = { path = "buyer.no", token = true }\n[record.data.lines]', 1
+)
+"""The same, with a buyer."""
+
+
+def with_vault(settings: Settings, folder: Path) -> Settings:
+    """Settings with a vault of their own."""
+    master = folder / "master"
+    master.write_bytes(b64encode(b"m" * 32))
+    vault = VaultSettings(file=folder / "vault.sqlite", master_key_file=master)
+    return settings.model_copy(update={"vault": vault})
 
 
 def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJob], bool]) -> None:
@@ -156,6 +176,66 @@ def test_letters_pass_once_the_mapping_is_mended(
     ingest(mocked, mended, read(topic, 3))
 
     assert orders(mocked) == ["1"]
+
+
+def test_what_is_personal_is_sealed_in_letters_and_passes_when_they_are_sent_again(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    buyer = {"no": 7, "name": "Zorblax"}
+    bad = [an_order("1", paid="later", buyer=buyer), b'{"Zorblax', b'{"complaint": "Zorblax"}']
+    write(mocked.bootstrap, topic, [(0, payload) for payload in bad])
+    before = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, before, read(topic, 3))
+    mended = settings_of(topic, tmp_path / "mended.toml", PERSONAL + 'later = "pending"\n')
+    channels = channels_of(mended)
+
+    assert not any(b"Zorblax" in letter.raw for letter in letters(mocked))
+    assert not any(letter.would_pass(channels) for letter in letters(mocked))
+    with existing_vault(before) as vault:
+        opened = [letter.opened(vault) for letter in letters(mocked)]
+    assert [json.loads(opened[0].raw), *(x.raw for x in opened[1:])] == [
+        json.loads(bad[0]),
+        *bad[1:],
+    ]
+    everywhere = mocked.model_copy(update={"raw": [*mocked.raw, topic]})
+    assert resend(everywhere, iter(letters(mocked))) == 0, "what is sealed is not sent"
+    assert resend(everywhere, (x for x in opened if x.would_pass(channels))) == 1
+    ingest(mocked, with_vault(mended, tmp_path), read(topic, 4))
+    assert orders(mocked) == ["1"]
+
+
+def test_after_a_purge_the_rest_passes_and_what_was_sealed_whole_is_gone(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    buyer = {"no": 7, "name": "Zorblax"}
+    write(mocked.bootstrap, topic, [(0, an_order("1", paid="later", buyer=buyer)), (0, b'{"Zo')])
+    settings = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, settings, read(topic, 2))
+    channels = channels_of(
+        settings_of(topic, tmp_path / "mended.toml", PERSONAL + 'later = "pending"\n')
+    )
+
+    with existing_vault(settings) as vault:
+        vault.destroy(Owner("shop", token_of(b"of the tests", "shop", "7")))
+        vault.destroy_of_payloads("shop", datetime(9999, 1, 1, tzinfo=UTC))
+        order, broken = [letter.opened(vault) for letter in letters(mocked)]
+
+    assert json.loads(order.raw) == json.loads(an_order("1", paid="later")) | {"buyer": None}
+    assert order.would_pass(channels)
+    assert (broken.raw, broken.can_be_sent) == (b"null", False)
+
+
+def test_without_a_vault_nothing_personal_is_kept(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    payload = an_order("1", paid="later", buyer={"no": 7, "name": "Zorblax"})
+    write(mocked.bootstrap, topic, [(0, payload), (0, b'{"Zorblax')])
+
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml", PERSONAL), read(topic, 2))
+
+    order, broken = letters(mocked)
+    assert json.loads(order.raw)["buyer"] is None
+    assert (broken.raw, broken.can_be_sent) == (b"null", False)
 
 
 def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_path: Path) -> None:

@@ -85,6 +85,14 @@ def test_a_destroyed_key_is_nowhere_in_the_file(file: Path) -> None:
     assert locked not in file.read_bytes()
 
 
+def test_a_copy_of_all_but_the_file_is_of_no_use(file: Path, tmp_path: Path) -> None:
+    of_ann = sealed(file, ANN, b"1")
+
+    with Vault(tmp_path / "another.sqlite", MASTER) as another:
+        another.keys_of([ANN])
+        assert another.opened(of_ann) == b"null"
+
+
 def test_who_comes_back_after_a_purge_has_a_new_key(file: Path) -> None:
     before = sealed(file, ANN, b"1")
     with Vault(file, MASTER) as vault:
