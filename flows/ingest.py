@@ -41,6 +41,7 @@ from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
 from flows.logs.log import Home, home_of
 from flows.metrics import Metrics
+from flows.raw_payloads import with_pointer
 from flows.settings import Settings
 from flows.vault.opening import vault_of
 from flows.vault.payloads import Kept, Sealer
@@ -195,8 +196,9 @@ class IngestJob:
         for number, line, _, event in mapped.records:
             message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
+            line = with_pointer(line, source, offset)
             if isinstance(event, Refusal):
-                event = replace(event, line_no=offset)
+                event = replace(event, line_no=offset, raw=line)
             refusal = self._take(checked, event, line, source, offset)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())

@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from flows.ingest import IngestJob, run
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
+from flows.raw_payloads import raw_payload
 from flows.settings import Settings
 from flows.vault.keys import Owner
 from flows.vault.opening import existing_vault
@@ -140,6 +142,16 @@ def orders(cluster: KafkaSettings) -> list[str]:
     return sorted(event.subject for event in events if isinstance(event, OrderReceived))
 
 
+def places(cluster: KafkaSettings, topic: str) -> list[tuple[str, bytes]]:
+    """Every message of a topic, with its place."""
+    next_offset: Counter[int] = Counter()
+    found = []
+    for partition, value in all_of(cluster, topic):
+        found.append((f"{topic}/{partition}/{next_offset[partition]}", value))
+        next_offset[partition] += 1
+    return found
+
+
 def letters(cluster: KafkaSettings) -> list[Letter]:
     return list(read_letters(cluster, Wanted()))
 
@@ -247,6 +259,30 @@ def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_p
     (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
     assert "tracking:SF1" in json.dumps(waiting)
     assert letters(mocked) == []
+
+
+def test_a_record_points_to_the_payload_that_it_was_made_of(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    scan = json.dumps({"scan": "s-1", "number": "SF1", "at": "2026-03-01T08:00:00Z"}).encode()
+    write(mocked.bootstrap, topic, [(1, b"{"), (1, an_order("1")), (1, scan)])
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, 3))
+
+    lines = [(place, json.loads(value)) for place, value in places(mocked, mocked.journal)]
+    (order,) = [place for place, line in lines if line["type"] == "order.received"]
+    (tick, *_) = [place for place, line in lines if line["type"] == "clock.ticked"]
+    assert raw_payload(mocked, order) == (f"{topic}/1/1", an_order("1"))
+    assert raw_payload(mocked, f"{topic}/1/2") == (f"{topic}/1/2", scan)
+    (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
+    assert waiting["dataref"] == f"{topic}/1/2"
+    for place, said in (
+        (tick, "was made of no payload"),
+        (f"{topic}/1/3", "is gone"),
+        (f"{topic}/7/0", "no partition 7"),
+        (f"{topic}/1", "TOPIC/PARTITION/OFFSET"),
+    ):
+        with pytest.raises(InputError, match=said):
+            raw_payload(mocked, place)
 
 
 def test_a_wrong_mapping_is_refused_at_the_start(topic: str, tmp_path: Path) -> None:
