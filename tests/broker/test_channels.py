@@ -17,7 +17,8 @@ from flows.channels.engine import token_of
 from flows.channels.settings import ChannelSettings
 from flows.crossref import CrossReferences
 from flows.guard import Guard
-from flows.ingest import IngestJob, run
+from flows.ingest import IngestJob
+from flows.ingest import run as run_flow
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
@@ -31,6 +32,8 @@ from schemas.errors import InputError
 from schemas.orders import OrderReceived
 from schemas.topics import LogOf
 from tests.support.broker import MockBroker, all_of, write
+from tests.support.command_line import run
+from tests.support.jobs import configured
 
 MAPPING = """
 name = "shop"
@@ -117,7 +120,7 @@ def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJo
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(job)
+    run_flow(job)
     watcher.join()
 
 
@@ -235,6 +238,37 @@ def test_after_a_purge_the_rest_passes_and_what_was_sealed_whole_is_gone(
     assert json.loads(order.raw) == json.loads(an_order("1", paid="later")) | {"buyer": None}
     assert order.would_pass(channels)
     assert (broken.raw, broken.can_be_sent) == (b"null", False)
+
+
+def test_an_operator_opens_purges_and_sends_again(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    payload = an_order("1", paid="later", buyer={"no": 7, "name": "Zorblax"})
+    write(mocked.bootstrap, topic, [(0, payload)])
+    settings = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, settings, read(topic, 1))
+    (tmp_path / "shop.toml").write_text(PERSONAL + 'later = "pending"\n')
+    config = configured(mocked, tmp_path, 'customer_secret = "of the tests"')
+    with config.open("a") as file:
+        file.write(
+            f'[channels.shop]\nmapping = "{tmp_path}/shop.toml"\ntopic = "{topic}"\n'
+            f'tenant = "acme"\nnetwork = "eu"\n[vault]\nfile = "{tmp_path}/vault.sqlite"\n'
+            f'master_key_file = "{tmp_path}/master"\n'
+        )
+
+    def said(*words: str) -> str:
+        done = run(*words, "--config", config)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "Zorblax" not in said("dead-letters", "show", "--json")
+    assert "Zorblax" in said("dead-letters", "show", "--open", "--json")
+    assert "Zorblax" in said("channel", "raw", f"{topic}/0/0")
+    assert json.loads(said("dead-letters", "list", "--json"))["would_pass"] == 1
+    said("vault", "purge", "--channel", "shop", "--customer", "7", "--yes")
+    assert "Zorblax" not in said("dead-letters", "show", "--open", "--json")
+    assert "1 of 1 dead letters sent again" in said("dead-letters", "resend")
+    assert b"Zorblax" not in all_of(mocked, topic)[-1][1]
 
 
 def test_without_a_vault_nothing_personal_is_kept(
