@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -118,7 +119,7 @@ class Vault:
     def opened(self, raw: bytes) -> bytes:
         """A payload with what its sealed values hold; ``null`` where a key is destroyed."""
         with self._explained():
-            return opened(raw, self._key)
+            return opened(raw, cache(self._key))
 
     def holdings(self, owner: Owner) -> list[Holding]:
         """Every key that an owner has or had, the newest last."""
