@@ -45,6 +45,7 @@ from flows.raw_payloads import with_pointer
 from flows.settings import Settings
 from flows.vault.opening import vault_of
 from flows.vault.payloads import Kept, Sealer
+from flows.vault.seals import HEADER, MARK
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
@@ -191,7 +192,8 @@ class IngestJob:
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
         """Make records of what a channel's platform sent; a dead letter has it as it came, but sealed."""
         channel = self.channels[topic]
-        mapped = channel.take([message.value() or b"" for message in messages])
+        values = [self._opened(message) for message in messages]
+        mapped = channel.take(values)
         wrong = {trouble.payload: trouble for trouble in mapped.troubles}
         for number, line, _, event in mapped.records:
             message = messages[number]
@@ -205,14 +207,18 @@ class IngestJob:
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
                 wrong.setdefault(number, Trouble(number, refusal.reason, refusal.detail))
         troubles = [wrong[number] for number in sorted(wrong)]
-        kept = [
-            Kept(messages[t.payload].value() or b"", t.payload not in mapped.alien)
-            for t in troubles
-        ]
+        kept = [Kept(values[t.payload], t.payload not in mapped.alien) for t in troubles]
         for trouble, raw in zip(troubles, self.sealer.sealed(channel, kept), strict=True):
             message = messages[trouble.payload]
             letter = Refusal(message.offset() or 0, trouble.reason, trouble.detail, raw)
             checked.letters.append((_source(topic, message.partition()), letter))
+
+    def _opened(self, message: Message) -> bytes:
+        """A payload, with what we have sealed in it."""
+        value: bytes = message.value() or b""
+        if MARK in value and HEADER in dict(message.headers() or []):
+            return self.sealer.opened(value)
+        return value
 
     def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""

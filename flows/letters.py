@@ -19,7 +19,7 @@ from flows.kafka.reading import headers_of, read_range
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message, timestamp
 from flows.vault.keys import Vault
-from flows.vault.seals import GONE, is_sealed
+from flows.vault.seals import GONE, HEADER, is_sealed
 from schemas.codec import Refusal
 from schemas.crossref import foreign_of
 from schemas.envelope import Event
@@ -56,17 +56,17 @@ class Letter:
         return self if vault is None else replace(self, raw=vault.opened(self.raw))
 
     @property
-    def can_be_sent(self) -> bool:
-        """Whether its message is here: not too large to be kept, purged as a whole, or sealed still."""
-        return not self.bytes_left_out and self.raw != GONE and not is_sealed(self.raw)
+    def is_here(self) -> bool:
+        """Whether its message is: not too large to be kept, nor purged as a whole."""
+        return not self.bytes_left_out and self.raw != GONE
 
     def would_pass(self, channels: Mapping[str, Channel]) -> bool:
-        """Whether it is a record by today's rules and mappings, or would be looked up again.
+        """Whether it is a record by today's rules and mappings, or would be looked up again; once opened.
 
         Args:
             channels: by topic.
         """
-        if not self.can_be_sent:
+        if not self.is_here or is_sealed(self.raw):
             return False
         channel = channels.get(self.source.partition("/")[0])
         if channel is None:
@@ -132,7 +132,8 @@ def _letter(message: Message) -> Letter:
 def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     """Write letters to the raw topics that they came from; returns how many.
 
-    One whose message is not here stays; it is still where it came from, for a while.
+    What is sealed in them stays so; ingest opens it. A letter whose message is not here is left out: it is
+    where it came from, for a while.
 
     Raises:
         BrokerError: one can never be written.
@@ -140,8 +141,9 @@ def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     producer, sent = ReliableProducer(settings), 0
     for letter in letters:
         topic = letter.source.partition("/")[0]
-        if topic in settings.raw and letter.can_be_sent:
-            producer.put(topic, -1, letter.source.encode(), letter.raw)
+        if topic in settings.raw and letter.is_here:
+            headers: dict[str, str | bytes | None] = {HEADER: ""} if is_sealed(letter.raw) else {}
+            producer.put(topic, -1, letter.source.encode(), letter.raw, headers)
             sent += 1
     producer.flush()
     return sent

@@ -94,10 +94,9 @@ def resend(
     """
     settings = load_settings(config)
     kafka, channels = with_channels(settings), channels_of(settings)
-    vault = vault_of(settings)
-    wanted = [letter.opened(vault) for letter in read_letters(kafka, Wanted(reason, source))]
-    chosen = [letter for letter in wanted if every or letter.would_pass(channels)]
-    chosen = [letter for letter in chosen if letter.can_be_sent]
+    vault, wanted = vault_of(settings), list(read_letters(kafka, Wanted(reason, source)))
+    chosen = [letter for letter in wanted if every or letter.opened(vault).would_pass(channels)]
+    chosen = [letter for letter in chosen if letter.opened(vault).is_here]
     sent = len(chosen) if dry_run else resend_letters(kafka, iter(chosen))
     word = "would be sent" if dry_run else "sent"
     error_console().print(f"{sent} of {len(wanted)} dead letters {word} again", markup=False)

@@ -18,7 +18,7 @@ from flows.channels.engine import Channel, token_of
 from flows.channels.expressions import ELEMENT, Tree, enter
 from flows.channels.mapping import is_within
 from flows.vault.keys import Owner, Vault
-from flows.vault.seals import GONE
+from flows.vault.seals import GONE, MARK, disarmed, opened
 
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
@@ -49,14 +49,18 @@ class Sealer:
         """Payloads of a channel as they may be kept; as they came where it has nothing personal."""
         personal = _personal(channel)
         if not personal or not payloads:
-            return [payload.raw for payload in payloads]
-        opened = [_Opened(payload, _envelopes(channel), personal) for payload in payloads]
-        customers = channel.customers([piece for one in opened for piece in one.pieces])
-        for one in opened:
+            return [disarmed(payload.raw) for payload in payloads]
+        read = [_Read(payload, _envelopes(channel), personal) for payload in payloads]
+        customers = channel.customers([piece for one in read for piece in one.pieces])
+        for one in read:
             one.is_of(channel, customers[: len(one.pieces)])
             customers = customers[len(one.pieces) :]
-        seals = self._seals(owner for one in opened for owner in one.needed())
-        return [one.sealed(seals) for one in opened]
+        seals = self._seals(owner for one in read for owner in one.needed())
+        return [one.sealed(seals) for one in read]
+
+    def opened(self, raw: bytes) -> bytes:
+        """A payload with what its seals hold; ``null`` where a key is destroyed, or without a vault."""
+        return opened(raw, lambda _: None) if self._vault is None else self._vault.opened(raw)
 
     def _seals(self, owners: Iterator[Owner]) -> Mapping[Owner, Change]:
         if self._vault is None:
@@ -64,7 +68,7 @@ class Sealer:
         return {owner: key.seal for owner, key in self._vault.keys_of(owners).items()}
 
 
-class _Opened:
+class _Read:
     """A payload, and whose its pieces are.
 
     Attributes:
@@ -73,12 +77,12 @@ class _Opened:
 
     def __init__(self, payload: Kept, envelopes: Tree, personal: Tree) -> None:
         self.pieces: list[bytes] = []
-        self._raw, self._envelopes, self._personal = payload.raw, envelopes, personal
+        self._raw, self._envelopes, self._personal = disarmed(payload.raw), envelopes, personal
         self._is_personal: list[bool] = []
         self._is_known = payload.is_known
         try:
-            payload.raw.decode()
-            _each_piece(payload.raw, envelopes, self._note)
+            self._raw.decode()
+            _each_piece(self._raw, envelopes, self._note)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self.pieces = []
         self._is_known &= bool(self.pieces)
@@ -166,7 +170,13 @@ def _each_piece(raw: bytes, envelopes: Tree, change: Change) -> bytes:
     for name, below in envelopes.items():
         if name in members:
             members[name] = msgspec.Raw(_each_piece(bytes(members[name]), below, change))
-    return change(msgspec.json.encode(members))
+    return change(_written(members))
+
+
+def _written(members: dict[str, msgspec.Raw]) -> bytes:
+    """An object again; white space is lost, and it may look sealed only now."""
+    raw = msgspec.json.encode(members)
+    return disarmed(raw) if len(members) == 2 and raw.startswith(MARK) else raw
 
 
 def _changed(raw: bytes, wanted: Tree, change: Change) -> bytes:
@@ -187,4 +197,4 @@ def _changed(raw: bytes, wanted: Tree, change: Change) -> bytes:
     for name, below in (wanted | wanted.get(ELEMENT, {})).items():
         if name in members:
             members[name] = msgspec.Raw(_changed(bytes(members[name]), below, change))
-    return msgspec.json.encode(members)
+    return _written(members)

@@ -219,6 +219,22 @@ def test_of_a_name_that_is_there_twice_none_is_kept(vault: Vault, shop: Channel)
     assert PLANTED.encode() not in sealed
 
 
+@pytest.mark.parametrize("place", ["", "country", "buyer", "memo", "lines", "one", "no", "extra"])
+@pytest.mark.parametrize("is_known", [True, False])
+def test_what_was_found_sealed_elsewhere_is_not_opened_for_who_posts_it(
+    vault: Vault, shop: Channel, place: str, is_known: bool
+) -> None:
+    found = vault.keys_of([of(1)])[of(1)].seal(PLANTED.encode())
+    spaced = found.replace(b":", b" : ").replace(b",", b" , ")
+
+    for trick in (found, spaced):
+        raw = b'{"buyer": {"no": 2}, "%b": %b}' % (place.encode(), trick) if place else trick
+        (sealed,) = kept(vault, shop, raw, is_known=is_known)
+
+        assert PLANTED.encode() not in vault.opened(sealed)
+        assert json.loads(vault.opened(sealed)) == json.loads(raw)
+
+
 def test_what_comes_twice_needs_no_second_key(vault: Vault, shop: Channel) -> None:
     for _ in range(2):
         kept(vault, shop, order(1), order(None), b"{")
