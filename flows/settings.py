@@ -91,6 +91,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _sealed_by_a_vault(self) -> Self:
+        for name, channel in self.channels.items():
+            if channel.sealed and self.vault is None:
+                raise ValueError(f"channels.{name}.sealed: set [vault], which has the keys")
+        return self
+
+    @model_validator(mode="after")
     def _one_of_them(self) -> Self:
         if self.ordinal >= self.processes:
             raise ValueError(

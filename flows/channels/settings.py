@@ -102,6 +102,11 @@ class ChannelSettings(_Model):
         description="Its topic keeps what was posted so long, personal data with it: longer than "
         "ingest may be away.",
     )
+    sealed: bool = Field(
+        default=False,
+        description="What is posted is sealed before it is on the topic, if anything in it may be "
+        "personal; needs [vault].",
+    )
     source: str | None = Field(
         default=None, min_length=1, description="Of its records; the channel's name without."
     )

@@ -96,7 +96,7 @@ class _Read:
         """Take note of the customers of the pieces; empty where there is none."""
         source = channel.binding.source
         self._all = [Owner(source, name) for name in dict.fromkeys(filter(None, customers))]
-        if not self._all:
+        if not self._all and self._raw not in _NOTHING:
             content = hashlib.sha256(self._raw).hexdigest()
             name = token_of(channel.binding.secret, source, content)
             self._all = [Owner(source, name, is_payload=True)]

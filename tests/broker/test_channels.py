@@ -14,9 +14,11 @@ import pytest
 
 from flows.channels.book import channels_of
 from flows.channels.engine import token_of
-from flows.channels.settings import ChannelSettings
+from flows.channels.settings import ChannelSettings, Scheme, Signature
 from flows.crossref import CrossReferences
 from flows.guard import Guard
+from flows.hooks.server import HooksJob
+from flows.hooks.settings import HooksSettings
 from flows.ingest import IngestJob
 from flows.ingest import run as run_flow
 from flows.journals import KafkaJournal
@@ -33,6 +35,7 @@ from schemas.orders import OrderReceived
 from schemas.topics import LogOf
 from tests.support.broker import MockBroker, all_of, write
 from tests.support.command_line import run
+from tests.support.hooks import Platform, signed
 from tests.support.jobs import configured
 
 MAPPING = """
@@ -218,6 +221,42 @@ def test_what_is_personal_is_sealed_in_letters_and_passes_when_they_are_sent_aga
     assert b"Zorblax" not in all_of(mocked, topic)[-1][1]
     ingest(mocked, with_vault(mended, tmp_path), read(topic, 4))
     assert orders(mocked) == ["1"]
+
+
+def test_what_is_posted_is_sealed_before_it_is_on_the_topic(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    plain = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    signature = Signature(scheme=Scheme.NONE)
+    shop = plain.channels["shop"].model_copy(update={"sealed": True, "signature": signature})
+    settings = plain.model_copy(update={"channels": {"shop": shop}, "hooks": HooksSettings(port=0)})
+    job = HooksJob(settings, mocked, Guard())
+    receiving = threading.Thread(target=job.run)
+    receiving.start()
+    platform = Platform(job.address)
+
+    answers = [
+        platform.post("shop", signed(Scheme.NONE, an_order(number, buyer={"no": buyer})))
+        for number, buyer in (("1", "Zorblax"), ("2", "Ann"))
+    ]
+
+    platform.close()
+    job.guard.stop()
+    receiving.join()
+    assert [answer.status for answer in answers] == [200, 200]
+    assert not any(b"Zorblax" in value or b'"lines"' in value for _, value in all_of(mocked, topic))
+    with existing_vault(settings) as vault:
+        vault.destroy(Owner("shop", token_of(b"of the tests", "shop", "Ann")))
+    ingest(mocked, settings, read(topic, 2))
+    assert orders(mocked) == ["1"]
+    assert [letter.raw for letter in letters(mocked)] == [b"null"]
+
+
+def test_a_channel_that_is_sealed_needs_a_vault(topic: str, tmp_path: Path) -> None:
+    channel = settings_of(topic, tmp_path / "shop.toml").channels["shop"]
+
+    with pytest.raises(ValueError, match=r"channels\.shop\.sealed: set \[vault\]"):
+        Settings(channels={"shop": channel.model_copy(update={"sealed": True})})
 
 
 def test_what_only_looks_sealed_is_not_opened_for_who_posts_it(
