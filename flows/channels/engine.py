@@ -117,6 +117,8 @@ class Channel:
             self._prepare("whole", self.statement)
             if quick:
                 self._prepare("quick", quick)
+            if self._customer_sql:
+                self._connection.execute(f"PREPARE customers AS {self._customer_sql}")
         except duckdb.Error as error:
             raise FieldError("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
 
@@ -142,7 +144,7 @@ class Channel:
             return [""] * len(pieces)
         self._batch.hold({number: piece.decode() for number, piece in enumerate(pieces)})
         try:
-            table = self._connection.execute(self._customer_sql).to_arrow_table()
+            table = self._connection.execute("EXECUTE customers").to_arrow_table()
         except duckdb.Error:  # by SQL of the mapping, for one of them
             return [""] if len(pieces) == 1 else [self.customers([one])[0] for one in pieces]
         said = dict(zip(*(table[name].to_pylist() for name in ("seq", "customer")), strict=True))

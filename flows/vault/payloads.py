@@ -9,7 +9,7 @@ whole in the same way. The bytes of all other members stay as they came.
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import reduce
+from functools import cache, reduce
 from typing import NamedTuple
 
 import msgspec
@@ -47,10 +47,11 @@ class Sealer:
 
     def sealed(self, channel: Channel, payloads: Sequence[Kept]) -> list[bytes]:
         """Payloads of a channel as they may be kept; as they came where it has nothing personal."""
-        personal = _personal(channel)
+        personal = _personal(*channel.mapping.personal, *sorted(channel.statement.tokens))
+        envelopes = _envelopes(*channel.mapping.unwrap)
         if not personal or not payloads:
             return [disarmed(payload.raw) for payload in payloads]
-        read = [_Read(payload, _envelopes(channel), personal) for payload in payloads]
+        read = [_Read(payload, envelopes, personal) for payload in payloads]
         customers = channel.customers([piece for one in read for piece in one.pieces])
         for one in read:
             one.is_of(channel, customers[: len(one.pieces)])
@@ -142,18 +143,20 @@ def _by_all(owners: Sequence[Owner], seals: Mapping[Owner, Change], raw: bytes) 
     return reduce(lambda sealed, owner: seals[owner](sealed), owners, raw)
 
 
-def _personal(channel: Channel) -> Tree:
+@cache
+def _personal(*paths: str) -> Tree:
     """The personal members of a piece, customers among them; what is within another one is left out."""
-    paths, tree = [*channel.mapping.personal, *sorted(channel.statement.tokens)], Tree()
+    tree = Tree()
     for path in paths:
         if not any(is_within(path, other) for other in paths if other != path):
             enter(tree, path.replace("[]", f".{ELEMENT}").split("."))
     return tree
 
 
-def _envelopes(channel: Channel) -> Tree:
+@cache
+def _envelopes(*paths: str) -> Tree:
     tree = Tree()
-    for path in channel.mapping.unwrap:
+    for path in paths:
         enter(tree, path.split("."))
     return tree
 
