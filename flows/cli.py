@@ -27,6 +27,7 @@ COMMANDS: dict[str, Place] = {
     "dead-letters": "flows.commands.letters:app",
     "hooks": "flows.commands.hooks:app",
     "inlet": "flows.commands.inlet:app",
+    "vault": "flows.commands.vault:app",
     "notify": "flows.commands.notify:app",
     "audit": "flows.commands.audit:app",
     "policy": "flows.commands.policy:app",

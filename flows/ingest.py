@@ -28,6 +28,7 @@ from bytewax.inputs import DynamicSource, StatelessSourcePartition
 from confluent_kafka import Consumer, Message, TopicPartition
 
 from flows.channels.book import channels_of
+from flows.channels.engine import Trouble
 from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.ingest_clock import LONG_AGO, IngestClock, source_of, tick
@@ -40,7 +41,11 @@ from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message
 from flows.logs.log import Home, home_of
 from flows.metrics import Metrics
+from flows.raw_payloads import with_pointer
 from flows.settings import Settings
+from flows.vault.opening import vault_of
+from flows.vault.payloads import Kept, Sealer
+from flows.vault.seals import HEADER, MARK
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
@@ -143,6 +148,7 @@ class IngestJob:
         self.guard = guard or Guard()
         self.references = references
         self.channels = channels_of(chosen)
+        self.sealer = Sealer(vault_of(chosen))
         client = consumer(kafka, ingest_group(kafka))
         topics = [*kafka.raw, *self.channels]
         self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen, topics))
@@ -184,24 +190,35 @@ class IngestJob:
         return checked
 
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
-        """Make records of what a channel's platform sent; a dead letter has it as it came."""
-        mapped = self.channels[topic].take([message.value() or b"" for message in messages])
-        wrong = {t.payload: (t.reason, t.detail) for t in mapped.troubles}
+        """Make records of what a channel's platform sent; a dead letter has it as it came, but sealed."""
+        channel = self.channels[topic]
+        values = [self._opened(message) for message in messages]
+        mapped = channel.take(values)
+        wrong = {trouble.payload: trouble for trouble in mapped.troubles}
         for number, line, _, event in mapped.records:
             message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
+            line = with_pointer(line, source, offset)
             if isinstance(event, Refusal):
-                event = replace(event, line_no=offset)
+                event = replace(event, line_no=offset, raw=line)
             refusal = self._take(checked, event, line, source, offset)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
-                wrong.setdefault(number, (refusal.reason, refusal.detail))
-        for number, (reason, detail) in sorted(wrong.items()):
-            message = messages[number]
-            offset, value = message.offset() or 0, message.value() or b""
-            letter = Refusal(offset, reason, detail, value)
+                wrong.setdefault(number, Trouble(number, refusal.reason, refusal.detail))
+        troubles = [wrong[number] for number in sorted(wrong)]
+        kept = [Kept(values[t.payload], t.payload not in mapped.alien) for t in troubles]
+        for trouble, raw in zip(troubles, self.sealer.sealed(channel, kept), strict=True):
+            message = messages[trouble.payload]
+            letter = Refusal(message.offset() or 0, trouble.reason, trouble.detail, raw)
             checked.letters.append((_source(topic, message.partition()), letter))
+
+    def _opened(self, message: Message) -> bytes:
+        """A payload, with what we have sealed in it."""
+        value: bytes = message.value() or b""
+        if MARK in value and HEADER in dict(message.headers() or []):
+            return self.sealer.opened(value)
+        return value
 
     def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""

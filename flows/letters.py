@@ -1,12 +1,12 @@
 """Dead letters of the live job: what ingest could not take for a record, on a topic of its own.
 
-Each is the message as it came, with the reason, where it came from and which process refused it. It
-can be sent again to its raw topic once its producer, or we, have mended what was wrong; the topic keeps
-it, and the folds drop repeats.
+Each is the message as it came, with the reason, where it came from and which process refused it; what is
+personal in what a channel's platform sent is sealed. It can be sent again to its raw topic once its producer,
+or we, have mended what was wrong; the topic keeps it, and the folds drop repeats.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from confluent_kafka import Message
@@ -18,6 +18,8 @@ from flows.kafka.producer import ReliableProducer
 from flows.kafka.reading import headers_of, read_range
 from flows.kafka.topics import describe
 from flows.logs.kafka import decode_message, timestamp
+from flows.vault.keys import Vault
+from flows.vault.seals import GONE, HEADER, is_sealed
 from schemas.codec import Refusal
 from schemas.crossref import foreign_of
 from schemas.envelope import Event
@@ -35,7 +37,7 @@ class Letter:
         detail: what was wrong, in one line.
         source: raw topic and partition that it came from.
         source_offset: its offset there.
-        raw: the message as it came.
+        raw: the message as it came, personal data sealed.
         bytes_left_out: size of the message, where it was too large to be kept and ``raw`` is empty.
     """
 
@@ -49,12 +51,23 @@ class Letter:
     raw: bytes
     bytes_left_out: int = 0
 
+    def opened(self, vault: Vault | None) -> "Letter":
+        """The letter with what is sealed in it, ``null`` where the key is destroyed."""
+        return self if vault is None else replace(self, raw=vault.opened(self.raw))
+
+    @property
+    def is_here(self) -> bool:
+        """Whether its message is: not too large to be kept, nor purged as a whole."""
+        return not self.bytes_left_out and self.raw != GONE
+
     def would_pass(self, channels: Mapping[str, Channel]) -> bool:
-        """Whether it is a record by today's rules and mappings, or would be looked up again.
+        """Whether it is a record by today's rules and mappings, or would be looked up again; once opened.
 
         Args:
             channels: by topic.
         """
+        if not self.is_here or is_sealed(self.raw):
+            return False
         channel = channels.get(self.source.partition("/")[0])
         if channel is None:
             return _is_taken(decode_message(self.raw, 0))
@@ -119,7 +132,8 @@ def _letter(message: Message) -> Letter:
 def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     """Write letters to the raw topics that they came from; returns how many.
 
-    One whose bytes were left out stays: its message is still where it came from, for a while.
+    What is sealed in them stays so; ingest opens it. A letter whose message is not here is left out: it is
+    where it came from, for a while.
 
     Raises:
         BrokerError: one can never be written.
@@ -127,8 +141,9 @@ def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     producer, sent = ReliableProducer(settings), 0
     for letter in letters:
         topic = letter.source.partition("/")[0]
-        if topic in settings.raw and not letter.bytes_left_out:
-            producer.put(topic, -1, letter.source.encode(), letter.raw)
+        if topic in settings.raw and letter.is_here:
+            headers: dict[str, str | bytes | None] = {HEADER: ""} if is_sealed(letter.raw) else {}
+            producer.put(topic, -1, letter.source.encode(), letter.raw, headers)
             sent += 1
     producer.flush()
     return sent

@@ -16,6 +16,7 @@ from flows.hooks.settings import HooksSettings
 from flows.inlets.settings import InletsSettings
 from flows.kafka.client import KafkaSettings
 from flows.notices.settings import NotifySettings
+from flows.vault.settings import VaultSettings
 from schemas.errors import InputError
 
 _PREFIX = "CROSSDOCK_"
@@ -82,9 +83,22 @@ class Settings(BaseSettings):
         default=InletsSettings(), description="What fetches for channels; see [inlets]."
     )
 
+    vault: VaultSettings | None = Field(
+        default=None,
+        description="Keys of personal data; see [vault] in flows/vault/settings.py. Without, of what is "
+        "kept of payloads all that is personal is left out.",
+    )
+
     @model_validator(mode="after")
     def _topics_of_their_own(self) -> Self:
         refuse_shared_topics(self.channels, self.kafka.topics if self.kafka is not None else [])
+        return self
+
+    @model_validator(mode="after")
+    def _sealed_by_a_vault(self) -> Self:
+        for name, channel in self.channels.items():
+            if channel.sealed and self.vault is None:
+                raise ValueError(f"channels.{name}.sealed: set [vault], which has the keys")
         return self
 
     @model_validator(mode="after")

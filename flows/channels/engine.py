@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
+from flows.channels.owners import CustomerCompiler
 from flows.channels.quick import QuickCompiler, is_quick
 from flows.channels.statement import Compiler
 from flows.channels.values import FieldError, Statement
@@ -86,11 +87,13 @@ class Mapped:
         records: in the order of the payloads.
         troubles: at most one of a payload; parts of it may be records all the same.
         passed_over: (number of the payload, why) of what the mapping knows and nobody needs.
+        alien: numbers of payloads of which the mapping knows a part not at all, nor what is personal in it.
     """
 
     records: list[Record] = field(default_factory=list)
     troubles: list[Trouble] = field(default_factory=list)
     passed_over: list[tuple[int, str]] = field(default_factory=list)
+    alien: set[int] = field(default_factory=set)
 
 
 class Channel:
@@ -110,10 +113,13 @@ class Channel:
         self.statement: Statement = Compiler(mapping, self._connection).compile()
         quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
         self._has_quick = quick is not None
+        self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
         try:  # whatever is wrong with its SQL shows here, not with the first payload
             self._prepare("whole", self.statement)
             if quick:
                 self._prepare("quick", quick)
+            if self._customer_sql:
+                self._connection.execute(f"PREPARE customers AS {self._customer_sql}")
         except duckdb.Error as error:
             raise FieldError("record", f"its SQL: {str(error).splitlines()[0][:300]}") from error
 
@@ -132,6 +138,22 @@ class Channel:
             self._take_whole(texts, mapped)
         mapped.troubles.sort()
         return mapped
+
+    def customers(self, pieces: Sequence[bytes]) -> list[str]:
+        """Whose payloads are, by what records have for a customer; empty where they do not say.
+
+        Args:
+            pieces: JSON, in no envelopes.
+        """
+        if not pieces or not self._customer_sql:
+            return [""] * len(pieces)
+        try:
+            self._batch.hold(dict(enumerate(pieces)))
+            table = self._connection.execute("EXECUTE customers").to_arrow_table()
+        except (duckdb.Error, pa.ArrowInvalid):  # by SQL of the mapping, for one of them
+            return [""] if len(pieces) == 1 else [self.customers([one])[0] for one in pieces]
+        said = dict(zip(*(table[name].to_pylist() for name in ("seq", "customer")), strict=True))
+        return [said[number] or "" for number in range(len(pieces))]
 
     def _quick_records(self, held: dict[int, bytes]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
@@ -171,6 +193,7 @@ class Channel:
                 line = record.encode()
                 mapped.records.append(Record(number, line, kind, decode_line(line, 0)))
         mapped.records.sort(key=attrgetter("payload"))
+        mapped.alien.update(alien)
         nothing -= {record.payload for record in mapped.records} | wrong.keys()
         mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
         mapped.troubles += [

@@ -162,6 +162,11 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     ignore: list[Member] = []
 
 
+def is_within(path: str, name: str) -> bool:
+    """Whether a path is what a name of a mapping stands for, or within it."""
+    return path == name or path.startswith((f"{name}.", f"{name}["))
+
+
 def with_maps(mapping: Mapping, maps: AnyMapping[str, dict[str, str]]) -> Mapping:
     """The mapping with one user's codes (nodes, SKUs) in its tables, beside those and before those it has."""
     names = [*mapping.maps, *(name for name in maps if name not in mapping.maps)]

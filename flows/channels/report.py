@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flows.channels.engine import Channel
+from flows.channels.mapping import is_within
 
 
 def unused_paths(channel: Channel, payload: bytes) -> list[str]:
@@ -44,11 +45,6 @@ def leaves(payload: Any, unwrap: Sequence[str]) -> Iterator[tuple[str, Any]]:
             yield path, value
 
     return walk(payload, "", "")
-
-
-def is_within(path: str, name: str) -> bool:
-    """Whether a path is what a name of a mapping stands for, or within it."""
-    return path == name or path.startswith((f"{name}.", f"{name}["))
 
 
 def _joined(path: str, name: str) -> str:

@@ -81,6 +81,17 @@ class ChannelSettings(_Model):
     topic: str = Field(
         pattern="^[A-Za-z0-9._-]{1,249}$", description="That has its payloads; no other channel's."
     )
+    keep_days: float = Field(
+        default=7,
+        gt=0,
+        description="Its topic keeps what was posted so long, personal data with it: longer than "
+        "ingest may be away.",
+    )
+    sealed: bool = Field(
+        default=False,
+        description="What is posted is sealed before it is on the topic, if anything in it may be "
+        "personal; needs [vault].",
+    )
     source: str | None = Field(
         default=None, min_length=1, description="Of its records; the channel's name without."
     )

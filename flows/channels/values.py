@@ -28,7 +28,7 @@ from flows.channels.expressions import (
     quoted,
     text,
 )
-from flows.channels.mapping import OTHERS, Mapping, Value
+from flows.channels.mapping import OTHERS, Mapping, Value, is_within
 from schemas.codec import MAX_LINE_BYTES
 from schemas.errors import CrossdockError
 
@@ -108,11 +108,13 @@ class Statement:
             in its ``each``; of a piece without any, why it has none.
         uses: of the payload, by field.
         paths: that are read, as ``line_items[].sku``.
+        tokens: those of them that become tokens.
     """
 
     sql: str = ""
     uses: list[Use] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    tokens: set[str] = field(default_factory=set)
 
 
 class ValueCompiler:
@@ -149,7 +151,9 @@ class ValueCompiler:
         spec = self._parsed(given, self.at)
         self.read = []
         raw = self._raw(scope, spec)
-        is_personal = any(map(self._is_personal, self.read))
+        is_personal = spec.token or any(map(self._is_personal, self.read))
+        if spec.token:
+            self.made.tokens.update(self.read)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
         converted = self._converted(name, raw, spec, not_null(kind))
@@ -332,8 +336,7 @@ class ValueCompiler:
 
     def _is_personal(self, source: str) -> bool:
         return any(
-            source == path or source.startswith((f"{path}.", f"{path}["))
-            for path in self.mapping.personal
+            is_within(source, path) or is_within(path, source) for path in self.mapping.personal
         )
 
     def _refuse(self, what: str) -> NoReturn:

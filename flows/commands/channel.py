@@ -10,8 +10,11 @@ from flows.channels.book import find_mapping, open_channel, shipped
 from flows.channels.engine import Binding, Channel
 from flows.channels.infer import infer
 from flows.channels.report import leaves, unused_paths
+from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
+from flows.raw_payloads import raw_payload
+from flows.settings import load_settings
 from schemas.errors import InputError
 
 app = group_of_commands(
@@ -125,6 +128,27 @@ def draft(
             raise InputError(f"{file}: a payload is an object, in braces")
         payloads.append(payload)
     typer.echo(infer(payloads, name), nl=False)
+
+
+@app.command()
+def raw(
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="TOPIC/PARTITION/OFFSET", help="Of a record, or what its dataref says."
+        ),
+    ],
+    config: Config = None,
+) -> None:
+    """Print the payload that a record was made of, as the platform sent it, while its topic has it.
+
+    The lake says of every fact which partition and position of the journal it was caused by.
+
+    Example: crossdock channel raw crossdock.journal/3/1041 --config crossdock.toml
+    """
+    where, payload = raw_payload(kafka_of(load_settings(config)), place)
+    error_console().print(where, markup=False, soft_wrap=True)
+    typer.echo(payload)
 
 
 def _payload(file: Path) -> bytes:

@@ -13,6 +13,7 @@ from flows.commands.output import console, error_console, print_json, table
 from flows.letters import Letter, Wanted, read_letters
 from flows.letters import resend as resend_letters
 from flows.settings import load_settings
+from flows.vault.opening import existing_vault, vault_of
 
 app = group_of_commands("See what ingest refused, and send it again.")
 
@@ -34,10 +35,11 @@ def list_(
     passing: Counter[tuple[str, str]] = Counter()
     settings = load_settings(config)
     channels = channels_of(settings)
+    vault = vault_of(settings)
     for letter in read_letters(kafka_of(settings), Wanted(reason, source)):
         kind = letter.reason, letter.source.partition("/")[0]
         found[kind] += 1
-        passing[kind] += letter.would_pass(channels)
+        passing[kind] += letter.opened(vault).would_pass(channels)
     rows = [(*kind, count, passing[kind]) for kind, count in sorted(found.items())]
     if as_json:
         for why, where, count, passes in rows:
@@ -53,14 +55,20 @@ def show(
     reason: Reason = None,
     source: Source = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many, the newest.")] = 20,
+    opened: Annotated[
+        bool, typer.Option("--open", help="Also what is personal, by the keys of the vault.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Show dead letters with their reason, place and content.
 
     Example: crossdock dead-letters show --config crossdock.toml --limit 5
     """
-    every = read_letters(kafka_of(load_settings(config)), Wanted(reason, source))
+    settings = load_settings(config)
+    vault = existing_vault(settings) if opened else None
+    every = read_letters(kafka_of(settings), Wanted(reason, source))
     newest = sorted(every, key=lambda letter: letter.at)[-limit:]
+    newest = [letter.opened(vault) for letter in newest]
     if as_json:
         for letter in newest:
             print_json({**asdict(letter), "raw": letter.raw.decode(errors="backslashreplace")})
@@ -86,8 +94,9 @@ def resend(
     """
     settings = load_settings(config)
     kafka, channels = with_channels(settings), channels_of(settings)
-    wanted = list(read_letters(kafka, Wanted(reason, source)))
-    chosen = [letter for letter in wanted if every or letter.would_pass(channels)]
+    vault, wanted = vault_of(settings), list(read_letters(kafka, Wanted(reason, source)))
+    chosen = [letter for letter in wanted if every or letter.opened(vault).would_pass(channels)]
+    chosen = [letter for letter in chosen if letter.opened(vault).is_here]
     sent = len(chosen) if dry_run else resend_letters(kafka, iter(chosen))
     word = "would be sent" if dry_run else "sent"
     error_console().print(f"{sent} of {len(wanted)} dead letters {word} again", markup=False)

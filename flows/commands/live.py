@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from flows.commands.config import Config, kafka_of, with_channels
+from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.crossref import CrossReferences
@@ -247,7 +247,8 @@ def create(
 
     Example: crossdock topics create --config crossdock.toml --partitions 12 --replicas 3
     """
-    made = topics.create(with_channels(load_settings(config)), partitions, replicas)
+    settings = load_settings(config)
+    made = topics.create(kafka_of(settings), partitions, replicas, _kept_days(settings))
     _say(f"made {', '.join(made)}" if made else "every topic was there already")
 
 
@@ -260,7 +261,8 @@ def check(
 
     Example: crossdock topics check --config crossdock.toml
     """
-    faults = topics.check(with_channels(load_settings(config)))
+    settings = load_settings(config)
+    faults = topics.check(kafka_of(settings), _kept_days(settings))
     if as_json:
         print_json(faults)
     else:
@@ -268,3 +270,8 @@ def check(
         console().print(table("Topics", ("topic", ""), rows))
     if any(faults.values()):
         raise InputError("some topics would lose records or their order; see above")
+
+
+def _kept_days(settings: Settings) -> dict[str, float]:
+    """For how long the topic of each channel keeps what is posted."""
+    return {channel.topic: channel.keep_days for channel in settings.channels.values()}

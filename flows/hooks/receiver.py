@@ -1,8 +1,8 @@
 """``POST /hooks/CHANNEL``: what was posted is durable on the raw topic of the channel before 200 is said.
 
 A request is read within bounds, its signature and its payload are looked at, and the payload is kept as it
-came. This is a plain ASGI application: all that it does, brokers included, takes no longer than what FastAPI
-does for a route of its own that only answers (``bench/hooks.py``).
+came; sealed, if its channel says so. This is a plain ASGI application: all that it does, brokers included,
+takes no longer than what FastAPI does for a route of its own that only answers (``bench/hooks.py``).
 """
 
 import asyncio
@@ -22,11 +22,13 @@ import structlog
 from flows.channels.settings import Channels, Scheme
 from flows.hooks.payloads import check, unpacked
 from flows.hooks.refusals import Reason, RefusedError
+from flows.hooks.sealing import PostSealer
 from flows.hooks.settings import HooksSettings
 from flows.hooks.signatures import Posted, Verifier
 from flows.kafka.acknowledged import AcknowledgedProducer, NotDurableError
 from flows.metrics import Metrics
-from schemas.errors import InputError
+from flows.vault.seals import HEADER
+from schemas.errors import InputError, StoreError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -65,6 +67,7 @@ class Receiver:
         producer: AcknowledgedProducer,
         settings: HooksSettings,
         metrics: Metrics,
+        sealer: PostSealer,
     ) -> None:
         """Read the secrets.
 
@@ -74,6 +77,7 @@ class Receiver:
         self._producer = producer
         self._settings = settings
         self._metrics = metrics
+        self._sealer = sealer
         self._quiet_until: dict[tuple[str, Reason], float] = {}
         self._channels: dict[str, _Channel] = {}
         for name, channel in channels.items():
@@ -146,7 +150,10 @@ class Receiver:
         return payload
 
     async def _keep(self, channel: _Channel, payload: bytes) -> None:
-        headers = {
+        sealed_by_us = {}
+        if self._sealer.is_for(channel.topic):
+            payload, sealed_by_us = await self._sealed(channel, payload), {HEADER: ""}
+        headers = sealed_by_us | {
             "channel": channel.name,
             "received": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "content-digest": f"sha-256=:{b64encode(sha256(payload).digest()).decode()}:",
@@ -157,6 +164,13 @@ class Receiver:
             if error.is_too_large:
                 said = "it is more than the topic takes in one message"
                 raise RefusedError(Reason.TOO_LARGE, said) from error
+            raise RefusedError(Reason.NOT_DURABLE, "it could not be kept in time") from error
+
+    async def _sealed(self, channel: _Channel, payload: bytes) -> bytes:
+        try:
+            async with asyncio.timeout(self._settings.keep_seconds):
+                return await self._sealer.sealed(channel.topic, payload)
+        except (StoreError, TimeoutError) as error:
             raise RefusedError(Reason.NOT_DURABLE, "it could not be kept in time") from error
 
     def _note(self, name: str, refusal: RefusedError) -> None:

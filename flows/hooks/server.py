@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from flows.guard import PATIENCE_SECONDS, Guard
 from flows.hooks.receiver import Receiver
+from flows.hooks.sealing import PostSealer
 from flows.hooks.settings import HooksSettings
 from flows.kafka.acknowledged import AcknowledgedProducer
 from flows.kafka.client import KafkaSettings
@@ -50,7 +51,10 @@ class HooksJob:
         self.metrics.watch(
             "hooks_waiting", "Requests that wait for the brokers.", lambda: self._producer.waiting
         )
-        receiver = Receiver(self.channels, self._producer, settings.hooks, self.metrics)
+        self._sealer = PostSealer(settings)
+        receiver = Receiver(
+            self.channels, self._producer, settings.hooks, self.metrics, self._sealer
+        )
         for channel in self.channels.values():
             describe(kafka, channel.topic)
         self._socket = listening(settings.hooks)
@@ -71,6 +75,7 @@ class HooksJob:
         finally:
             gc.unfreeze()
             self._socket.close()
+            self._sealer.close()
         if self._producer.failure is not None:
             raise self._producer.failure
 

@@ -18,6 +18,8 @@ from schemas.errors import BrokerError
 from schemas.ids import LogId
 
 DAY_MS = 86_400_000
+POSTED_SEGMENT_MS = DAY_MS // 4
+"""Of a topic of payloads: Kafka removes whole segments, so that they are kept for so long besides."""
 _COMPACTED = "it is compacted, which drops records; set cleanup.policy=delete"
 
 
@@ -29,17 +31,26 @@ class Plan:
         keyed_by: what its key is, for people.
         retention_days: how long it keeps records; None for a table, compacted.
         ordered: whether its partitions are logs that folds read.
+        is_posted: whether it has what platforms post, personal data with it, and so keeps it no longer.
     """
 
     name: str
     keyed_by: str
-    retention_days: int | None
+    retention_days: float | None
     ordered: bool
+    is_posted: bool = False
 
 
-def plans(settings: KafkaSettings) -> list[Plan]:
-    """Every topic of a deployment."""
+def plans(settings: KafkaSettings, channels: Mapping[str, float] | None = None) -> list[Plan]:
+    """Every topic of a deployment.
+
+    Args:
+        settings: of the cluster.
+        channels: for how many days the topic of each keeps what was posted.
+    """
+    posted = (channels or {}).items()
     return [
+        *(Plan(name, "nothing", days, ordered=False, is_posted=True) for name, days in posted),
         *(Plan(name, "as its producer likes", 7, ordered=False) for name in settings.raw),
         Plan(settings.journal, "tenant/network", 30, ordered=True),
         Plan(settings.tracking, "order", 30, ordered=True),
@@ -100,15 +111,26 @@ def _is_mock(cluster: str) -> bool:
     return cluster.startswith("mockCluster")
 
 
-def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]:
+def create(
+    settings: KafkaSettings,
+    partitions: int,
+    replicas: int,
+    channels: Mapping[str, float] | None = None,
+) -> list[str]:
     """Make the topics that are not there; returns their names.
+
+    Args:
+        settings: of the cluster.
+        partitions: of each topic.
+        replicas: of each partition.
+        channels: see ``plans``.
 
     Raises:
         BrokerError: the cluster refuses one; the message says why.
     """
     client = admin(settings)
     there = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS)).topics
-    missing = [plan for plan in plans(settings) if plan.name not in there]
+    missing = [plan for plan in plans(settings, channels) if plan.name not in there]
     for plan in missing:
         topic = NewTopic(
             plan.name,
@@ -133,19 +155,23 @@ def create(settings: KafkaSettings, partitions: int, replicas: int) -> list[str]
 def _kept(plan: Plan) -> dict[str, str]:
     if plan.retention_days is None:
         return {"cleanup.policy": "compact"}
-    return {"cleanup.policy": "delete", "retention.ms": str(plan.retention_days * DAY_MS)}
+    segment = {"segment.ms": str(POSTED_SEGMENT_MS)} if plan.is_posted else {}
+    kept_ms = round(plan.retention_days * DAY_MS)
+    return {"cleanup.policy": "delete", "retention.ms": str(kept_ms), **segment}
 
 
-def check(settings: KafkaSettings) -> dict[str, list[str]]:
+def check(
+    settings: KafkaSettings, channels: Mapping[str, float] | None = None
+) -> dict[str, list[str]]:
     """What is wrong with each topic; nothing is, where a list is empty."""
     client = admin(settings)
     there = asked(settings, "topics", lambda: client.list_topics(timeout=SECONDS)).topics
     faults: dict[str, list[str]] = {}
-    for plan in plans(settings):
+    for plan in plans(settings, channels):
         if plan.name not in there:
             faults[plan.name] = ["it does not exist; make it with: crossdock topics create"]
         else:
-            faults[plan.name] = _faults(plan, _options(settings, client, plan.name))
+            faults[plan.name] = faults_of(plan, _options(settings, client, plan.name))
     return faults
 
 
@@ -177,8 +203,8 @@ def _options(settings: KafkaSettings, client: AdminClient, name: str) -> Mapping
     return {key: str(entry.value) for key, entry in entries.items()}
 
 
-def _faults(plan: Plan, options: Mapping[str, str]) -> list[str]:
-    """Why a topic would lose records or their order."""
+def faults_of(plan: Plan, options: Mapping[str, str]) -> list[str]:
+    """Why a topic would lose records or their order, or keep what it is not to."""
     faults = []
     if plan.ordered and "compact" in options["cleanup.policy"]:
         faults.append(_COMPACTED)
@@ -186,13 +212,32 @@ def _faults(plan: Plan, options: Mapping[str, str]) -> list[str]:
     if plan.retention_days is None:
         if options["cleanup.policy"] != "compact":
             faults.append("it forgets keys with time; set cleanup.policy=compact")
+    elif plan.is_posted:
+        faults += _faults_of_posted(round(plan.retention_days * DAY_MS), options)
     elif 0 <= kept_ms < plan.retention_days * DAY_MS:
         faults.append(
             f"it keeps records for {kept_ms / DAY_MS:.2f} days; a rebuild needs "
-            f"{plan.retention_days}: set retention.ms={plan.retention_days * DAY_MS}"
+            f"{plan.retention_days:g}: set retention.ms={plan.retention_days * DAY_MS:.0f}"
         )
     if plan.ordered and int(options["retention.bytes"]) >= 0:
         faults.append("it drops records by size; set retention.bytes=-1")
     if int(options["max.message.bytes"]) < MESSAGE_BYTES:
         faults.append(f"it refuses large records; set max.message.bytes={MESSAGE_BYTES}")
+    return faults
+
+
+def _faults_of_posted(wanted_ms: int, options: Mapping[str, str]) -> list[str]:
+    """Why a topic would keep what is posted for longer or shorter than its channel says."""
+    faults = []
+    if "delete" not in options["cleanup.policy"]:
+        faults.append("it never forgets what is posted; set cleanup.policy=delete")
+    if int(options["retention.ms"]) != wanted_ms:
+        faults.append(
+            "it keeps what is posted, personal data with it, for another time than keep_days of its "
+            f"channel: set retention.ms={wanted_ms}"
+        )
+    if not 0 < int(options["segment.ms"]) <= POSTED_SEGMENT_MS:
+        faults.append(
+            f"a segment is kept for longer than what is in it: set segment.ms={POSTED_SEGMENT_MS}"
+        )
     return faults

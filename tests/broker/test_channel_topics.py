@@ -3,26 +3,40 @@
 import json
 import threading
 import time
+from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from flows.channels.book import channels_of
-from flows.channels.settings import ChannelSettings
+from flows.channels.engine import token_of
+from flows.channels.settings import ChannelSettings, Scheme, Signature
 from flows.crossref import CrossReferences
 from flows.guard import Guard
-from flows.ingest import IngestJob, run
+from flows.hooks.server import HooksJob
+from flows.hooks.settings import HooksSettings
+from flows.ingest import IngestJob
+from flows.ingest import run as run_flow
 from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
+from flows.raw_payloads import raw_payload
 from flows.settings import Settings
+from flows.vault.keys import Owner
+from flows.vault.opening import existing_vault, vault_of
+from flows.vault.settings import VaultSettings
 from schemas.codec import decode_line
 from schemas.errors import InputError
 from schemas.orders import OrderReceived
 from schemas.topics import LogOf
 from tests.support.broker import MockBroker, all_of, write
+from tests.support.command_line import run
+from tests.support.hooks import Platform, signed
+from tests.support.jobs import configured
 
 MAPPING = """
 name = "shop"
@@ -75,6 +89,20 @@ def settings_of(topic: str, mapping: Path, text: str = MAPPING) -> Settings:
     )
 
 
+PERSONAL = MAPPING.replace("title", 'personal = ["buyer"]\ntitle').replace(
+    "[record.data.lines]", 'customer = { path = "buyer.no", token = true }\n[record.data.lines]', 1
+)
+"""The same, with a buyer."""
+
+
+def with_vault(settings: Settings, folder: Path) -> Settings:
+    """Settings with a vault of their own."""
+    master = folder / "master"
+    master.write_bytes(b64encode(b"m" * 32))
+    vault = VaultSettings(file=folder / "vault.sqlite", master_key_file=master)
+    return settings.model_copy(update={"vault": vault})
+
+
 def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJob], bool]) -> None:
     """Run the flow until something is true of its job."""
     guard = Guard()
@@ -95,7 +123,7 @@ def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJo
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(job)
+    run_flow(job)
     watcher.join()
 
 
@@ -118,6 +146,16 @@ def orders(cluster: KafkaSettings) -> list[str]:
     """Numbers of the orders on the journal."""
     events = [decode_line(value, 1) for _, value in all_of(cluster, cluster.journal)]
     return sorted(event.subject for event in events if isinstance(event, OrderReceived))
+
+
+def places(cluster: KafkaSettings, topic: str) -> list[tuple[str, bytes]]:
+    """Every message of a topic, with its place."""
+    next_offset: Counter[int] = Counter()
+    found = []
+    for partition, value in all_of(cluster, topic):
+        found.append((f"{topic}/{partition}/{next_offset[partition]}", value))
+        next_offset[partition] += 1
+    return found
 
 
 def letters(cluster: KafkaSettings) -> list[Letter]:
@@ -158,6 +196,150 @@ def test_letters_pass_once_the_mapping_is_mended(
     assert orders(mocked) == ["1"]
 
 
+def test_what_is_personal_is_sealed_in_letters_and_passes_when_they_are_sent_again(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    buyer = {"no": 7, "name": "Zorblax"}
+    bad = [an_order("1", paid="later", buyer=buyer), b'{"Zorblax', b'{"complaint": "Zorblax"}']
+    write(mocked.bootstrap, topic, [(0, payload) for payload in bad])
+    before = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, before, read(topic, 3))
+    mended = settings_of(topic, tmp_path / "mended.toml", PERSONAL + 'later = "pending"\n')
+    channels = channels_of(mended)
+
+    assert not any(b"Zorblax" in letter.raw for letter in letters(mocked))
+    assert not any(letter.would_pass(channels) for letter in letters(mocked))
+    with existing_vault(before) as vault:
+        opened = [letter.opened(vault) for letter in letters(mocked)]
+    assert [json.loads(opened[0].raw), *(x.raw for x in opened[1:])] == [
+        json.loads(bad[0]),
+        *bad[1:],
+    ]
+    everywhere = mocked.model_copy(update={"raw": [*mocked.raw, topic]})
+    passing = [x for x, y in zip(letters(mocked), opened, strict=True) if y.would_pass(channels)]
+    assert resend(everywhere, iter(passing)) == 1
+    assert b"Zorblax" not in all_of(mocked, topic)[-1][1]
+    ingest(mocked, with_vault(mended, tmp_path), read(topic, 4))
+    assert orders(mocked) == ["1"]
+
+
+def test_what_is_posted_is_sealed_before_it_is_on_the_topic(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    plain = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    signature = Signature(scheme=Scheme.NONE)
+    shop = plain.channels["shop"].model_copy(update={"sealed": True, "signature": signature})
+    settings = plain.model_copy(update={"channels": {"shop": shop}, "hooks": HooksSettings(port=0)})
+    job = HooksJob(settings, mocked, Guard())
+    receiving = threading.Thread(target=job.run)
+    receiving.start()
+    platform = Platform(job.address)
+
+    answers = [
+        platform.post("shop", signed(Scheme.NONE, an_order(number, buyer={"no": buyer})))
+        for number, buyer in (("1", "Zorblax"), ("2", "Ann"))
+    ]
+
+    platform.close()
+    job.guard.stop()
+    receiving.join()
+    assert [answer.status for answer in answers] == [200, 200]
+    assert not any(b"Zorblax" in value or b'"lines"' in value for _, value in all_of(mocked, topic))
+    with existing_vault(settings) as vault:
+        vault.destroy(Owner("shop", token_of(b"of the tests", "shop", "Ann")))
+    ingest(mocked, settings, read(topic, 2))
+    assert orders(mocked) == ["1"]
+    assert [letter.raw for letter in letters(mocked)] == [b"null"]
+
+
+def test_a_channel_that_is_sealed_needs_a_vault(topic: str, tmp_path: Path) -> None:
+    channel = settings_of(topic, tmp_path / "shop.toml").channels["shop"]
+
+    with pytest.raises(ValueError, match=r"channels\.shop\.sealed: set \[vault\]"):
+        Settings(channels={"shop": channel.model_copy(update={"sealed": True})})
+
+
+def test_what_only_looks_sealed_is_not_opened_for_who_posts_it(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    settings = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    with vault_of(settings) or pytest.fail("no vault") as vault:
+        ann = Owner("shop", "ann")
+        found = vault.keys_of([ann])[ann].seal(b'"DE"')
+    trick = an_order("1", country="?").replace(b'"?"', found)
+    write(mocked.bootstrap, topic, [(0, trick)])
+
+    ingest(mocked, settings, read(topic, 1))
+
+    (made,) = [value for _, value in all_of(mocked, mocked.journal) if b"order.received" in value]
+    assert json.loads(json.loads(made)["data"]["region"])["sealed"] == found[11:43].decode()
+
+
+def test_after_a_purge_the_rest_passes_and_what_was_sealed_whole_is_gone(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    buyer = {"no": 7, "name": "Zorblax"}
+    write(mocked.bootstrap, topic, [(0, an_order("1", paid="later", buyer=buyer)), (0, b'{"Zo')])
+    settings = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, settings, read(topic, 2))
+    channels = channels_of(
+        settings_of(topic, tmp_path / "mended.toml", PERSONAL + 'later = "pending"\n')
+    )
+
+    with existing_vault(settings) as vault:
+        vault.destroy(Owner("shop", token_of(b"of the tests", "shop", "7")))
+        vault.destroy_of_payloads("shop", datetime(9999, 1, 1, tzinfo=UTC))
+        order, broken = [letter.opened(vault) for letter in letters(mocked)]
+
+    assert json.loads(order.raw) == json.loads(an_order("1", paid="later")) | {"buyer": None}
+    assert order.would_pass(channels)
+    assert (broken.raw, broken.is_here) == (b"null", False)
+
+
+def test_an_operator_opens_purges_and_sends_again(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    payload = an_order("1", paid="later", buyer={"no": 7, "name": "Zorblax"})
+    write(mocked.bootstrap, topic, [(0, payload)])
+    settings = with_vault(settings_of(topic, tmp_path / "shop.toml", PERSONAL), tmp_path)
+    ingest(mocked, settings, read(topic, 1))
+    (tmp_path / "shop.toml").write_text(PERSONAL + 'later = "pending"\n')
+    config = configured(mocked, tmp_path, 'customer_secret = "of the tests"')
+    with config.open("a") as file:
+        file.write(
+            f'[channels.shop]\nmapping = "{tmp_path}/shop.toml"\ntopic = "{topic}"\n'
+            f'tenant = "acme"\nnetwork = "eu"\n[vault]\nfile = "{tmp_path}/vault.sqlite"\n'
+            f'master_key_file = "{tmp_path}/master"\n'
+        )
+
+    def said(*words: str) -> str:
+        done = run(*words, "--config", config)
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert "Zorblax" not in said("dead-letters", "show", "--json")
+    assert "Zorblax" in said("dead-letters", "show", "--open", "--json")
+    assert "Zorblax" in said("channel", "raw", f"{topic}/0/0")
+    assert json.loads(said("dead-letters", "list", "--json"))["would_pass"] == 1
+    said("vault", "purge", "--channel", "shop", "--customer", "7", "--yes")
+    assert "Zorblax" not in said("dead-letters", "show", "--open", "--json")
+    assert "1 of 1 dead letters sent again" in said("dead-letters", "resend")
+    assert b"Zorblax" not in all_of(mocked, topic)[-1][1]
+
+
+def test_without_a_vault_nothing_personal_is_kept(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    payload = an_order("1", paid="later", buyer={"no": 7, "name": "Zorblax"})
+    write(mocked.bootstrap, topic, [(0, payload), (0, b'{"Zorblax')])
+
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml", PERSONAL), read(topic, 2))
+
+    order, broken = letters(mocked)
+    assert json.loads(order.raw)["buyer"] is None
+    assert (broken.raw, broken.is_here) == (b"null", False)
+
+
 def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_path: Path) -> None:
     scan = {"scan": "s-1", "number": "SF1", "at": "2026-03-01T08:00:00Z"}
     write(mocked.bootstrap, topic, [(0, json.dumps(scan).encode())])
@@ -167,6 +349,30 @@ def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_p
     (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
     assert "tracking:SF1" in json.dumps(waiting)
     assert letters(mocked) == []
+
+
+def test_a_record_points_to_the_payload_that_it_was_made_of(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    scan = json.dumps({"scan": "s-1", "number": "SF1", "at": "2026-03-01T08:00:00Z"}).encode()
+    write(mocked.bootstrap, topic, [(1, b"{"), (1, an_order("1")), (1, scan)])
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, 3))
+
+    lines = [(place, json.loads(value)) for place, value in places(mocked, mocked.journal)]
+    (order,) = [place for place, line in lines if line["type"] == "order.received"]
+    (tick, *_) = [place for place, line in lines if line["type"] == "clock.ticked"]
+    assert raw_payload(mocked, order) == (f"{topic}/1/1", an_order("1"))
+    assert raw_payload(mocked, f"{topic}/1/2") == (f"{topic}/1/2", scan)
+    (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
+    assert waiting["dataref"] == f"{topic}/1/2"
+    for place, said in (
+        (tick, "was made of no payload"),
+        (f"{topic}/1/3", "is gone"),
+        (f"{topic}/7/0", "no partition 7"),
+        (f"{topic}/1", "TOPIC/PARTITION/OFFSET"),
+    ):
+        with pytest.raises(InputError, match=said):
+            raw_payload(mocked, place)
 
 
 def test_a_wrong_mapping_is_refused_at_the_start(topic: str, tmp_path: Path) -> None:

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from flows.channels.engine import Channel
-from flows.channels.report import is_within, leaves, unused_paths
+from flows.channels.mapping import is_within
+from flows.channels.report import leaves, unused_paths
 from schemas.codec import Refusal, decode_line
 from schemas.crossref import Assignment, CrossReference, foreign_of, resolved
 from tests.support.channels import FILES, golden, read, samples, shipped
