@@ -44,7 +44,7 @@ from flows.settings import Settings
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
-from schemas.crossref import Foreign, foreign_of
+from schemas.crossref import Foreign, assignment_of, foreign_of
 from schemas.envelope import Event
 from schemas.kinds import KIND_OF
 from schemas.topics import EVERYWHERE, LogOf, is_sent_to, key_on
@@ -185,14 +185,18 @@ class IngestJob:
 
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
         """Make records of what a channel's platform sent; a dead letter has it as it came."""
-        mapped = self.channels[topic].take([message.value() or b"" for message in messages])
+        channel = self.channels[topic]
+        mapped = channel.take([message.value() or b"" for message in messages])
         wrong = {t.payload: (t.reason, t.detail) for t in mapped.troubles}
-        for number, line, _, event in mapped.records:
+        for record in mapped.records:
+            number, line, _, event = record
             message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
             if isinstance(event, Refusal):
                 event = replace(event, line_no=offset)
             refusal = self._take(checked, event, line, source, offset)
+            if refusal is None and isinstance(event, Event):
+                self._assign(channel.assigned(record), event)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
@@ -202,6 +206,11 @@ class IngestJob:
             offset, value = message.offset() or 0, message.value() or b""
             letter = Refusal(offset, reason, detail, value)
             checked.letters.append((_source(topic, message.partition()), letter))
+
+    def _assign(self, foreign_id: str, event: Event) -> None:
+        """Have a foreign id, if there is one, stand for the order of a record."""
+        if foreign_id and self.references is not None:
+            self.references.assign(foreign_id, assignment_of(event))
 
     def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""
@@ -251,6 +260,7 @@ class IngestJob:
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if self.references is not None:
+            self.references.write_assigned()
             for foreign, (source, refusal) in checked.unresolved:
                 spare = _spare(source, refusal.line_no, refusal.raw)
                 too_large = partial(self.journal.letter, *spare)

@@ -26,6 +26,7 @@ from flows.channels.statement import Compiler, FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
 from schemas.codes import DeadLetterReason
 from schemas.envelope import Event
+from schemas.shipments import ShipmentMilestone
 
 DETAIL_CHARACTERS = 400
 """Of what is said about a payload."""
@@ -127,6 +128,13 @@ class Channel:
         if texts:
             self._take_whole(texts, mapped)
         return mapped
+
+    def assigned(self, record: Record) -> str:
+        """The foreign id that stands for the record's subject from now on; empty without."""
+        kind = self.mapping.record[record.kind].assigns
+        if not kind or not isinstance(record.event, ShipmentMilestone):
+            return ""
+        return f"{kind}:{record.event.data.package}"
 
     def _quick_records(self, texts: dict[int, str]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""

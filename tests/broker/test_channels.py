@@ -54,6 +54,17 @@ time = "at"
 milestone = { value = "scanned" }
 package = "number"
 
+[[record]]
+type = "shipment.milestone"
+when = "p.sent is not null"
+id = { sql = "p.no || '/' || p.sent" }
+subject = "no"
+time = "at"
+assigns = "tracking"
+[record.data]
+milestone = { value = "handed_over" }
+package = "sent"
+
 [maps.payments]
 yes = "authorised"
 """
@@ -167,6 +178,60 @@ def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_p
     (waiting,) = [json.loads(value) for _, value in all_of(mocked, mocked.waiting) if value]
     assert "tracking:SF1" in json.dumps(waiting)
     assert letters(mocked) == []
+
+
+def parcel(scan: str, number: str = "SF1") -> bytes:
+    """What a carrier tells of a parcel that left at noon."""
+    return json.dumps({"scan": scan, "number": number, "at": "2026-03-02T13:00:00Z"}).encode()
+
+
+def sent_as(order: str, number: str = "SF1") -> bytes:
+    """What the shop tells of an order that left."""
+    return json.dumps({"sent": number, "no": order, "at": "2026-03-02T12:00:00Z"}).encode()
+
+
+def scans(cluster: KafkaSettings) -> list[tuple[str, str]]:
+    """Id and order of each scan that tracking was told."""
+    lines = (json.loads(value) for _, value in all_of(cluster, cluster.tracking))
+    return sorted(
+        (one["id"], one["subject"])
+        for one in lines
+        if one["type"] == "shipment.milestone" and one["data"]["milestone"] == "scanned"
+    )
+
+
+def test_what_a_shop_says_of_parcels_is_known_to_their_carriers_before_and_after(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    settings = settings_of(topic, tmp_path / "shop.toml")
+    write(mocked.bootstrap, topic, [(0, parcel("early")), (0, parcel("other", "SF2"))])
+    ingest(mocked, settings, read(topic, 2))
+    assert scans(mocked) == []
+
+    write(mocked.bootstrap, topic, [(1, sent_as("o-1")), (1, parcel("late"))])
+    ingest(mocked, settings, lambda _: len(scans(mocked)) == 2)
+    write(mocked.bootstrap, topic, [(1, sent_as("o-1")), (0, parcel("later"))])
+    ingest(mocked, settings, lambda _: len(scans(mocked)) == 3)
+
+    assert scans(mocked) == [("early", "o-1"), ("late", "o-1"), ("later", "o-1")]
+    assert len(all_of(mocked, mocked.xref)) == 1, "it is said once"
+    assert letters(mocked) == []
+
+
+def test_an_old_parcel_does_not_get_what_is_told_of_a_new_one_by_its_number(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    old = json.loads(sent_as("o-0")) | {"at": "2025-03-02T12:00:00Z"}
+    sent = [json.dumps(old).encode(), sent_as("o-1"), parcel("scan")]
+    write(mocked.bootstrap, topic, [(0, payload) for payload in sent])
+
+    ingest(
+        mocked,
+        settings_of(topic, tmp_path / "shop.toml"),
+        lambda _: len(scans(mocked)) == 1,
+    )
+
+    assert scans(mocked) == [("scan", "o-1")]
 
 
 def test_a_wrong_mapping_is_refused_at_the_start(topic: str, tmp_path: Path) -> None:
