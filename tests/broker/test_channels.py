@@ -18,11 +18,14 @@ from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
 from flows.settings import Settings
+from flows.unknown_codes import unknown_codes
 from schemas.codec import decode_line
 from schemas.errors import InputError
 from schemas.orders import OrderReceived
 from schemas.topics import LogOf
 from tests.support.broker import MockBroker, all_of, write
+from tests.support.command_line import run as run_command
+from tests.support.jobs import configured
 
 MAPPING = """
 name = "shop"
@@ -160,13 +163,42 @@ def test_letters_pass_once_the_mapping_is_mended(
     ingest(mocked, before, read(topic, 2))
     assert not any(letter.would_pass(channels_of(before)) for letter in letters(mocked))
 
+    (code,) = unknown_codes(letters(mocked), channels_of(before))
+    assert code == (topic, "data.payment", "later", "maps.payments")
+
     mended = settings_of(topic, tmp_path / "mended.toml", MAPPING + 'later = "pending"\n')
+    assert [
+        of.would_pass for of in unknown_codes(letters(mocked), channels_of(mended)).values()
+    ] == [1]
     passing = [x for x in letters(mocked) if x.would_pass(channels_of(mended))]
     everywhere = mocked.model_copy(update={"raw": [*mocked.raw, topic]})
     assert resend(everywhere, iter(passing)) == 1
     ingest(mocked, mended, read(topic, 3))
 
     assert orders(mocked) == ["1"]
+
+
+def test_an_operator_sees_the_codes_that_no_mapping_knows(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    refused = [an_order("1", paid="later"), an_order("2", paid="later"), an_order("3", lines=[])]
+    write(mocked.bootstrap, topic, [(0, payload) for payload in refused])
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, 3))
+    config = configured(mocked, tmp_path, 'customer_secret = "of the tests"')
+    with config.open("a") as file:
+        channel = {"mapping": f"{tmp_path}/shop.toml", "topic": topic, "tenant": "acme"}
+        file.write("[channels.shop]\n")
+        file.writelines(f'{k} = "{v}"\n' for k, v in (channel | {"network": "eu"}).items())
+
+    table = run_command("dead-letters", "codes", "--config", config)
+    told = run_command("dead-letters", "codes", "--config", config, "--json")
+
+    assert table.exit_code == 0
+    assert "later" in table.stdout
+    (code,) = map(json.loads, told.stdout.splitlines())
+    assert (code["channel"], code["field"], code["code"]) == ("shop", "data.payment", "later")
+    assert (code["letters"], code["would_pass"]) == (2, 0)
+    assert json.loads(code["example"]["raw"])["paid"] == "later"
 
 
 def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_path: Path) -> None:
