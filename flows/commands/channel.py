@@ -75,7 +75,7 @@ def validate(
       crossdock channel validate shopify
       crossdock channel validate my.toml --against recorded/
       crossdock channel validate my.toml today-1.json today-2.json --against recorded/
-    """  # fmt: skip
+    """
     channel = open_channel(find_mapping(mapping), _TRIED)
     recorded = _payloads(against or [])
     said = _compared(channel, recorded, _payloads(samples or []) or recorded)
