@@ -195,8 +195,8 @@ class IngestJob:
             if isinstance(event, Refusal):
                 event = replace(event, line_no=offset)
             refusal = self._take(checked, event, line, source, offset)
-            if refusal is None and isinstance(event, Event):
-                self._assign(channel.assigned(record), event)
+            if assigned := channel.assigned(record):
+                self._assign(assigned, record.event)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
@@ -207,9 +207,9 @@ class IngestJob:
             letter = Refusal(offset, reason, detail, value)
             checked.letters.append((_source(topic, message.partition()), letter))
 
-    def _assign(self, foreign_id: str, event: Event) -> None:
-        """Have a foreign id, if there is one, stand for the order of a record."""
-        if foreign_id and self.references is not None:
+    def _assign(self, foreign_id: str, event: Event | Refusal) -> None:
+        """Have a foreign id stand for the order of a record."""
+        if self.references is not None and not isinstance(event, Refusal):
             self.references.assign(foreign_id, assignment_of(event))
 
     def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:

@@ -110,6 +110,7 @@ class Channel:
         self.statement: Statement = Compiler(mapping, self._connection).compile()
         quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
         self._has_quick = quick is not None
+        self._assigning = {n for n, record in enumerate(mapping.record) if record.assigns}
         try:  # whatever is wrong with its SQL shows here, not with the first payload
             self._prepare("whole", self.statement)
             if quick:
@@ -131,10 +132,9 @@ class Channel:
 
     def assigned(self, record: Record) -> str:
         """The foreign id that stands for the record's subject from now on; empty without."""
-        kind = self.mapping.record[record.kind].assigns
-        if not kind or not isinstance(record.event, ShipmentMilestone):
+        if record.kind not in self._assigning or not isinstance(record.event, ShipmentMilestone):
             return ""
-        return f"{kind}:{record.event.data.package}"
+        return f"{self.mapping.record[record.kind].assigns}:{record.event.data.package}"
 
     def _quick_records(self, texts: dict[int, str]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
