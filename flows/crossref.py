@@ -1,11 +1,11 @@
 """Messages that name their subject by a foreign id: looked up, or kept until they can be.
 
-Two compacted topics are tables: the cross-reference (foreign id → what it stands for; others write it),
-and the messages that wait (of each, the key is its ``source`` and ``id``). What cannot be resolved goes to
-the second. The process that has the partition reads it from there, resolves it when the cross-reference
-says more, and removes it once the records are on the journal. At the end of its wait it becomes a dead
-letter. Since both are topics, a restart forgets nothing; a crash in between repeats, and the folds drop
-repeats.
+Two compacted topics are tables: the cross-reference (foreign id → what it stands for; others write it, and
+ingest what channels say of parcels), and the messages that wait (of each, the key is its ``source`` and
+``id``). What cannot be resolved goes to the second. The process that has the partition reads it from there,
+resolves it when the cross-reference says more, and removes it once the records are on the journal. At the
+end of its wait it becomes a dead letter. Since both are topics, a restart forgets nothing; a crash in
+between repeats, and the folds drop repeats.
 """
 
 import time
@@ -25,13 +25,21 @@ from flows.kafka.reading import TopicReader, headers_of
 from flows.kafka.topics import describe
 from flows.settings import Settings
 from schemas.codec import Refusal
-from schemas.crossref import CrossReference, Foreign, cross_reference, foreign_of, resolved
+from schemas.crossref import (
+    Assignment,
+    CrossReference,
+    Foreign,
+    cross_reference,
+    foreign_of,
+    resolved,
+)
 
 LOOK_SECONDS = 0.05
 """The two topics are looked at so often."""
 _MESSAGES = 4_096
 _START_SECONDS = 0.1
 _END_SECONDS = 1.0
+_NOTHING = CrossReference(assignments=[])
 _log = structlog.get_logger(__name__)
 
 
@@ -77,12 +85,15 @@ class CrossReferences:
         self._wait_seconds = settings.xref_wait_seconds
         self._producer = ReliableProducer(kafka, guard)
         self._partitions = describe(kafka, kafka.waiting).partitions
+        self._reference_partitions = describe(kafka, kafka.xref).partitions
         self._known: dict[str, CrossReference] = {}
+        self._assigned: dict[str, list[Assignment]] = {}
+        self._unwritten: dict[str, None] = {}
         self._waiting: dict[bytes, Waiting] = {}
         self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
         self._settled: set[bytes] = set()
         self._written: list[bytes] = []
-        references = range(describe(kafka, kafka.xref).partitions)
+        references = range(self._reference_partitions)
         self._references, there = self._opened(kafka.xref, references)
         for message in there:
             self._learn(message)
@@ -99,6 +110,26 @@ class CrossReferences:
         """The records that a message stands for; none where that is not known."""
         known = self._known.get(foreign.xref)
         return resolved(raw, foreign, known) if known is not None else []
+
+    def assign(self, name: str, assignment: Assignment) -> None:
+        """Have a foreign id stand for this too from now on; ``write_assigned`` tells the others."""
+        known = self._known.get(name, _NOTHING)
+        if not known.says(assignment):
+            self._known[name] = known.with_(assignment)
+            self._assigned.setdefault(name, []).append(assignment)
+            self._unwritten[name] = None
+
+    def write_assigned(self) -> None:
+        """Put what is new of foreign ids on their topic.
+
+        Raises:
+            BrokerError: it can never be written.
+        """
+        for name in self._unwritten:
+            key, value = name.encode(), msgspec.json.encode(self._known[name])
+            partition = zlib.crc32(key) % self._reference_partitions
+            self._producer.put(self._kafka.xref, partition, key, value)
+        self._unwritten = {}
 
     def keep(
         self, foreign: Foreign, message: Refusal, source: str, too_large: Callable[[], None]
@@ -202,14 +233,26 @@ class CrossReferences:
         name, value = (message.key() or b"").decode(errors="replace"), message.value()
         if value is None:
             self._known.pop(name, None)
+            self._assigned.pop(name, None)
+            self._unwritten.pop(name, None)
             return name
         try:
-            self._known[name] = cross_reference(value)
+            self._known[name] = self._with_ours(name, cross_reference(value))
         except msgspec.DecodeError as error:
             _log.warning(
                 "cross-reference refused; what was known stands", key=name, error=str(error)
             )
         return name
+
+    def _with_ours(self, name: str, told: CrossReference) -> CrossReference:
+        """What the topic tells, with what this process said meanwhile: whoever comes later mends the other."""
+        lacking = [one for one in self._assigned.pop(name, ()) if not told.says(one)]
+        for one in lacking:
+            told = told.with_(one)
+        if lacking:  # both are to be said: what follows on the topic may have ours alone
+            self._assigned[name] = list(told.assignments)
+            self._unwritten[name] = None
+        return told
 
     def _await(self, message: Message) -> bytes:
         """Take a message that waits, or that it waits no longer; gives its key."""

@@ -49,7 +49,7 @@ from flows.vault.seals import HEADER, MARK
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
-from schemas.crossref import Foreign, foreign_of
+from schemas.crossref import Foreign, assignment_of, foreign_of
 from schemas.envelope import Event
 from schemas.kinds import KIND_OF
 from schemas.topics import EVERYWHERE, LogOf, is_sent_to, key_on
@@ -195,13 +195,16 @@ class IngestJob:
         values = [self._opened(message) for message in messages]
         mapped = channel.take(values)
         wrong = {trouble.payload: trouble for trouble in mapped.troubles}
-        for number, line, _, event in mapped.records:
+        for record in mapped.records:
+            number, line, _, event = record
             message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
             line = with_pointer(line, source, offset)
             if isinstance(event, Refusal):
                 event = replace(event, line_no=offset, raw=line)
             refusal = self._take(checked, event, line, source, offset)
+            if assigned := channel.assigned(record):
+                self._assign(assigned, record.event)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
@@ -219,6 +222,11 @@ class IngestJob:
         if MARK in value and HEADER in dict(message.headers() or []):
             return self.sealer.opened(value)
         return value
+
+    def _assign(self, foreign_id: str, event: Event | Refusal) -> None:
+        """Have a foreign id stand for the order of a record."""
+        if self.references is not None and not isinstance(event, Refusal):
+            self.references.assign(foreign_id, assignment_of(event))
 
     def _decode(self, checked: Checked, value: bytes, source: str, offset: int) -> Refusal | None:
         """A record, or why it is none."""
@@ -268,6 +276,7 @@ class IngestJob:
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if self.references is not None:
+            self.references.write_assigned()
             for foreign, (source, refusal) in checked.unresolved:
                 spare = _spare(source, refusal.line_no, refusal.raw)
                 too_large = partial(self.journal.letter, *spare)

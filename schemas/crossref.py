@@ -5,15 +5,22 @@ the attribute ``xref`` in place of ``tenant``, ``network`` and ``subject``. Inge
 a record for each subject that the id stood for at the message's ``time``.
 """
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from schemas.envelope import Id, Instant, Name
+from schemas.envelope import Event, Id, Instant, Name
 
 ForeignId = Annotated[str, Meta(min_length=3, max_length=256, pattern="^[a-z][a-z0-9_-]*:.+$")]
 """Kind and value, as ``tracking:SF1039`` or ``shop:100231``."""
+
+
+MOST_ASSIGNMENTS = 1_000
+BEFORE, AFTER = timedelta(days=30), timedelta(days=180)
+"""Around the time at which an order left as a parcel, what is said of the parcel's number is of this order:
+labels are made weeks ahead, and carriers use numbers again after some months."""
 
 
 class Assignment(msgspec.Struct, kw_only=True, frozen=True):
@@ -34,7 +41,22 @@ class Assignment(msgspec.Struct, kw_only=True, frozen=True):
 class CrossReference(msgspec.Struct, kw_only=True, frozen=True):
     """Everything that is known of one foreign id: the value of its key on the topic."""
 
-    assignments: Annotated[list[Assignment], Meta(max_length=1000)]
+    assignments: Annotated[list[Assignment], Meta(max_length=MOST_ASSIGNMENTS)]
+
+    def says(self, other: Assignment) -> bool:
+        """Whether it has those subjects already, at some time of the other assignment."""
+        return any(
+            (a.tenant, a.network) == (other.tenant, other.network)
+            and set(other.subjects) <= set(a.subjects)
+            and (a.valid_to is None or other.valid_from is None or other.valid_from < a.valid_to)
+            and (a.valid_from is None or other.valid_to is None or a.valid_from < other.valid_to)
+            for a in self.assignments
+        )
+
+    def with_(self, other: Assignment) -> "CrossReference":
+        """The same with one more; of too many the first is forgotten."""
+        kept = self.assignments[-(MOST_ASSIGNMENTS - 1) :]
+        return CrossReference(assignments=[*kept, other])
 
 
 class Foreign(msgspec.Struct, kw_only=True, frozen=True):
@@ -63,23 +85,34 @@ def cross_reference(raw: bytes) -> CrossReference:
     return _CROSS_REFERENCE.decode(raw)
 
 
+def assignment_of(event: Event) -> Assignment:
+    """What the foreign id of a parcel stands for, by the event that says it left."""
+    return Assignment(
+        tenant=event.tenant,
+        network=event.network,
+        subjects=[event.subject],
+        valid_from=event.time - BEFORE,
+        valid_to=event.time + AFTER,
+    )
+
+
 def resolved(raw: bytes, foreign: Foreign, known: CrossReference) -> list[bytes]:
     """The message as a record of each subject, by an id of its own; none where none is known."""
     body: dict[str, Any] = msgspec.json.decode(raw)
     del body["xref"]
-    found = [
-        (a, subject)
+    found = dict.fromkeys(
+        (a.tenant, a.network, subject)
         for a in known.assignments
         if a.holds_at(foreign.time)
         for subject in a.subjects
-    ]
+    )
     return [
         msgspec.json.encode(
             body
-            | {"tenant": a.tenant, "network": a.network, "subject": subject}
+            | {"tenant": tenant, "network": network, "subject": subject}
             | ({"id": f"{foreign.id}/{n}"} if n else {})
         )
-        for n, (a, subject) in enumerate(found)
+        for n, (tenant, network, subject) in enumerate(found)
     ]
 
 

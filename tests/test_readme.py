@@ -23,7 +23,8 @@ AT_ONCE = [line for line in COMMANDS if line not in PACED]
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the commands find what they name."""
     folder = tmp_path_factory.mktemp("checkout")
-    (folder / "examples").symlink_to(ROOT / "examples")
+    for name in ("examples", "tests"):
+        (folder / name).symlink_to(ROOT / name)
     shutil.copy(ROOT / "examples/online-retail/policy.yaml", folder / "my-policy.yaml")
     shown = started("crossdock log show examples/online-retail/log --limit 500", folder)
     (folder / "events.jsonl").write_bytes(shown.communicate(timeout=180)[0])

@@ -28,6 +28,7 @@ from flows.channels.values import FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
 from schemas.codes import DeadLetterReason
 from schemas.envelope import Event
+from schemas.shipments import ShipmentMilestone
 
 DETAIL_CHARACTERS = 400
 """Of what is said about a payload."""
@@ -114,6 +115,7 @@ class Channel:
         quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
         self._has_quick = quick is not None
         self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
+        self._assigning = {n for n, record in enumerate(mapping.record) if record.assigns}
         try:  # whatever is wrong with its SQL shows here, not with the first payload
             self._prepare("whole", self.statement)
             if quick:
@@ -154,6 +156,12 @@ class Channel:
             return [""] if len(pieces) == 1 else [self.customers([one])[0] for one in pieces]
         said = dict(zip(*(table[name].to_pylist() for name in ("seq", "customer")), strict=True))
         return [said[number] or "" for number in range(len(pieces))]
+
+    def assigned(self, record: Record) -> str:
+        """The foreign id that stands for the record's subject from now on; empty without."""
+        if record.kind not in self._assigning or not isinstance(record.event, ShipmentMilestone):
+            return ""
+        return f"{self.mapping.record[record.kind].assigns}:{record.event.data.package}"
 
     def _quick_records(self, held: dict[int, bytes]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""

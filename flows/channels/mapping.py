@@ -49,6 +49,9 @@ Member = Annotated[str, Meta(max_length=256, pattern=r"^[^.\[\]]+(\[\])?(\.[^.\[
 """A path with its arrays, ``lines[].name``: the same member of every element."""
 
 
+ForeignKind = Annotated[str, Meta(pattern="^([a-z][a-z0-9_-]*)?$")]
+
+
 class Value(
     msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 ):
@@ -98,6 +101,8 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
         id: unique within the channel.
         subject: the order, node or device that it is about.
         xref: kind of a foreign id that ``subject`` is (``tracking``), to be looked up.
+        assigns: kind of a foreign id that ``data.package`` is from now on: whoever knows the parcel alone, as
+            carriers do, finds the subject by it.
         time: when it happened.
         network: of the record, where a channel serves several.
         like: type (``order.received``); the nearest record of it above has what else is in ``data``.
@@ -111,7 +116,8 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     when: str = ""
     each: ArrayPath | Value = ""
     newest_first: bool = False
-    xref: Annotated[str, Meta(pattern="^([a-z][a-z0-9_-]*)?$")] = ""
+    xref: ForeignKind = ""
+    assigns: ForeignKind = ""
     network: Spec = ""
     like: str = ""
     data: dict[str, Any] = {}

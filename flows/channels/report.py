@@ -4,7 +4,6 @@ A payload is looked at as the mapping sees it: what is in an envelope as if that
 ``lines[]``.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,24 +11,32 @@ from flows.channels.engine import Channel
 from flows.channels.mapping import is_within
 
 
-def unused_paths(channel: Channel, payload: bytes) -> list[str]:
-    """Members of a payload that its mapping neither reads nor names as personal or to be ignored, by name.
+def read_paths(channel: Channel) -> list[str]:
+    """What a mapping reads; an object or an array only where it is read as a whole, with all that is in it."""
+    read = channel.statement.paths
+    return sorted(p for p in read if not any(o != p and is_within(o, p) for o in read))
 
-    Whatever reads an object or an array as a whole reads all that is in it.
+
+def unused_paths(channel: Channel, payload: Any) -> list[str]:
+    """Members of a payload that its mapping neither reads nor names as personal or to be ignored, by name.
 
     Args:
         channel: the mapping, ready for payloads.
-        payload: JSON.
+        payload: decoded.
     """
-    mapping, read = channel.mapping, channel.statement.paths
-    whole = [one for one in read if not any(o != one and is_within(o, one) for o in read)]
-    named = [*whole, *mapping.ignore, *mapping.personal]
-    found = {path for path, _ in leaves(json.loads(payload), mapping.unwrap)}
+    mapping = channel.mapping
+    named = [*read_paths(channel), *mapping.ignore, *mapping.personal]
+    found = {path for path, _ in leaves(payload, mapping.unwrap)}
     return sorted(path for path in found if not any(is_within(path, name) for name in named))
 
 
 def leaves(payload: Any, unwrap: Sequence[str]) -> Iterator[tuple[str, Any]]:
     """Path and value of each text and number, and of yes and no; what is null or empty holds nothing."""
+    return ((path, value) for path, value in members(payload, unwrap) if value is not None)
+
+
+def members(payload: Any, unwrap: Sequence[str]) -> Iterator[tuple[str, Any]]:
+    """The same with what holds nothing, as None."""
 
     def walk(value: Any, path: str, whole_path: str) -> Iterator[tuple[str, Any]]:
         if isinstance(value, dict | list) and whole_path in unwrap:
@@ -41,8 +48,10 @@ def leaves(payload: Any, unwrap: Sequence[str]) -> Iterator[tuple[str, Any]]:
             for element in value:
                 inside = f"{path}[]" if path else ""
                 yield from walk(element, inside, f"{whole_path}[]" if whole_path else "")
-        elif value is not None and value != "":
-            yield path, value
+        if path and not isinstance(value, dict | list):
+            yield path, None if value == "" else value
+        elif path and not value:
+            yield path, None
 
     return walk(payload, "", "")
 

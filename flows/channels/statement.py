@@ -97,6 +97,9 @@ class Compiler(ValueCompiler):
         content = next(f.type for f in kind.fields if f.encode_name == "data")
         assert isinstance(content, inspect.StructType)
         data = self._data(record)
+        if record.assigns and (record.xref or "package" not in data):
+            self.at = f"record[{number}].assigns"
+            self._refuse("is for a record whose subject is known and whose data has a package")
         self.currency = self._currency(scope, data, content)
         members = {
             "specversion": Made("'1.0'"),

@@ -1,5 +1,7 @@
 """``crossdock channel``: mappings of what platforms send: list them, check one, try it, draft one."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,8 +10,10 @@ import typer
 
 from flows.channels.book import find_mapping, open_channel, shipped
 from flows.channels.engine import Binding, Channel
+from flows.channels.evolution import changes, likely_names
 from flows.channels.infer import infer
-from flows.channels.report import leaves, unused_paths
+from flows.channels.mapping import is_within
+from flows.channels.report import leaves, read_paths, unused_paths
 from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
@@ -29,6 +33,8 @@ Samples = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _TRIED = Binding(source="sample", tenant="tenant", network="network", secret=b"not a secret")
 """For whom a mapping is tried."""
+_UNKNOWN = frozenset[str]()
+"""Values of members that only the mapping names."""
 
 
 @app.command("list")
@@ -52,41 +58,44 @@ def show_all(as_json: AsJson = False) -> None:
 @app.command()
 def validate(
     mapping: Named,
+    samples: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SAMPLE...]", help="Payloads as they come today."),
+    ] = None,
     against: Annotated[
         list[Path] | None,
-        typer.Option("--against", metavar="SAMPLE", help="A recorded payload; may be repeated."),
+        typer.Option(
+            "--against", metavar="RECORDED", help="A payload, or a folder of them; may be repeated."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check a mapping; with recorded payloads also whether they still have what it reads.
+    """Check a mapping; with payloads also whether they have what it reads, and what changed since others.
 
-    Ends with code 1 where a sample makes no record, or no sample has a member that the mapping reads.
+    Recorded payloads alone are looked at as those of today are. Ends with code 1 where one of today makes no
+    record, or lacks a member that the mapping reads and a recorded one had.
 
     Examples:
       crossdock channel validate shopify
-      crossdock channel validate my.toml --against order-1.json --against order-2.json
+      crossdock channel validate my.toml --against recorded/
+      crossdock channel validate my.toml today-1.json today-2.json --against recorded/
     """
     channel = open_channel(find_mapping(mapping), _TRIED)
-    samples = {file: _payload(file) for file in against or []}
-    troubles = {str(file): _trouble(channel, raw) for file, raw in samples.items()}
-    wrong = {file: said for file, said in troubles.items() if said}
-    found = {path for raw in samples.values() for path in _paths(channel, raw)}
-    read = sorted(channel.statement.paths)
-    gone = [path for path in read if samples and not _is_there(path, found)]
-    new = sorted({path for raw in samples.values() for path in unused_paths(channel, raw)})
+    recorded = _payloads(against or [])
+    said = _compared(channel, recorded, _payloads(samples or []) or recorded)
     if as_json:
-        print_json({"mapping": mapping, "refused": wrong, "gone": gone, "unused": new})
+        print_json({"mapping": mapping, **said})
     else:
-        console().print(f"{mapping}: good; it reads {len(read)} members", markup=False)
-        for title, paths in (
-            ("Members that it reads and no sample has", gone),
-            ("Members that samples have and it does not read", new),
-        ):
-            if paths:
-                console().print(table(title, ("path",), ((path,) for path in paths)))
-        for file, said in wrong.items():
-            error_console().print(f"{file}: {said}", markup=False, soft_wrap=True)
-    if wrong:
+        read = len(channel.statement.paths)
+        console().print(f"{mapping}: good; it reads {read} members", markup=False)
+        _list("Members that it reads and no sample has", said["gone"], said["likely"])
+        _list("Members that samples have and it does not read", said["unused"])
+        _list("Members that came since", said["added"])
+        gone = said["removed"], said["renamed"], said["broken"]
+        _list("Members that are gone since; * it reads", *gone)
+        for file, why in said["refused"].items():
+            error_console().print(f"{file}: {why}", markup=False, soft_wrap=True)
+    if said["refused"] or said["broken"]:
         raise typer.Exit(1)
 
 
@@ -151,6 +160,38 @@ def raw(
     typer.echo(payload)
 
 
+def _list(
+    title: str,
+    paths: Sequence[str],
+    names: Mapping[str, str] | None = None,
+    marked: Sequence[str] = (),
+) -> None:
+    """A table of paths, unless there are none; with what each is likely called now."""
+    if not paths:
+        return
+    shown = [f"{path} *" if path in marked else path for path in paths]
+    if not names:
+        console().print(table(title, ("path",), ((path,) for path in shown)))
+        return
+    rows = ((one, names.get(path, "")) for one, path in zip(shown, paths, strict=True))
+    console().print(table(title, ("path", "likely now"), rows))
+
+
+def _payloads(places: Sequence[Path]) -> dict[Path, bytes]:
+    """Payloads of files and of folders.
+
+    Raises:
+        InputError: one cannot be read, or a folder has none.
+    """
+    files = list[Path]()
+    for place in places:
+        inside = sorted(place.glob("*.json")) if place.is_dir() else [place]
+        if not inside:
+            raise InputError(f"{place} has no payloads: they are files that end in .json")
+        files += inside
+    return {file: _payload(file) for file in files}
+
+
 def _payload(file: Path) -> bytes:
     try:
         return file.read_bytes()
@@ -162,12 +203,58 @@ def _trouble(channel: Channel, payload: bytes) -> str:
     return "; ".join(f"{t.reason.name}: {t.detail}" for t in channel.take([payload]).troubles)
 
 
-def _paths(channel: Channel, payload: bytes) -> set[str]:
-    try:
-        decoded = msgspec.json.decode(payload)
-    except msgspec.DecodeError:
-        return set()
-    return {path for path, _ in leaves(decoded, channel.mapping.unwrap)}
+def _compared(
+    channel: Channel, recorded: Mapping[Path, bytes], today: Mapping[Path, bytes]
+) -> dict[str, Any]:
+    """What is wrong with payloads of today: for the mapping, and beside recorded ones."""
+    troubles = {str(file): _trouble(channel, raw) for file, raw in today.items()}
+    payloads, read = _decoded(today), sorted(channel.statement.paths)
+    found = _paths(channel, payloads)
+    gone = [path for path in read if payloads and not _is_there(path, found)]
+    unused = sorted({path for one in payloads for path in unused_paths(channel, one)})
+    before = _decoded(_like(channel, recorded, today))
+    changed = changes(before or payloads, payloads, channel.mapping.unwrap)
+    needed = read_paths(channel)
+    return {
+        "refused": {file: why for file, why in troubles.items() if why},
+        "gone": gone,
+        "unused": unused,
+        "likely": likely_names(dict.fromkeys(gone, _UNKNOWN), dict.fromkeys(unused, _UNKNOWN)),
+        "added": changed.added,
+        "removed": changed.removed,
+        "renamed": changed.renamed,
+        "broken": [p for p in changed.removed if any(is_within(p, one) for one in needed)],
+    }
+
+
+def _like(
+    channel: Channel, recorded: Mapping[Path, bytes], today: Mapping[Path, bytes]
+) -> Mapping[Path, bytes]:
+    """The recorded payloads that are of a kind with those of today; all, where that is unknown."""
+    kinds = [_kinds(channel, raw) for raw in today.values()]
+    if not all(kinds):
+        return recorded
+    wanted = frozenset[str]().union(*kinds)
+    return {file: raw for file, raw in recorded.items() if _kinds(channel, raw) & wanted}
+
+
+def _kinds(channel: Channel, payload: bytes) -> frozenset[str]:
+    """What a payload is about: order, shipment, inventory; nothing, if it makes no record."""
+    types = (channel.mapping.record[made.kind].type for made in channel.take([payload]).records)
+    return frozenset(one.partition(".")[0] for one in types)
+
+
+def _decoded(payloads: Mapping[Path, bytes]) -> list[Any]:
+    """Those that are JSON; of the others something else is said."""
+    decoded = []
+    for raw in payloads.values():
+        with suppress(msgspec.DecodeError):
+            decoded.append(msgspec.json.decode(raw))
+    return decoded
+
+
+def _paths(channel: Channel, payloads: Sequence[Any]) -> set[str]:
+    return {path for one in payloads for path, _ in leaves(one, channel.mapping.unwrap)}
 
 
 def _is_there(path: str, found: set[str]) -> bool:
@@ -194,7 +281,7 @@ def _tried(channel: Channel, file: Path) -> dict[str, Any]:
         "records": made,
         "passed_over": [why for _, why in mapped.passed_over],
         "refused": [{"reason": t.reason.name, "detail": t.detail} for t in mapped.troubles],
-        "unused": unused_paths(channel, payload) if made else [],
+        "unused": unused_paths(channel, msgspec.json.decode(payload)) if made else [],
     }
 
 

@@ -13,7 +13,9 @@ from flows.commands.output import console, error_console, print_json, table
 from flows.letters import Letter, Wanted, read_letters
 from flows.letters import resend as resend_letters
 from flows.settings import load_settings
+from flows.unknown_codes import unknown_codes
 from flows.vault.opening import existing_vault, vault_of
+from schemas.codes import DeadLetterReason
 
 app = group_of_commands("See what ingest refused, and send it again.")
 
@@ -76,6 +78,44 @@ def show(
     columns = ("refused at", "source", "offset", "reason", "detail", "message")
     rows = [(x.at, x.source, x.source_offset, x.reason, x.detail, _start(x)) for x in newest]
     console().print(table("Dead letters", columns, rows, numbers=("offset",)))
+
+
+@app.command()
+def codes(config: Config = None, source: Source = None, as_json: Json = False) -> None:
+    """List the codes that no mapping knows: how often and since when, where, and in what payload.
+
+    Give each a meaning in its table, in the mapping or in a file of your own, then resend.
+
+    Example: crossdock dead-letters codes --config crossdock.toml
+    """
+    settings = load_settings(config)
+    unmapped = Wanted(DeadLetterReason.UNMAPPED.name, source)
+    kept = read_letters(kafka_of(settings), unmapped)
+    found = unknown_codes(kept, channels_of(settings), vault_of(settings))
+    names = {channel.topic: name for name, channel in settings.channels.items()}
+    if as_json:
+        for code, of in found.items():
+            print_json({
+                "channel": names.get(code.topic, code.topic), "field": code.field, "code": code.code,
+                "table": code.table, "letters": of.letters, "would_pass": of.would_pass,
+                "first_at": of.first_at, "last_at": of.example.at,
+                "example": {
+                    "source": of.example.source, "offset": of.example.source_offset,
+                    "raw": of.example.raw.decode(errors="backslashreplace"),
+                },
+            })  # fmt: skip
+        return
+    columns = (
+        "channel", "field", "code", "of", "letters", "would pass now", "first at", "last at", "example",
+    )  # fmt: skip
+    rows = (
+        (
+            names.get(code.topic, code.topic), code.field, code.code, code.table,
+            of.letters, of.would_pass, of.first_at, of.example.at, _start(of.example),
+        )
+        for code, of in found.items()
+    )  # fmt: skip
+    console().print(table("Unknown codes", columns, rows, numbers=("letters", "would pass now")))
 
 
 @app.command()

@@ -68,15 +68,16 @@ from models.routing.state import open_allocations, open_lines, open_orders
 
 
 @kernel
-def _content_hash(heap: Addresses, i: int) -> np.uint64:
-    """Hash of what an order says, for telling a repeat from a contradiction."""
+def _content_hash(heap: Addresses, i: int, revision: int) -> np.uint64:
+    """Hash of what an order says as this revision: tells a repeat from a contradiction or a change."""
     fields = open_fields(heap)
     items = open_items(heap)
     records = open_records(heap)
     h = np.uint64(14695981039346656037)
     prime = np.uint64(1099511628211)
     for f in range(F_TOKEN):
-        h = (h ^ np.uint64(fields[i, f])) * prime
+        said = revision if f == F_REVISION else fields[i, f]
+        h = (h ^ np.uint64(said)) * prime
     for j in range(records.first_line[i], records.first_line[i + 1]):
         h = (h ^ np.uint64(items.number[j])) * prime
         h = (h ^ np.uint64(items.sku[j])) * prime
@@ -137,7 +138,8 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
     orders.channel[order], orders.priority[order] = said[F_CHANNEL], said[F_PRIORITY]
     orders.no_split[order], orders.requested_by[order] = said[F_NO_SPLIT], said[F_REQUESTED]
     orders.carrier[order], orders.service[order] = said[F_CARRIER], said[F_SERVICE]
-    orders.customer[order], orders.content[order] = said[F_CUSTOMER], _content_hash(heap, i)
+    orders.customer[order] = said[F_CUSTOMER]
+    orders.content[order] = _content_hash(heap, i, said[F_REVISION])
     orders.tier[order], orders.value_minor[order] = said[F_TIER], said[F_VALUE]
     orders.token[order], orders.currency[order] = said[F_TOKEN], said[F_CURRENCY]
     orders.wants[order] = said[F_WANTS]
@@ -171,8 +173,21 @@ def close(heap: Addresses, position: int, order: int, trigger: int, now: int) ->
 
 
 @kernel
+def _is_as_known(heap: Addresses, i: int) -> bool:
+    """Whether a record says what is known of its order already, whatever revision it calls that."""
+    fields = open_fields(heap)
+    orders = open_orders(heap)
+    order = open_records(heap).order[i]
+    known = _content_hash(heap, i, orders.revision[order])
+    return orders.content[order] == known and orders.token[order] == fields[i, F_TOKEN]
+
+
+@kernel
 def receive(heap: Addresses, i: int, now: int) -> None:
-    """An order arrived or was amended: the highest revision stands."""
+    """An order arrived or was amended: the highest revision stands.
+
+    Shops call a note or a tag a new revision too: what says nothing new raises the revision and no more.
+    """
     fields = open_fields(heap)
     first_row = open_first_row(heap)
     orders = open_orders(heap)
@@ -188,10 +203,14 @@ def receive(heap: Addresses, i: int, now: int) -> None:
             raise_exception(heap, position, E_LATE, order, -1, -1, 0, now)
             return
         if revision == orders.revision[order]:
-            if orders.content[order] == _content_hash(heap, i):
+            if orders.content[order] == _content_hash(heap, i, revision):
                 raise_exception(heap, position, E_DUPLICATE, order, -1, -1, 0, now)
             else:
                 dead_letter(heap, position, CONFLICTING, records.kind[i], i, now)
+            return
+        if _is_as_known(heap, i):
+            orders.revision[order] = revision
+            orders.content[order] = _content_hash(heap, i, revision)
             return
         if state == CLOSED:
             raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)

@@ -8,6 +8,8 @@
 --   CANCELLED_BUT_SHIPPED         the router cancelled an order of which a parcel is on its way or there
 --   PROMISE_DIFFERS               the date last told by the router is not the one that tracking goes by
 --   NOT_TRACKED                   the router decided and tracking knows nothing of the order
+--   NOT_ROUTED                    tracking heard of the order as it was made, and the router never decided it
+--   ROUTED_BUT_NOT_RESERVED       the router says that all of it is placed, and nodes hold or shipped less
 -- It compares what both logs of the lake tell, so it is empty where only one of them is in it, and may show for
 -- a moment what one flow has read and the other has not yet.
 -- Source: domain.md A23 (consistency between systems), D.5.
@@ -47,7 +49,11 @@ compared AS (
 ),
 
 flows AS (
-    SELECT count(*) > 0 AS has_tracking FROM identity WHERE flow = 'track' AND log_id <> ''
+    SELECT
+        count(*) FILTER (flow = 'track') > 0 AS has_tracking,
+        count(*) FILTER (flow = 'route') > 0 AS has_routing
+    FROM identity
+    WHERE log_id <> ''
 )
 
 SELECT tenant, network, order_id, NULL AS node, 'MORE_PLACED_THAN_ORDERED' AS finding,
@@ -92,3 +98,13 @@ UNION ALL
 SELECT tenant, network, order_id, NULL, 'NOT_TRACKED', outcome, NULL
 FROM compared, flows
 WHERE has_tracking AND NOT is_tracked
+UNION ALL
+SELECT s.tenant, s.network, s.order_id, NULL, 'NOT_ROUTED', s.phase, NULL
+FROM order_states AS s
+ANTI JOIN orders AS o ON s.tenant = o.tenant AND s.network = o.network AND s.order_id = o.order_id
+CROSS JOIN flows
+WHERE has_routing AND s.ordered_at IS NOT NULL
+UNION ALL
+SELECT tenant, network, order_id, NULL, 'ROUTED_BUT_NOT_RESERVED', units_ordered::VARCHAR, units_placed::VARCHAR
+FROM orders
+WHERE outcome = 'FULLY_ROUTED' AND units_placed < units_ordered

@@ -2,37 +2,105 @@
 -- Definition: columns are those of orders (outcome, units, plan), order_states (phase, dates, customer), twin
 -- (parcels, each with what holds now) and exceptions_open. An order that only one of the two logs knows has nulls
 -- for the other. sources says for every source that spoke of it how many rows it has and how fresh it
--- is; crossdock-route is the router itself.
+-- is; crossdock-route is the router itself. provenance says of each group of columns which source said it last, by
+-- which record (event id; of the router and of devices partition/position), when that happened ("at") and when it was
+-- learnt: customer (with tier and channel), plan (outcome, units, nodes, cost, carbon), promise, phase, parcels, position
+-- and condition (of parcels), answers (nps, csat). To have them as rows: SELECT order_id, unnest(provenance,
+-- recursive := true) FROM order_360 WHERE order_id = '...'.
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md A15 (one view of an order, with provenance and freshness), A4.
-WITH heard AS (
+WITH told AS (
     SELECT
         tenant,
         network,
         order_id,
-        list({'source': source, 'rows': said, 'last_at': last_at, 'recorded_at': recorded_at} ORDER BY source)
-            AS sources
-    FROM (
-        SELECT
-            tenant,
-            network,
-            order_id,
-            source,
-            count(*) AS said,
-            max("at") AS last_at,
-            max(recorded_at) AS recorded_at
-        FROM (
-            SELECT tenant, network, order_id, source, "at", recorded_at FROM timeline WHERE source IS NOT NULL
-            UNION ALL
-            SELECT tenant, network, order_id, source, "at", recorded_at FROM readings
-            UNION ALL
-            SELECT tenant, network, order_id, source, "at", recorded_at FROM locations
-            UNION ALL
-            SELECT tenant, network, order_id, 'crossdock-route', decided_at, decided_at FROM decisions
-            WHERE kind <> 'SHADOW'
-        )
-        GROUP BY tenant, network, order_id, source
-    )
+        position,
+        "index",
+        "at",
+        {
+            'source': source, 'record': coalesce(event_id, concat_ws('/', partition, position)), 'at': "at",
+            'recorded_at': recorded_at
+        } AS said,
+        coalesce(customer <> '', false) OR coalesce(tier <> '', false) OR coalesce(channel <> '', false) AS of_customer,
+        false AS of_plan,
+        promise_at IS NOT NULL AS of_promise,
+        phase IS NOT NULL AS of_phase,
+        package_phase IS NOT NULL AS of_parcels,
+        latitude IS NOT NULL AND taken_back_at IS NULL AS of_position,
+        false AS of_condition,
+        nps IS NOT NULL OR csat IS NOT NULL AS of_answers
+    FROM history
+    WHERE source IS NOT NULL
+    UNION ALL
+    SELECT
+        tenant, network, order_id, position, "index", "at",
+        {
+            'source': source, 'record': concat_ws('/', partition, position), 'at': "at", 'recorded_at': recorded_at
+        },
+        false, false, false, false, false, false, state NOT IN ('FAILED', 'WRONG_UNIT'), false
+    FROM readings
+    UNION ALL
+    SELECT
+        tenant, network, order_id, position, "index", "at",
+        {
+            'source': source, 'record': concat_ws('/', partition, position), 'at': "at", 'recorded_at': recorded_at
+        },
+        false, false, false, false, false, true, false, false
+    FROM locations
+    UNION ALL
+    SELECT
+        tenant, network, order_id, position, "index", decided_at,
+        {
+            'source': 'crossdock-route', 'record': concat_ws('/', partition, position, "index"), 'at': decided_at,
+            'recorded_at': decided_at
+        },
+        false, true, false, false, false, false, false, false
+    FROM decisions
+    WHERE kind <> 'SHADOW'
+),
+
+by_source AS (
+    SELECT
+        tenant,
+        network,
+        order_id,
+        said.source AS source,
+        count(*) AS said_rows,
+        max("at") AS last_at,
+        max(said.recorded_at) AS recorded_at,
+        max({'at': "at", 'position': position, 'said': said}) FILTER (of_customer) AS customer,
+        max({'position': position, 'index': "index", 'said': said}) FILTER (of_plan) AS plan,
+        max({'at': "at", 'position': position, 'said': said}) FILTER (of_promise) AS promise,
+        max({'position': position, 'index': "index", 'said': said}) FILTER (of_phase) AS phase,
+        max({'position': position, 'index': "index", 'said': said}) FILTER (of_parcels) AS parcels,
+        max({'at': "at", 'position': position, 'said': said}) FILTER (of_position) AS seen,
+        max({'at': "at", 'position': position, 'said': said}) FILTER (of_condition) AS condition,
+        max({'at': "at", 'position': position, 'said': said}) FILTER (of_answers) AS answers
+    FROM told
+    GROUP BY tenant, network, order_id, said.source
+),
+
+heard AS (
+    SELECT
+        tenant,
+        network,
+        order_id,
+        list({'source': source, 'rows': said_rows, 'last_at': last_at, 'recorded_at': recorded_at} ORDER BY source)
+            AS sources,
+        list_filter(
+            [
+                {'fields': 'customer', 'said': max(customer).said},
+                {'fields': 'plan', 'said': max(plan).said},
+                {'fields': 'promise', 'said': max(promise).said},
+                {'fields': 'phase', 'said': max(phase).said},
+                {'fields': 'parcels', 'said': max(parcels).said},
+                {'fields': 'position', 'said': max(seen).said},
+                {'fields': 'condition', 'said': max(condition).said},
+                {'fields': 'answers', 'said': max(answers).said}
+            ],
+            lambda one: one.said IS NOT NULL
+        ) AS known
+    FROM by_source
     GROUP BY tenant, network, order_id
 ),
 
@@ -88,6 +156,10 @@ SELECT
     o.cost_minor,
     o.carbon_g,
     h.sources,
+    list_transform(h.known, lambda one: {
+        'fields': one.fields, 'source': one.said.source, 'record': one.said.record, 'at': one.said."at",
+        'recorded_at': one.said.recorded_at
+    }) AS provenance,
     greatest(s.known_at, o.decided_at) AS known_at
 FROM heard AS h
 LEFT JOIN order_states AS s ON h.tenant = s.tenant AND h.network = s.network AND h.order_id = s.order_id

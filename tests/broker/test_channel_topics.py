@@ -26,6 +26,7 @@ from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
 from flows.raw_payloads import raw_payload
 from flows.settings import Settings
+from flows.unknown_codes import unknown_codes
 from flows.vault.keys import Owner
 from flows.vault.opening import existing_vault, vault_of
 from flows.vault.settings import VaultSettings
@@ -67,6 +68,17 @@ time = "at"
 [record.data]
 milestone = { value = "scanned" }
 package = "number"
+
+[[record]]
+type = "shipment.milestone"
+when = "p.sent is not null"
+id = { sql = "p.no || '/' || p.sent" }
+subject = "no"
+time = "at"
+assigns = "tracking"
+[record.data]
+milestone = { value = "handed_over" }
+package = "sent"
 
 [maps.payments]
 yes = "authorised"
@@ -187,7 +199,13 @@ def test_letters_pass_once_the_mapping_is_mended(
     ingest(mocked, before, read(topic, 2))
     assert not any(letter.would_pass(channels_of(before)) for letter in letters(mocked))
 
+    (code,) = unknown_codes(letters(mocked), channels_of(before))
+    assert code == (topic, "data.payment", "later", "maps.payments")
+
     mended = settings_of(topic, tmp_path / "mended.toml", MAPPING + 'later = "pending"\n')
+    assert [
+        of.would_pass for of in unknown_codes(letters(mocked), channels_of(mended)).values()
+    ] == [1]
     passing = [x for x in letters(mocked) if x.would_pass(channels_of(mended))]
     everywhere = mocked.model_copy(update={"raw": [*mocked.raw, topic]})
     assert resend(everywhere, iter(passing)) == 1
@@ -340,6 +358,29 @@ def test_without_a_vault_nothing_personal_is_kept(
     assert (broken.raw, broken.is_here) == (b"null", False)
 
 
+def test_an_operator_sees_the_codes_that_no_mapping_knows(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    refused = [an_order("1", paid="later"), an_order("2", paid="later"), an_order("3", lines=[])]
+    write(mocked.bootstrap, topic, [(0, payload) for payload in refused])
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), read(topic, 3))
+    config = configured(mocked, tmp_path, 'customer_secret = "of the tests"')
+    with config.open("a") as file:
+        channel = {"mapping": f"{tmp_path}/shop.toml", "topic": topic, "tenant": "acme"}
+        file.write("[channels.shop]\n")
+        file.writelines(f'{k} = "{v}"\n' for k, v in (channel | {"network": "eu"}).items())
+
+    table = run("dead-letters", "codes", "--config", config)
+    told = run("dead-letters", "codes", "--config", config, "--json")
+
+    assert table.exit_code == 0
+    assert "later" in table.stdout
+    (code,) = map(json.loads, told.stdout.splitlines())
+    assert (code["channel"], code["field"], code["code"]) == ("shop", "data.payment", "later")
+    assert (code["letters"], code["would_pass"]) == (2, 0)
+    assert json.loads(code["example"]["raw"])["paid"] == "later"
+
+
 def test_a_record_of_a_foreign_id_waits(mocked: KafkaSettings, topic: str, tmp_path: Path) -> None:
     scan = {"scan": "s-1", "number": "SF1", "at": "2026-03-01T08:00:00Z"}
     write(mocked.bootstrap, topic, [(0, json.dumps(scan).encode())])
@@ -373,6 +414,60 @@ def test_a_record_points_to_the_payload_that_it_was_made_of(
     ):
         with pytest.raises(InputError, match=said):
             raw_payload(mocked, place)
+
+
+def parcel(scan: str, number: str = "SF1") -> bytes:
+    """What a carrier tells of a parcel that left at noon."""
+    return json.dumps({"scan": scan, "number": number, "at": "2026-03-02T13:00:00Z"}).encode()
+
+
+def sent_as(order: str, number: str = "SF1") -> bytes:
+    """What the shop tells of an order that left."""
+    return json.dumps({"sent": number, "no": order, "at": "2026-03-02T12:00:00Z"}).encode()
+
+
+def scans(cluster: KafkaSettings) -> list[tuple[str, str]]:
+    """Id and order of each scan that tracking was told."""
+    lines = (json.loads(value) for _, value in all_of(cluster, cluster.tracking))
+    return sorted(
+        (one["id"], one["subject"])
+        for one in lines
+        if one["type"] == "shipment.milestone" and one["data"]["milestone"] == "scanned"
+    )
+
+
+def test_what_a_shop_says_of_parcels_is_known_to_their_carriers_before_and_after(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    settings = settings_of(topic, tmp_path / "shop.toml")
+    write(mocked.bootstrap, topic, [(0, parcel("early")), (0, parcel("other", "SF2"))])
+    ingest(mocked, settings, read(topic, 2))
+    assert scans(mocked) == []
+
+    write(mocked.bootstrap, topic, [(1, sent_as("o-1")), (1, parcel("late"))])
+    ingest(mocked, settings, lambda _: len(scans(mocked)) == 2)
+    write(mocked.bootstrap, topic, [(1, sent_as("o-1")), (0, parcel("later"))])
+    ingest(mocked, settings, lambda _: len(scans(mocked)) == 3)
+
+    assert scans(mocked) == [("early", "o-1"), ("late", "o-1"), ("later", "o-1")]
+    assert len(all_of(mocked, mocked.xref)) == 1, "it is said once"
+    assert letters(mocked) == []
+
+
+def test_an_old_parcel_does_not_get_what_is_told_of_a_new_one_by_its_number(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    old = json.loads(sent_as("o-0")) | {"at": "2025-03-02T12:00:00Z"}
+    sent = [json.dumps(old).encode(), sent_as("o-1"), parcel("scan")]
+    write(mocked.bootstrap, topic, [(0, payload) for payload in sent])
+
+    ingest(
+        mocked,
+        settings_of(topic, tmp_path / "shop.toml"),
+        lambda _: len(scans(mocked)) == 1,
+    )
+
+    assert scans(mocked) == [("scan", "o-1")]
 
 
 def test_a_wrong_mapping_is_refused_at_the_start(topic: str, tmp_path: Path) -> None:

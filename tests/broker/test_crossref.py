@@ -14,6 +14,7 @@ from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.settings import Settings
 from schemas.codec import encode_event
+from schemas.crossref import Assignment, Foreign
 from tests.support.broker import all_of, write, write_keyed
 from tests.support.builders import START, cancelled
 
@@ -151,3 +152,29 @@ def test_a_reference_that_is_none_changes_nothing(cluster: KafkaSettings) -> Non
     ingest(cluster)
 
     assert journal(cluster) == [("e-1", "o-7")]
+
+
+def test_of_two_processes_that_speak_of_one_parcel_at_once_both_are_heard(
+    cluster: KafkaSettings,
+) -> None:
+    """The one whose message comes second reads the other's first, and says both."""
+    first, second = (CrossReferences(cluster, Settings(), Guard()) for _ in range(2))
+    for process, order in ((first, "o-1"), (second, "o-2")):
+        known = Assignment(tenant="acme", network="eu", subjects=[order])
+        process.assign(TRACKING, known)
+        process.write_assigned()
+        process.flush()
+
+    deadline = time.monotonic() + 30
+    while len(all_of(cluster, cluster.xref)) < 3 and time.monotonic() < deadline:
+        for process in (first, second):
+            process.look()
+            process.write_assigned()
+            process.flush()
+    heir = CrossReferences(cluster, Settings(), Guard())
+    raw = foreign()
+    found = heir.resolve(raw, msgspec.json.decode(raw, type=Foreign))
+    for process in (first, second, heir):
+        process.close()
+
+    assert sorted(msgspec.json.decode(one)["subject"] for one in found) == ["o-1", "o-2"]

@@ -102,6 +102,6 @@ def test_what_a_mapping_leaves_is_told_without_what_it_names() -> None:
         "tax_lines": [{"x": 1}],
     }
 
-    left = unused_paths(shop, json.dumps({"order": order}).encode())
+    left = unused_paths(shop, {"order": order})
 
     assert left == ["new_thing.a[]", "new_thing.a[].b"]

@@ -289,6 +289,7 @@ def test_whatever_comes_is_a_record_or_a_complaint_and_batches_change_nothing(
         ('line_no = { sql = "i" }', "line_no = {}", "record[0].data.lines.line_no: needs one of path"),
         ('time = "at"', 'time = ".at"', "record[0].time: '.at' is within an element"),
         ('type = "order.received"', 'type = "order.made"', "record[0].type: 'order.made' is no record"),
+        ('time = "at"', 'time = "at"\nassigns = "tracking"', "record[0].assigns: is for a record"),
     ],
 )  # fmt: skip
 def test_a_wrong_mapping_is_refused_by_field(before: str, after: str, complaint: str) -> None:

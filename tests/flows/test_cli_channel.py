@@ -8,6 +8,7 @@ import pytest
 from flows.channels.book import find_mapping, open_channel, shipped
 from flows.channels.engine import Binding
 from schemas.codec import Refusal, decode_line
+from tests.support.channels import GOLDEN
 from tests.support.command_line import refused, run
 
 BINDING = Binding(source="shop", tenant="acme", network="eu", secret=b"of the tests")
@@ -77,7 +78,9 @@ def test_a_trial_says_where_each_field_came_from_and_what_is_not_used(tmp_path: 
     assert "data.lines.sku" in run("channel", "test", mapping, sample(tmp_path, WEB_ORDER)).stdout
 
 
-def test_a_version_that_renames_a_member_is_noticed(tmp_path: Path) -> None:
+def test_what_a_mapping_reads_and_samples_lack_is_named_with_what_it_likely_is_now(
+    tmp_path: Path,
+) -> None:
     mapping = drafted(tmp_path, WEB_ORDER)
     later = {**WEB_ORDER, "goods": WEB_ORDER["items"]}
     later.pop("items")
@@ -88,6 +91,74 @@ def test_a_version_that_renames_a_member_is_noticed(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert {"items", "items[].skuCode"} <= set(said["gone"])
     assert "goods[].skuCode" in said["unused"]
+    assert said["likely"]["items[].skuCode"] == "goods[].skuCode"
+    assert said["added"] == said["removed"] == []
+
+
+def versions(folder: Path, now: object) -> list[str | Path]:
+    """Options to compare a payload of today with the recorded one."""
+    (folder / "recorded").mkdir()
+    (folder / "now.json").write_text(json.dumps(now), encoding="utf-8")
+    sample(folder / "recorded", WEB_ORDER)
+    return [folder / "now.json", "--against", folder / "recorded"]
+
+
+def test_what_changed_between_versions_is_told_with_likely_new_names(tmp_path: Path) -> None:
+    mapping = drafted(tmp_path, WEB_ORDER)
+    now = {
+        **WEB_ORDER,
+        "items": [{"sku_code": "Y", "quantity": 2, "price": "9.90", "vat": "1.90"}],
+        "buyer": {"no": 700001},
+        "shipping": {"countryCode": "DE", "name": "Eve", "phone": None},
+    }
+    del now["currency"]
+
+    done = run("channel", "validate", mapping, *versions(tmp_path, now), "--json")
+    shown = run(
+        "channel", "validate", mapping, tmp_path / "now.json", "--against", tmp_path / "recorded"
+    )
+
+    said = json.loads(done.stdout)
+    assert said["added"] == ["buyer.no", "items[].sku_code", "items[].vat"]
+    assert said["removed"] == ["currency", "items[].colour", "items[].skuCode"]
+    assert said["renamed"] == {"items[].skuCode": "items[].sku_code"}
+    assert said["broken"] == ["currency", "items[].skuCode"], "the mapping does not read the colour"
+    assert done.exit_code == shown.exit_code == 1
+    assert "items[].skuCode *" in shown.stdout
+
+
+def test_what_only_came_or_is_empty_now_breaks_nothing(tmp_path: Path) -> None:
+    mapping = drafted(tmp_path, WEB_ORDER)
+    now = {**WEB_ORDER, "currency": None, "note": "by hand", "coupons": []}
+
+    done = run("channel", "validate", mapping, *versions(tmp_path, now), "--json")
+
+    said = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert (said["added"], said["removed"], said["broken"]) == (["note"], [], [])
+
+
+def test_payloads_are_compared_with_recorded_ones_of_their_kind() -> None:
+    order, parcel = (GOLDEN / f"samples/shopify-{name}.json" for name in ("order", "fulfillment"))
+
+    done = run(
+        "channel", "validate", "shopify", order, "--against", order, "--against", parcel, "--json"
+    )
+
+    said = json.loads(done.stdout)
+    assert (done.exit_code, said["added"], said["removed"]) == (0, [], [])
+
+
+def test_a_sample_that_is_no_json_is_said_to_be_none(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.json"
+    broken.write_text("{", encoding="utf-8")
+
+    done = run("channel", "validate", "shopify", broken, "--json")
+
+    assert done.exit_code == 1
+    assert json.loads(done.stdout)["refused"] == {
+        str(broken): "SCHEMA_INVALID: no JSON that can be read"
+    }
 
 
 @pytest.mark.parametrize(
@@ -97,9 +168,12 @@ def test_a_version_that_renames_a_member_is_noticed(tmp_path: Path) -> None:
         (("validate", "nowhere.toml"), "nowhere.toml cannot be read"),
         (("test", "shopify", "nowhere.json"), "nowhere.json cannot be read"),
         (("infer", "nowhere.json"), "nowhere.json cannot be read"),
+        (("validate", "shopify", "--against", Path(__file__).parent), "has no payloads"),
     ],
 )
-def test_what_is_not_there_is_refused_in_a_line(words: tuple[str, ...], complaint: str) -> None:
+def test_what_is_not_there_is_refused_in_a_line(
+    words: tuple[str | Path, ...], complaint: str
+) -> None:
     assert complaint in refused(run("channel", *words))
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 
 from schemas import decisions, shipments
@@ -221,22 +222,25 @@ def test_exceptions_last_from_raised_to_resolved() -> None:
         ("CANCELLED_BUT_SHIPPED", "f"),
         ("PROMISE_DIFFERS", "g"),
         ("NOT_TRACKED", "h"),
+        ("NOT_ROUTED", "i"),
+        ("ROUTED_BUT_NOT_RESERVED", "j"),
     ],
 )
 def test_what_does_not_agree_is_found_and_what_does_is_not(finding: str, order: str) -> None:
     facts = tracked_facts(_disagreements(), _ledger())
+    facts.execute("INSERT INTO identity VALUES ('route', 'log')")
 
     found = rows_in(facts, "SELECT finding, order_id FROM consistency")
 
     assert {"finding": finding, "order_id": order} in found
     assert not [row for row in found if row["order_id"] == "right"]
-    assert len(found) == 8
+    assert len(found) == 10
 
 
 def _disagreements() -> list[Any]:
-    """What tracking says of nine orders, the first of which agrees with the ledger."""
-    said: list[Any] = []
-    for order in ("right", "a", "b", "c", "d", "e", "f", "g"):
+    """What tracking says of orders, the first of which agrees with the ledger."""
+    said: list[Any] = [ordered(0, "right"), ordered(0, "i")]
+    for order in ("right", "a", "b", "c", "d", "e", "f", "g", "j"):
         outcome = "CANCELLED" if order in ("b", "f") else "FULLY_ROUTED"
         said.append(decided(1, order, promise=30 if order == "g" else 48, outcome=outcome))
     for order, node in (("right", "DC"), ("c", "XX"), ("d", "DC"), ("f", "DC")):
@@ -246,11 +250,11 @@ def _disagreements() -> list[Any]:
 
 def _ledger() -> dict[Table, list[dict[str, Any]]]:
     routed, moves = [], []
-    for position, order in enumerate(("right", "a", "b", "c", "d", "e", "f", "g", "h")):
+    for position, order in enumerate(("right", "a", "b", "c", "d", "e", "f", "g", "h", "j")):
         told = {"original_commit_at": moment(48), "latest_commit_at": moment(48), "nodes": ["DC"]}
         outcome = "CANCELLED" if order in ("b", "f") else "FULLY_ROUTED"
         routed.append(journal(order, position, outcome=outcome, **told))
-        if order in ("c", "h"):
+        if order == "j":
             continue
         qty = 5 if order == "a" else 4
         moves.append(allocation(0, position, 0, order_id=order, node="DC", qty=qty))
@@ -277,3 +281,37 @@ def test_order_360_joins_what_both_logs_tell_and_says_how_fresh_it_is() -> None:
     assert sources["carrier"] == (2, moment(10))
     assert sources["survey"] == (1, moment(12))
     assert (b["phase"], b["outcome"], b["parcels"]) == (None, "FULLY_ROUTED", [])
+
+
+def test_order_360_says_of_each_group_of_columns_who_said_it_last_and_when() -> None:
+    late = msgspec.structs.replace(
+        step("departed", 6, "a", event_id="scan-6"), recordedtime=moment(30)
+    )
+    told = [
+        *delivered("a", 10, promise=20),
+        late,
+        feedback(12, "a", nps=9),
+        *delivered("b", 10, promise=20)[:1],
+    ]
+    facts = tracked_facts(told, {Table.DECISIONS: [journal("a", 3), journal("a", 7)]})
+
+    rows = rows_in(
+        facts,
+        "SELECT order_id, unnest(provenance, recursive := true) FROM order_360 ORDER BY order_id",
+    )
+    said = {(r["order_id"], r["fields"]): r for r in rows}
+
+    assert [r["fields"] for r in rows if r["order_id"] == "a"] == [
+        "customer", "plan", "promise", "phase", "parcels", "answers",
+    ]  # fmt: skip
+    assert [r["fields"] for r in rows if r["order_id"] == "b"] == ["customer", "phase"]
+    assert said["a", "plan"]["source"] == "crossdock-route"
+    assert said["a", "plan"]["record"] == "0/7/0", "the newest decision"
+    assert (said["a", "customer"]["source"], said["a", "customer"]["at"]) == (
+        told[0].source,
+        moment(0),
+    )
+    assert (said["a", "answers"]["source"], said["a", "answers"]["at"]) == ("survey", moment(12))
+    parcels = said["a", "parcels"]
+    assert (parcels["source"], parcels["record"]) == ("carrier", "scan-6"), "learnt last"
+    assert (parcels["at"], parcels["recorded_at"]) == (moment(6), moment(30))

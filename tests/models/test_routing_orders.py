@@ -1,5 +1,6 @@
 """The life of an order in the router: received, amended, cancelled, paid, worked on, forgotten."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -155,6 +156,80 @@ def test_cancelled_lines_that_the_order_lacks_are_reported() -> None:
 
     raised = [r for r in rows.exceptions if r["code"] == "STATE_REGRESSION"]
     assert [(r["order_id"], r["qty"]) for r in raised] == [("o-1", 2)]
+
+
+def test_a_revision_that_says_nothing_new_moves_nothing_and_is_known() -> None:
+    rows = route(
+        *one_node(),
+        order("o-1", ("S1", 2)),
+        amended("o-1", ("S1", 2), revision=7),
+        amended("o-1", ("S1", 3), revision=6),
+        amended("o-1", ("S1", 2), revision=7),
+    )
+
+    assert [(a["event"], a["qty"]) for a in rows.allocations] == [("placed", 2)]
+    assert len(rows.decisions) == 1
+    assert rows.codes() == ["LATE_EVENT", "DUPLICATE_EVENT"], "of revision 6, then of 7"
+
+
+def test_a_revision_is_compared_with_the_one_before_not_with_the_first() -> None:
+    rows = route(
+        *one_node(),
+        order("o-1", ("S1", 2)),
+        amended("o-1", ("S1", 3), revision=2),
+        amended("o-1", ("S1", 3), revision=3),
+        amended("o-1", ("S1", 2), revision=4),
+    )
+
+    assert [d["revision"] for d in rows.decisions] == [1, 2, 4]
+    assert rows.held() == {("o-1", 1, "A"): 2}
+
+
+def test_a_revision_that_says_nothing_new_brings_back_nothing_that_was_cancelled() -> None:
+    touched = amended("o-1", ("S1", 3), ("S2", 1))
+    rows = route(*one_node(), order("o-1", ("S1", 3), ("S2", 1)), cancelled("o-1", {1: 2}), touched)
+    closed = route(*one_node(), order("o-1"), cancelled("o-1"), amended("o-1"))
+
+    assert rows.held() == {("o-1", 1, "A"): 1, ("o-1", 2, "A"): 1}
+    assert closed.outcomes() == ["FULLY_ROUTED", "CANCELLED"]
+    assert rows.codes() == closed.codes() == []
+
+
+def test_a_revision_of_an_order_that_waits_for_its_payment_still_waits() -> None:
+    rows = route(
+        *one_node(),
+        order("o-1", payment=PaymentState.PENDING),
+        amended("o-1", payment=PaymentState.PENDING),
+        payment("o-1"),
+    )
+
+    assert rows.outcomes() == ["HELD_FOR_REVIEW", "FULLY_ROUTED"]
+
+
+def test_a_revision_of_another_customer_is_a_change() -> None:
+    rows = route(*one_node(), order("o-1", customer="c-1"), amended("o-1", customer="c-2"))
+
+    assert [d["customer"] for d in rows.decisions] == ["c-1", "c-2"]
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_revisions_that_say_nothing_new_change_nothing_wherever_they_come(seed: int) -> None:
+    """Shuffled, some of them late, in slices of one and of many."""
+    chance = Random(seed)
+    first = [order("o-1", ("S1", 5)), amended("o-1", ("S1", 2), revision=4), cancelled("o-2")]
+    plain = [*one_node(), order("o-2"), *first]
+    touches = [
+        *(amended("o-1", ("S1", 2), revision=n) for n in (5, 6, 7)),
+        *(amended("o-2", revision=n) for n in (2, 3)),
+    ]
+    chance.shuffle(touches)
+    touched = [*plain, *touches]
+
+    whole, single = route(*touched), route(*touched, cut=1)
+
+    assert whole.tables == single.tables
+    assert whole.allocations == route(*plain).allocations
+    assert whole.decisions == route(*plain).decisions
 
 
 def test_units_that_left_stay_gone_when_an_order_is_amended() -> None:

@@ -94,7 +94,7 @@ def read(channel: Channel, sample: Sample) -> dict[str, Any]:
         "records": records,
         "troubles": [f"{t.reason.name}: {t.detail}" for t in mapped.troubles],
         "passed_over": [why for _, why in mapped.passed_over],
-        "unused": unused_paths(channel, sample.payload) if records else [],
+        "unused": unused_paths(channel, json.loads(sample.payload)) if records else [],
     }
 
 

@@ -14,6 +14,7 @@ from math import ceil, floor
 from operator import itemgetter
 from typing import Any
 
+import msgspec
 from ruamel.yaml import YAML
 
 from schemas.codes import Verdict
@@ -354,7 +355,12 @@ class Reference:
             self.close(book)
             return
         if book.said is not None:
-            if said.revision <= book.said.revision or book.state == "closed":
+            if said.revision <= book.said.revision:
+                return
+            if said == msgspec.structs.replace(book.said, revision=said.revision):
+                book.said = said
+                return
+            if book.state == "closed":
                 return
             self.withdraw_all(book)
         self.write(book, said)

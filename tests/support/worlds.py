@@ -338,7 +338,7 @@ class _World:
         )
 
     def contradiction(self, now: float) -> Event:
-        """An order is said again under another event id: alike, or with other content."""
+        """An order is said again under another event id: alike, as a new revision, or otherwise."""
         said = [e for e in self.told if isinstance(e, OrderReceived | OrderAmended)]
         if not said:
             return self.order(now)
@@ -347,11 +347,15 @@ class _World:
         copy = msgspec.structs.replace(
             again, id=str(when.event_id), recordedtime=b.instant(when.at)
         )
-        if self.chance(0.5):
-            copy = msgspec.structs.replace(
-                copy, data=msgspec.structs.replace(copy.data, no_split=not copy.data.no_split)
-            )
-        return copy
+        what = self.random.random()
+        if what < 0.5:
+            data = msgspec.structs.replace(copy.data, no_split=not copy.data.no_split)
+        elif what < 0.75:
+            self.revisions[again.subject] = revision = self.revisions.get(again.subject, 1) + 1
+            data = msgspec.structs.replace(copy.data, revision=revision)
+        else:
+            data = copy.data
+        return msgspec.structs.replace(copy, data=data)
 
     def cancellation(self, now: float) -> Event:
         if self.chance(0.4):
