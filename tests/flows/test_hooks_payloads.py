@@ -163,8 +163,8 @@ def test_what_was_packed_comes_out_as_it_went_in(body: bytes) -> None:
     ("body", "encoding", "reason"),
     [
         (b"{}", b"gzip", Reason.BROKEN_BODY),
-        (gzip.compress(b"{}")[:-3], b"gzip", Reason.BROKEN_BODY),
-        (gzip.compress(b"{}") + b"x", b"gzip", Reason.BROKEN_BODY),
+        (gzip.compress(b"{}", mtime=0)[:-3], b"gzip", Reason.BROKEN_BODY),
+        (gzip.compress(b"{}", mtime=0) + b"x", b"gzip", Reason.BROKEN_BODY),
         (b"", b"gzip", Reason.BROKEN_BODY),
         (b"{}", b"br", Reason.WRONG_ENCODING),
         (b"{}", b"gzip, gzip", Reason.WRONG_ENCODING),
