@@ -29,6 +29,7 @@ import pyarrow.compute as pc
 from bench.figures import Figure
 from flows.checkpoint_store import Directory
 from flows.checkpoints import TRACK_FORM, Checkpoint, Checkpoints, Origin
+from flows.lake.layout import Flow
 from flows.warmup import warm_up
 from models.policy.document import Policy
 from models.policy.tracking import Tracking
@@ -160,7 +161,7 @@ def _peak_mib() -> float:
 
 def _build(number: int, folder: Path) -> dict[str, float]:
     """Everything but taking up; in a process of its own."""
-    warm_up()
+    warm_up([Flow.TRACK])
     said = {"libraries_mib": _peak_mib()}
     state, world, all_orders = TrackState(0, POLICY), World(), np.arange(number)
     longest, spent = 0.0, 0.0
@@ -206,7 +207,7 @@ def _build(number: int, folder: Path) -> dict[str, float]:
 
 
 def _take_up(folder: Path) -> dict[str, float]:
-    warm_up()
+    warm_up([Flow.TRACK])
     began = time.perf_counter()
     state = _checkpoints(folder).load(0, 2**62, POLICY).state
     seconds = time.perf_counter() - began

@@ -1,7 +1,7 @@
 """Settings and servers of all tests.
 
 Tests that need a server are skipped, and say so, where there is none; with
-``CROSSDOCK_TEST_SERVERS=required`` they fail there.
+``CROSSDOCK_TEST_SERVERS=required`` they fail there, and no mock stands in for a server.
 """
 
 import os

@@ -152,6 +152,8 @@ class ValueCompiler:
         self.read = []
         raw = self._raw(scope, spec)
         is_personal = spec.token or any(map(self._is_personal, self.read))
+        # SQL may say anything of what it reads; what a table of codes is for is a code
+        is_personal |= not spec.map and any(map(self._holds_personal, self.read))
         if spec.token:
             self.made.tokens.update(self.read)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
@@ -335,9 +337,10 @@ class ValueCompiler:
         return f"({said.removeprefix('SELECT ')})"
 
     def _is_personal(self, source: str) -> bool:
-        return any(
-            is_within(source, path) or is_within(path, source) for path in self.mapping.personal
-        )
+        return any(is_within(source, path) for path in self.mapping.personal)
+
+    def _holds_personal(self, source: str) -> bool:
+        return any(is_within(path, source) for path in self.mapping.personal)
 
     def _refuse(self, what: str) -> NoReturn:
         raise FieldError(self.at, what)

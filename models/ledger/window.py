@@ -32,7 +32,7 @@ def new_window(heap: Heap, capacity: int = 1024) -> None:
 
 def make_room(heap: Heap, records: int) -> None:
     """Let either generation take this many more keys."""
-    needed = 2 * (int(heap[Slot.SEEN_STATE][:2].max()) + records)
+    needed = _places_for(int(heap[Slot.SEEN_STATE][:2].max()) + records)
     if needed > heap[Slot.SEEN_KEYS].shape[1]:
         _rebuild(heap, _generations(heap), needed)
 
@@ -51,7 +51,13 @@ def held_keys(heap: Heap) -> npt.NDArray[np.uint64]:
 def restore(heap: Heap, keys: npt.NDArray[np.uint64]) -> None:
     """Put back what ``held_keys`` gave; the window's state must be in the heap already."""
     first = int(heap[Slot.SEEN_STATE][0])
-    _rebuild(heap, [keys[:first], keys[first:]], 2 * max(first, len(keys) - first, 1024))
+    places = _places_for(max(first, len(keys) - first, 1024))
+    _rebuild(heap, [keys[:first], keys[first:]], places)
+
+
+def _places_for(keys: int) -> int:
+    """Five keys have eight places: a search passes three keys on average, and memory is what counts here."""
+    return keys * 8 // 5 + 1
 
 
 def _generations(heap: Heap) -> list[npt.NDArray[np.uint64]]:

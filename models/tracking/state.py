@@ -261,10 +261,12 @@ class TrackState:
         record or the date told, whichever is later.
         """
         held = self.orders[: len(self.keys)]
-        terms, known = self.terms[held["network"]], held["known_at"]
-        waited = np.clip(held["promised"], known, known + YEAR_US) + terms[:, Term.EXPIRED]
+        network, known = held["network"], held["known_at"]
+        waited = (
+            np.clip(held["promised"], known, known + YEAR_US) + self.terms[network, Term.EXPIRED]
+        )
         ended = np.where(held["closed_at"] != NO_TIME, held["closed_at"], waited)
-        kept_us = np.where(held["raised"] != 0, YEAR_US, terms[:, Term.RETENTION])
+        kept_us = np.where(held["raised"] != 0, YEAR_US, self.terms[network, Term.RETENTION])
         gone: npt.NDArray[np.bool_] = ended + kept_us <= clock
         return gone
 
