@@ -12,8 +12,8 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.channels.secrets import read_secrets
 from flows.channels.ways import FolderSettings, MqttSettings, PollSettings
+from flows.secrets import read_secrets
 
 
 class _Model(BaseModel):

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from flows.channels.secrets import read_secrets
+from flows.secrets import read_secrets
 from schemas.codec import MAX_LINE_BYTES
 
 _HERE = {"localhost", "127.0.0.1", "::1"}

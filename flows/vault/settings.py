@@ -1,12 +1,12 @@
 """Settings of the vault: the table ``[vault]`` of the settings file. The master key itself is never in it."""
 
-import os
 from base64 import b64decode
 from pathlib import Path
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from flows.secrets import read_secrets
 from schemas.errors import InputError
 
 MASTER_BYTES = 32
@@ -35,26 +35,12 @@ class VaultSettings(BaseModel):
         Raises:
             InputError: there is none, or it is no key; the message says where, never what.
         """
-        if self.master_key_file is None:
-            where = f"variable {self.master_key_env}"
-            text = os.environ.get(self.master_key_env or "", "")
-        else:
-            where, text = str(self.master_key_file), _text(self.master_key_file)
-        if not text.strip():
-            raise InputError(f"{where} has no master key of the vault")
+        lines = read_secrets(self.master_key_file, self.master_key_env, "master key of the vault")
         try:
-            key = b64decode(text.strip(), validate=True)
+            key = b64decode("\n".join(lines), validate=True)
         except ValueError:
             key = b""
         if len(key) != MASTER_BYTES:
+            where = self.master_key_file or f"variable {self.master_key_env}"
             raise InputError(f"{where}: a master key is {MASTER_BYTES} bytes as Base64")
         return key
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(encoding="ascii")
-    except OSError as error:
-        raise InputError(f"master key {file} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError:
-        raise InputError(f"{file}: a master key is {MASTER_BYTES} bytes as Base64") from None

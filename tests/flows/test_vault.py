@@ -188,7 +188,8 @@ def test_the_vault_is_for_its_owner_alone(file: Path) -> None:
         (b"", "has no master key"),
         (b"short", "32 bytes as Base64"),
         (b64encode(b"m" * 31), "32 bytes as Base64"),
-        ("schlüssel".encode("latin-1"), "32 bytes as Base64"),
+        ("schlüssel".encode(), "32 bytes as Base64"),
+        ("schlüssel".encode("latin-1"), "is no UTF-8"),
     ],
 )
 def test_what_is_no_master_key_is_refused_without_showing_it(

@@ -6,8 +6,8 @@ from pathlib import Path
 from schemas.errors import InputError
 
 
-def read_secrets(file: Path | None, variable: str | None) -> list[str]:
-    """The lines of a file, or of a variable where there is no file.
+def read_secrets(file: Path | None, variable: str | None, what: str = "secret") -> list[str]:
+    """The lines of a file, or of a variable where there is no file; ``what`` is what messages call it.
 
     Raises:
         InputError: there is none, or the file cannot be read.
@@ -18,7 +18,7 @@ def read_secrets(file: Path | None, variable: str | None) -> list[str]:
         where, text = str(file), _text(file)
     found = [line.strip() for line in text.splitlines() if line.strip()]
     if not found:
-        raise InputError(f"{where} has no secret")
+        raise InputError(f"{where} has no {what}")
     return found
 
 
