@@ -145,6 +145,6 @@ def resend(
 def _start(letter: Letter) -> str:
     """The beginning of a message, as far as it is text."""
     if letter.bytes_left_out:
-        return f"({letter.bytes_left_out} bytes, too large to be kept here)"
+        return f"({letter.bytes_left_out} bytes, not kept here)"
     text = letter.raw[:_SHOWN].decode(errors="backslashreplace")
     return text + ("…" if len(letter.raw) > _SHOWN else "")

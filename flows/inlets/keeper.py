@@ -6,18 +6,14 @@ What no topic takes for its size becomes a dead letter without its bytes, so tha
 
 import asyncio
 import time
-from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from enum import StrEnum
-from hashlib import sha256
 
 import structlog
 
-from flows.channels.settings import ChannelSettings
-from flows.journals import LEFT_OUT
-from flows.kafka.acknowledged import AcknowledgedProducer, NotDurableError
+from flows.kafka.acknowledged import NotDurableError
 from flows.metrics import Metrics
+from flows.raw_topics import RawTopics
 from schemas.codes import DeadLetterReason
 
 AT_ONCE = 1_000
@@ -64,19 +60,10 @@ class Keeper:
         way: that it comes by.
     """
 
-    def __init__(
-        self,
-        of: tuple[str, Way],
-        settings: ChannelSettings,
-        letters: str,
-        producer: AcknowledgedProducer,
-        metrics: Metrics,
-    ) -> None:
-        """Keep for a channel ``of`` this name and way; ``letters`` is the topic of dead letters."""
+    def __init__(self, of: tuple[str, Way], topics: RawTopics, metrics: Metrics) -> None:
+        """Keep for a channel ``of`` this name and way."""
         self.channel, self.way = of
-        self._topic = settings.topic
-        self._letters = letters
-        self._producer = producer
+        self._topics = topics
         self._metrics = metrics
         self._kept_at = time.monotonic()
         self._quiet_until: dict[Reason, float] = {}
@@ -143,34 +130,24 @@ class Keeper:
             self._kept_at = time.monotonic()
 
     async def _put(self, payload: bytes, more: Mapping[str, str]) -> NotDurableError | None:
-        headers = {
-            "channel": self.channel,
-            "received": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "content-digest": f"sha-256=:{b64encode(sha256(payload).digest()).decode()}:",
-            **more,
-        }
         try:
-            await self._producer.put(self._topic, payload, headers)
+            await self._topics.put(self.channel, payload, more)
         except NotDurableError as error:
             return error
         return None
 
     async def _letter(self, size: int, detail: str) -> None:
-        headers = {
-            "reason": DeadLetterReason.TOO_LARGE.name,
-            "detail": f"{self.way}: {detail}",
-            "source": self._topic,
-            "offset": "-1",
-            LEFT_OUT: str(size),
-        }
+        said = f"{self.way}: {detail}"
         while True:
             try:
-                return await self._producer.put(self._letters, b"", headers)
+                return await self._topics.letter(
+                    self.channel, DeadLetterReason.TOO_LARGE, said, size
+                )
             except NotDurableError as error:
                 await self._wait(error, _LONGEST_PAUSE_SECONDS)
 
     async def _wait(self, error: NotDurableError, seconds: float) -> None:
-        if self._producer.failure is not None:
-            raise self._producer.failure
+        if self._topics.producer.failure is not None:
+            raise self._topics.producer.failure
         self.refuse(Reason.NOT_DURABLE, str(error))
         await asyncio.sleep(seconds)

@@ -2,6 +2,8 @@
 
 import os
 import random
+import sqlite3
+from base64 import b64encode
 from http import HTTPStatus
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from flows.kafka.client import KafkaSettings
 from flows.metrics import state_of
+from flows.vault.keys import Vault
 from tests.support import jobs
 from tests.support.broker import MockBroker, all_of
 from tests.support.command_line import refused, run
@@ -156,6 +159,54 @@ def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_taken(
     assert kept(kafka) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
     said = (folders.refused / "wide.csv.reason.txt").read_text()
     assert said.endswith("line 3: more than the topic takes in one message\n")
+
+
+def sealed(folder: Path, kafka: KafkaSettings, way: str) -> Path:
+    """Settings of a channel whose payloads are sealed, and have a name."""
+    (folder / "master").write_bytes(b64encode(b"m" * 32))
+    (folder / "stock.toml").write_text(
+        'name = "stock"\ntitle = "Stock"\npersonal = ["name"]\n[[record]]\n'
+        'type = "inventory.counted"\nid = "sku"\nsubject = "sku"\n'
+        'time = { value = "2026-03-01T00:00:00Z" }\ndata.items = [{ sku = "sku", on_hand = "qty" }]\n'
+    )
+    file = config(folder, kafka, f"sealed = true\n{way}")
+    text = file.read_text().replace('"shopify"', f'"{folder}/stock.toml"')
+    file.write_text(
+        f'customer_secret = "of the tests"\n{text}\n[vault]\nfile = "{folder}/vault.sqlite"\n'
+        f'master_key_file = "{folder}/master"\n'
+    )
+    return file
+
+
+def test_rows_are_sealed_before_they_are_on_the_topic_where_the_channel_is(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    folders.put("a.csv", "sku,qty,name\nA,1,Zorblax\nB,2,Zorblax\n")
+
+    job_of(sealed(tmp_path, kafka, folders.way())).run_once()
+
+    on_topic = all_of(kafka, topic(kafka))
+    assert not any(b"Zorblax" in value or b"sku" in value for _, value in on_topic)
+    with Vault(tmp_path / "vault.sqlite", b"m" * 32) as vault:
+        opened = [vault.opened(value) for _, value in on_topic]
+    assert opened == [
+        b'{"sku":"%b","qty":"%b","name":"Zorblax"}' % x for x in ((b"A", b"1"), (b"B", b"2"))
+    ]
+
+
+def test_no_file_moves_while_the_vault_cannot_be_used(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    with at_work(sealed(tmp_path, kafka, folders.way())) as job:
+        other = sqlite3.connect(tmp_path / "vault.sqlite")
+        other.execute("BEGIN EXCLUSIVE")
+        folders.put("a.csv", "sku,qty,name\nA,1,Zorblax\n")
+        jobs.wait(lambda: metric(job, "crossdock_inlets_refused_total") >= 1)
+        assert folders.names() == (["a.csv"], [], [])
+        other.close()
+        jobs.wait(lambda: folders.names() == ([], ["a.csv"], []))
+
+    assert all_of(kafka, topic(kafka)) != []
 
 
 def test_no_file_moves_while_the_brokers_are_away(
