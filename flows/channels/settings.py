@@ -110,6 +110,15 @@ class ChannelSettings(_Model):
         default=None, description="Topics of devices that crossdock inlet run subscribes to."
     )
 
+    @model_validator(mode="after")
+    def _keeps_no_file(self) -> Self:
+        if self.sealed and self.folder is not None and self.folder.done is not None:
+            raise ValueError(
+                "folder.done: files of a sealed channel would be kept as they came; without, a file "
+                "is removed once its rows are durable"
+            )
+        return self
+
     @property
     def is_fetched(self) -> bool:
         """Whether there is anything that ``crossdock inlet run`` does for it."""

@@ -1,9 +1,9 @@
 """A watched folder: its files are read row by row, and move away once every row is durable.
 
-A file is taken when it has not changed for a while. It moves to ``done``; with anything in it that cannot be
-read to ``refused``, beside a ``.reason.txt`` that names the lines: the other rows were taken all the same, so
-that the file may be mended and put into the folder again. What a crash repeats, or a mended file, has the same
-ids, and the folds drop it.
+A file is taken when it has not changed for a while. It moves to ``done``, or is removed where that is not set;
+with anything in it that cannot be read to ``refused``, beside a ``.reason.txt`` that names the lines: the other
+rows were taken all the same, so that the file may be mended and put into the folder again. What a crash
+repeats, or a mended file, has the same ids, and the folds drop it.
 
 Whoever can write into the folder is not trusted: links, pipes and odd names move away.
 """
@@ -64,6 +64,8 @@ class FolderInlet:
         if not settings.path.is_dir():
             raise InputError(f"path: {settings.path} is no folder")
         for name, folder in (("done", settings.done), ("refused", settings.refused)):
+            if folder is None:
+                continue
             try:
                 make_directory(folder)
                 device = folder.stat().st_dev
@@ -161,15 +163,20 @@ class FolderInlet:
         publish(target.with_name(f"{target.name}.reason.txt"), text.encode())
         self._move(name, self._settings.refused)
 
-    def _move(self, name: str, folder: Path) -> None:
+    def _move(self, name: str, folder: Path | None) -> None:
+        """Away from the folder: into another one, or out of the world."""
         source = self._settings.path / name
         try:
-            source.rename(_free(folder, name))
+            if folder is None:
+                source.unlink()
+            else:
+                source.rename(_free(folder, name))
         except FileNotFoundError:
             if os.path.lexists(source):
                 raise
             return  # somebody else has taken it away
-        sync_directory(folder)
+        if folder is not None:
+            sync_directory(folder)
         sync_directory(self._settings.path)
 
 
