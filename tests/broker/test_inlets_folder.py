@@ -1,5 +1,6 @@
 """Watched folders: a file moves away once its rows are durable, and what cannot be read says why."""
 
+import json
 import os
 import random
 import sqlite3
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 
 from flows.kafka.client import KafkaSettings
+from flows.letters import Wanted, read_letters
 from flows.metrics import state_of
+from flows.settings import load_settings
 from flows.vault.keys import Vault
 from tests.support import jobs
 from tests.support.broker import MockBroker, all_of
 from tests.support.command_line import refused, run
+from tests.support.ingesting import ingest, read
 from tests.support.inlets import NOWHERE, at_work, config, job_of, kept, metric, started, topic
 
 
@@ -164,6 +168,42 @@ def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_taken(
     assert kept(kafka) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
     said = (folders.refused / "wide.csv.reason.txt").read_text()
     assert said.endswith("line 3: more than the topic takes in one message\n")
+
+
+def test_a_row_of_a_file_becomes_a_record_of_the_journal(
+    mocked: KafkaSettings, kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    (tmp_path / "counts.toml").write_text(
+        'name = "counts"\ntitle = "Counts"\n[[record]]\ntype = "inventory.counted"\n'
+        'id = { sql = "p.node || \'/\' || p.day" }\nsubject = "node"\n'
+        'time = { path = "day", form = "%d.%m.%Y %H:%M", zone = "Europe/Berlin" }\n'
+        'data.items = [{ sku = "sku", on_hand = "left" }]\n'
+    )
+    file = config(tmp_path, kafka, folders.way())
+    text = file.read_text().replace('"shopify"', f'"{tmp_path}/counts.toml"')
+    file.write_text(f'customer_secret = "of the tests"\n{text}')
+    folders.put("a.csv", "node;day;sku;left\nN1;01.03.2026 09:00;007;12\nN2;no day;007;12\n")
+    settings = load_settings(file).model_copy(update={"tick_seconds": 60})
+
+    job_of(file).run_once()
+    ingest(mocked, settings, read(topic(kafka), 2))
+
+    (line,) = [v for _, v in all_of(mocked, mocked.journal) if b"inventory.counted" in v]
+    assert json.loads(line) == {
+        "specversion": "1.0",
+        "type": "inventory.counted",
+        "source": "stock",
+        "id": "N1/01.03.2026 09:00",
+        "time": "2026-03-01T08:00:00.000000Z",
+        "subject": "N1",
+        "tenant": "acme",
+        "network": "eu",
+        "data": {"items": [{"sku": "007", "on_hand": 12}]},
+        "dataref": f"{topic(kafka)}/0/0",
+    }
+    (letter,) = read_letters(mocked, Wanted())
+    assert (letter.reason, letter.source) == ("UNMAPPED", f"{topic(kafka)}/0")
+    assert letter.detail == "time: no day is no time"
 
 
 def sealed(folder: Path, kafka: KafkaSettings, way: str) -> Path:
