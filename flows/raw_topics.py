@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import NamedTuple
 
 from flows.channels.book import channels_of
 from flows.journals import LEFT_OUT, letter_headers
@@ -21,6 +22,20 @@ from flows.vault.seals import HEADER
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.errors import StoreError
+
+
+class Missing(NamedTuple):
+    """What came and is on no topic: its dead letter is without it.
+
+    Attributes:
+        reason: why.
+        detail: where it is, and what is wrong with it, in one line.
+        size: so many bytes; 0 where nobody knows.
+    """
+
+    reason: DeadLetterReason
+    detail: str
+    size: int = 0
 
 
 class RawTopics:
@@ -82,14 +97,14 @@ class RawTopics:
         }
         await self.producer.put(topic, payload, headers)
 
-    async def letter(self, channel: str, reason: DeadLetterReason, detail: str, size: int) -> None:
-        """Keep a dead letter for what is on no topic, without its ``size`` bytes.
+    async def letter(self, channel: str, about: Missing) -> None:
+        """Keep a dead letter for what is on no topic.
 
         Raises:
             NotDurableError: it is not known to be kept.
         """
-        told = letter_headers(self._topics[channel], Refusal(-1, reason, detail, b""))
-        await self.producer.put(self._letters, b"", told | {LEFT_OUT: str(size)})
+        told = letter_headers(self._topics[channel], Refusal(-1, about.reason, about.detail, b""))
+        await self.producer.put(self._letters, b"", told | {LEFT_OUT: str(about.size)})
 
     async def _seal(self, topic: str, payload: bytes) -> bytes:
         try:

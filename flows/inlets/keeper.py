@@ -1,19 +1,20 @@
 """Payloads on the raw topic of one channel: whoever gives some waits until they are durable.
 
 Brokers that are away are waited for without an end, so nothing is given up and nothing is taken meanwhile.
-What no topic takes for its size becomes a dead letter without its bytes, so that one payload stops no channel.
+What no topic takes, or cannot be read, becomes a dead letter without its bytes, so that it stops no channel.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
+from functools import partial
 
 import structlog
 
 from flows.kafka.acknowledged import NotDurableError
 from flows.metrics import Metrics
-from flows.raw_topics import RawTopics
+from flows.raw_topics import Missing, RawTopics
 from schemas.codes import DeadLetterReason
 
 AT_ONCE = 1_000
@@ -50,6 +51,7 @@ class Reason(StrEnum):
 
 Behind = Callable[[], float]
 """How many seconds a way in is behind."""
+Put = Callable[[], Awaitable[None]]
 
 
 class Keeper:
@@ -85,21 +87,8 @@ class Keeper:
         Raises:
             BrokerError: nothing can be written ever again.
         """
-        too_large = list[int]()
-        for start in range(0, len(payloads), AT_ONCE):
-            left, pause = list(range(start, min(start + AT_ONCE, len(payloads)))), _PAUSE_SECONDS
-            while left:
-                answers = await asyncio.gather(
-                    *(self._put(payloads[i], headers or {}) for i in left)
-                )
-                failed = {i: error for i, error in zip(left, answers, strict=True) if error}
-                self._count(len(left) - len(failed))
-                too_large += [i for i, error in failed.items() if error.is_too_large]
-                left = [i for i, error in failed.items() if not error.is_too_large]
-                if left:
-                    await self._wait(failed[left[0]], pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        return too_large
+        puts = [partial(self._topics.put, self.channel, one, headers) for one in payloads]
+        return await self._until_durable(puts, self._count)
 
     async def keep_all(
         self, payloads: Sequence[bytes], headers: Mapping[str, str] | None = None
@@ -110,9 +99,20 @@ class Keeper:
             BrokerError: nothing can be written ever again.
         """
         for place in await self.keep(payloads, headers):
-            detail = f"{len(payloads[place])} bytes are more than the topic takes in one message"
+            size = len(payloads[place])
+            detail = f"{size} bytes are more than the topic takes in one message"
             self.refuse(Reason.TOO_LARGE, detail)
-            await self._letter(len(payloads[place]), detail)
+            await self.tell([Missing(DeadLetterReason.TOO_LARGE, detail, size)])
+
+    async def tell(self, missing: Sequence[Missing]) -> None:
+        """Keep dead letters for what no topic has, and wait until they are there.
+
+        Raises:
+            BrokerError: nothing can be written ever again.
+        """
+        letters = [one._replace(detail=f"{self.way}: {one.detail}") for one in missing]
+        puts = [partial(self._topics.letter, self.channel, letter) for letter in letters]
+        await self._until_durable(puts, lambda _: None)
 
     def refuse(self, reason: Reason, detail: str, count: int = 1) -> None:
         """Count what is not taken, and say so, but not all the time."""
@@ -129,25 +129,32 @@ class Keeper:
             self._metrics.fetched(self.channel, self.way, kept)
             self._kept_at = time.monotonic()
 
-    async def _put(self, payload: bytes, more: Mapping[str, str]) -> NotDurableError | None:
-        try:
-            await self._topics.put(self.channel, payload, more)
-        except NotDurableError as error:
-            return error
-        return None
-
-    async def _letter(self, size: int, detail: str) -> None:
-        said = f"{self.way}: {detail}"
-        while True:
-            try:
-                return await self._topics.letter(
-                    self.channel, DeadLetterReason.TOO_LARGE, said, size
-                )
-            except NotDurableError as error:
-                await self._wait(error, _LONGEST_PAUSE_SECONDS)
+    async def _until_durable(self, puts: Sequence[Put], count: Callable[[int], None]) -> list[int]:
+        """Do all of them, however often it takes; gives places of those that are too large."""
+        too_large = list[int]()
+        for start in range(0, len(puts), AT_ONCE):
+            left, pause = list(range(start, min(start + AT_ONCE, len(puts)))), _PAUSE_SECONDS
+            while left:
+                answers = await asyncio.gather(*(_answer(puts[i]) for i in left))
+                failed = {i: error for i, error in zip(left, answers, strict=True) if error}
+                count(len(left) - len(failed))
+                too_large += [i for i, error in failed.items() if error.is_too_large]
+                left = [i for i, error in failed.items() if not error.is_too_large]
+                if left:
+                    await self._wait(failed[left[0]], pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return too_large
 
     async def _wait(self, error: NotDurableError, seconds: float) -> None:
         if self._topics.producer.failure is not None:
             raise self._topics.producer.failure
         self.refuse(Reason.NOT_DURABLE, str(error))
         await asyncio.sleep(seconds)
+
+
+async def _answer(put: Put) -> NotDurableError | None:
+    try:
+        await put()
+    except NotDurableError as error:
+        return error
+    return None

@@ -55,6 +55,12 @@ class Folders:
         return into, done, refused
 
 
+def letters(kafka: KafkaSettings) -> list[tuple[str, str, int]]:
+    """Reason, detail and bytes left out of every dead letter."""
+    found = sorted(read_letters(kafka, Wanted()), key=lambda letter: letter.detail)
+    return [(one.reason, one.detail, one.bytes_left_out) for one in found]
+
+
 @pytest.fixture
 def folders(tmp_path: Path) -> Folders:
     return Folders(tmp_path)
@@ -116,6 +122,33 @@ def test_a_file_with_rows_that_cannot_be_read_says_which(
         "line 4: no UTF-8",
     ]
     assert metric(job, "crossdock_inlets_refused_total") == 2
+    assert letters(kafka) == [
+        ("SCHEMA_INVALID", "folder: bad.csv: line 3: 1 fields, but the header has 2", 0),
+        ("SCHEMA_INVALID", "folder: bad.csv: line 4: no UTF-8", 0),
+    ]
+
+
+def test_an_operator_sees_rows_and_files_that_cannot_be_read_among_the_dead_letters(
+    kafka: KafkaSettings, folders: Folders, tmp_path: Path
+) -> None:
+    folders.put("bad.csv", "sku,qty\nA\nB,1\n")
+    folders.put("empty.csv", "")
+    file = config(tmp_path, kafka, folders.way())
+    file.write_text('customer_secret = "of the tests"\n' + file.read_text())
+
+    job_of(file).run_once()
+
+    listed = run("dead-letters", "list", "--json", "--config", file)
+    shown = run("dead-letters", "show", "--config", file)
+    sent = run("dead-letters", "resend", "--all", "--config", file)
+    assert json.loads(listed.stdout) == {
+        "reason": "SCHEMA_INVALID",
+        "source": topic(kafka),
+        "letters": 2,
+        "would_pass": 0,
+    }
+    assert shown.stdout.count("(not kept here)") == 2
+    assert "0 of 2 dead letters sent again" in sent.stderr, "the file is mended, and put in again"
 
 
 def test_what_is_no_file_of_rows_is_refused_and_leads_nowhere(
@@ -143,6 +176,9 @@ def test_what_is_no_file_of_rows_is_refused_and_leads_nowhere(
     assert (folders.refused / "link.csv").is_symlink()
     reason = (folders.refused / "other.exe.reason.txt").read_text()
     assert reason == "0 rows were taken; not taken:\nother.exe: .exe is neither .csv nor .parquet\n"
+    said = "folder: other.exe: .exe is neither .csv nor .parquet"
+    assert ("SCHEMA_INVALID", said, 2) in letters(kafka)
+    assert len(letters(kafka)) == 7
 
 
 def test_nothing_is_written_over(kafka: KafkaSettings, folders: Folders, tmp_path: Path) -> None:
@@ -168,6 +204,9 @@ def test_a_row_that_no_topic_takes_is_refused_and_the_others_are_taken(
     assert kept(kafka) == [{"a": "1", "b": "2"}, {"a": "3", "b": "4"}]
     said = (folders.refused / "wide.csv.reason.txt").read_text()
     assert said.endswith("line 3: more than the topic takes in one message\n")
+    (letter,) = letters(kafka)
+    assert letter[0] == "TOO_LARGE"
+    assert letter[2] > 9_000_000
 
 
 def test_a_row_of_a_file_becomes_a_record_of_the_journal(
