@@ -130,7 +130,7 @@ class Channel:
         mapped = Mapped()
         held = dict(enumerate(payloads))
         if self.mapping.form_field:
-            held = {n: _held(form, self.mapping.form_field) for n, form in held.items()}
+            held = {n: held_in(form, self.mapping.form_field) for n, form in held.items()}
         if self._has_quick:
             mapped.records = self._quick_records(held)
             taken = {record.payload for record in mapped.records}
@@ -306,7 +306,7 @@ def _joined(problems: list[str]) -> str:
     return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
 
 
-def _held(form: bytes, name: str) -> bytes:
+def held_in(form: bytes, name: str) -> bytes:
     """What a field of a form holds; of what is no form, all."""
     if form.startswith((b"{", b"[")):
         return form
