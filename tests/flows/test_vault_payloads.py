@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -114,6 +115,19 @@ def test_of_no_sample_anything_personal_is_kept_or_made_a_record(name: str, vaul
     assert not any(PLANTED in trouble.detail for trouble in mapped.troubles)
     assert [json.loads(vault.opened(one)) for one in sealed] == payloads
     assert not any(PLANTED.encode() in one for one in Sealer(None).sealed(channel, keep))
+
+
+def test_a_form_is_sealed_whole_by_the_key_of_whom_it_is_about(vault: Vault) -> None:
+    mapping = parse_mapping(SHOP.replace("title", 'form_field = "param"\ntitle', 1), "shop.toml")
+    channel = Channel(mapping, BINDING)
+    form = urlencode({"sign": "x", "param": json.dumps(order(7))}).encode()
+
+    (sealed,) = kept(vault, channel, form)
+
+    assert PLANTED.encode() not in sealed
+    assert vault.opened(sealed) == form
+    vault.destroy(of(7))
+    assert vault.opened(sealed) == b"null"
 
 
 def test_the_rest_stays_as_it_came_to_the_last_digit(vault: Vault, shop: Channel) -> None:
