@@ -119,6 +119,7 @@ SHIPPED = {
 POSTED = [
     an_order(),
     an_order(id=5550001009, financial_status="perplexed"),
+    an_order(id=5550001010, customer=None, financial_status="perplexed"),
     json.dumps({"complaint": f"{NAME}, {STREET}: call {PHONE} or {MAIL}"}).encode(),
     json.dumps({"fulfillment": SHIPPED}).encode(),
 ]
@@ -218,7 +219,8 @@ def test_after_a_purge_a_person_is_nowhere_and_what_is_sealed_still_verifies(
     }
 
     for channel, *whose in (
-        ("shop", "--customer", CUSTOMER), ("rows", "--customer", BUYER), ("shop", "--unknown", "0"),
+        ("shop", "--customer", CUSTOMER), ("rows", "--customer", BUYER), ("shop", "--known-by", MAIL),
+        ("shop", "--unknown", "0"),
     ):  # fmt: skip
         assert "gone" in command(
             "vault", "purge", "--config", config, "--channel", channel, *whose, "--yes"
