@@ -19,6 +19,7 @@ from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.raw_payloads import raw_payload
 from flows.settings import load_settings
+from flows.vault.opening import existing_vault
 from schemas.errors import InputError
 
 app = group_of_commands(
@@ -146,18 +147,28 @@ def raw(
     place: Annotated[
         str,
         typer.Argument(
-            metavar="TOPIC/PARTITION/OFFSET", help="Of a record, or what its dataref says."
+            metavar="PLACE",
+            help="TOPIC/PARTITION/OFFSET of a record, or what its dataref says; PARTITION/POSITION of a "
+            "fact of the lake.",
         ),
     ],
     config: Config = None,
+    opened: Annotated[
+        bool, typer.Option("--open", help="Of a sealed channel: by the keys of the vault.")
+    ] = False,
 ) -> None:
     """Print the payload that a record was made of, as the platform sent it, while its topic has it.
 
-    The lake says of every fact which partition and position of the journal it was caused by.
+    The lake says of every fact by which partition and position of a log it was caused, and order_360 of each
+    group of columns (provenance). Of a decision it is the payload that made the router decide.
 
-    Example: crossdock channel raw crossdock.journal/3/1041 --config crossdock.toml
+    Examples:
+      crossdock channel raw crossdock.journal/3/1041 --config crossdock.toml
+      crossdock channel raw 3/1041 --config crossdock.toml
     """
-    where, payload = raw_payload(kafka_of(load_settings(config)), place)
+    settings = load_settings(config)
+    vault = existing_vault(settings) if opened else None
+    where, payload = raw_payload(kafka_of(settings), place, vault)
     error_console().print(where, markup=False, soft_wrap=True)
     typer.echo(payload)
 

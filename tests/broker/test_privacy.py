@@ -218,6 +218,15 @@ def test_after_a_purge_a_person_is_nowhere_and_what_is_sealed_still_verifies(
         "UNRECOGNISED",
     }
 
+    of_order = (
+        f"SELECT unnest(provenance, recursive := true) FROM order_360 WHERE order_id = '{ORDER}'"
+    )
+    told = json.loads(command("sql", of_order, "--lake", lake, "--json"))
+    places = {one["fields"]: f"{one['partition']}/{one['position']}" for one in told}
+    raw = ("channel", "raw", "--config", config, "--open")
+    assert POSTED[0].decode() in command(*raw, places["plan"]), "from a fact to what the shop sent"
+    assert POSTED[-1].decode() in command(*raw, places["parcels"])
+
     for channel, *whose in (
         ("shop", "--customer", CUSTOMER), ("rows", "--customer", BUYER), ("shop", "--known-by", MAIL),
         ("shop", "--unknown", "0"),
@@ -229,6 +238,7 @@ def test_after_a_purge_a_person_is_nowhere_and_what_is_sealed_still_verifies(
     with existing_vault(settings) as vault:
         after = [(where, vault.opened(content)) for where, content in things]
 
+    assert "null" in command(*raw, places["plan"])
     assert found(PERSONAL, things) == found(PERSONAL, after) == set()
     assert found(PERSONAL, [("log", logged.encode())]) == set()
     assert found((ORDER, ROW), things) >= {
