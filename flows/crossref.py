@@ -2,10 +2,13 @@
 
 Two compacted topics are tables: the cross-reference (foreign id → what it stands for; others write it, and
 ingest what channels say of parcels), and the messages that wait (of each, the key is its ``source`` and
-``id``). What cannot be resolved goes to the second. The process that has the partition reads it from there,
-resolves it when the cross-reference says more, and removes it once the records are on the journal. At the
-end of its wait it becomes a dead letter. Since both are topics, a restart forgets nothing; a crash in
-between repeats, and the folds drop repeats.
+``id``). What others say of a foreign id is one message. What ingest says is one for each order, by a key that
+has both, so that no process writes over what another says at the same time.
+
+What cannot be resolved goes to the second. The process that has the partition reads it from there, resolves it
+when the cross-reference says more, and removes it once the records are on the journal. At the end of its wait
+it becomes a dead letter. Since both are topics, a restart forgets nothing; a crash in between repeats, and the
+folds drop repeats.
 """
 
 import time
@@ -31,6 +34,8 @@ from schemas.crossref import (
     Foreign,
     cross_reference,
     foreign_of,
+    key_of,
+    name_of,
     resolved,
 )
 
@@ -86,9 +91,8 @@ class CrossReferences:
         self._producer = ReliableProducer(kafka, guard)
         self._partitions = describe(kafka, kafka.waiting).partitions
         self._reference_partitions = describe(kafka, kafka.xref).partitions
-        self._known: dict[str, CrossReference] = {}
-        self._assigned: dict[str, list[Assignment]] = {}
-        self._unwritten: dict[str, None] = {}
+        self._said: defaultdict[str, dict[bytes, CrossReference]] = defaultdict(dict)
+        self._unwritten: dict[bytes, str] = {}
         self._waiting: dict[bytes, Waiting] = {}
         self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
         self._settled: set[bytes] = set()
@@ -108,16 +112,14 @@ class CrossReferences:
 
     def resolve(self, raw: bytes, foreign: Foreign) -> list[bytes]:
         """The records that a message stands for; none where that is not known."""
-        known = self._known.get(foreign.xref)
-        return resolved(raw, foreign, known) if known is not None else []
+        return resolved(raw, foreign, self._known(foreign.xref))
 
     def assign(self, name: str, assignment: Assignment) -> None:
         """Have a foreign id stand for this too from now on; ``write_assigned`` tells the others."""
-        known = self._known.get(name, _NOTHING)
-        if not known.says(assignment):
-            self._known[name] = known.with_(assignment)
-            self._assigned.setdefault(name, []).append(assignment)
-            self._unwritten[name] = None
+        if not self._known(name).says(assignment):
+            key = key_of(name, assignment)
+            self._said[name][key] = CrossReference(assignments=[assignment])
+            self._unwritten[key] = name
 
     def write_assigned(self) -> None:
         """Put what is new of foreign ids on their topic.
@@ -125,9 +127,9 @@ class CrossReferences:
         Raises:
             BrokerError: it can never be written.
         """
-        for name in self._unwritten:
-            key, value = name.encode(), msgspec.json.encode(self._known[name])
-            partition = zlib.crc32(key) % self._reference_partitions
+        for key, name in self._unwritten.items():
+            partition = zlib.crc32(name.encode()) % self._reference_partitions
+            value = msgspec.json.encode(self._said[name][key])
             self._producer.put(self._kafka.xref, partition, key, value)
         self._unwritten = {}
 
@@ -228,31 +230,27 @@ class CrossReferences:
             self._drop(one.waiting)
         return over
 
+    def _known(self, name: str) -> CrossReference:
+        """What a foreign id stands for by all that was said of it, in the order in which it was said."""
+        said = self._said.get(name)
+        return CrossReference.of(said.values()) if said else _NOTHING
+
     def _learn(self, message: Message) -> str:
         """Take what is said of a foreign id; gives the id."""
-        name, value = (message.key() or b"").decode(errors="replace"), message.value()
+        key, value = message.key() or b"", message.value()
+        name = name_of(key)
         if value is None:
-            self._known.pop(name, None)
-            self._assigned.pop(name, None)
-            self._unwritten.pop(name, None)
-            return name
-        try:
-            self._known[name] = self._with_ours(name, cross_reference(value))
-        except msgspec.DecodeError as error:
-            _log.warning(
-                "cross-reference refused; what was known stands", key=name, error=str(error)
-            )
+            self._said[name].pop(key, None)
+        else:
+            try:
+                self._said[name][key] = cross_reference(value)
+            except msgspec.DecodeError as error:
+                _log.warning(
+                    "cross-reference refused; what was known stands", key=name, error=str(error)
+                )
+        if not self._said[name]:
+            del self._said[name]
         return name
-
-    def _with_ours(self, name: str, told: CrossReference) -> CrossReference:
-        """What the topic tells, with what this process said meanwhile: whoever comes later mends the other."""
-        lacking = [one for one in self._assigned.pop(name, ()) if not told.says(one)]
-        for one in lacking:
-            told = told.with_(one)
-        if lacking:  # both are to be said: what follows on the topic may have ours alone
-            self._assigned[name] = list(told.assignments)
-            self._unwritten[name] = None
-        return told
 
     def _await(self, message: Message) -> bytes:
         """Take a message that waits, or that it waits no longer; gives its key."""
