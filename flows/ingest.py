@@ -199,7 +199,9 @@ class IngestJob:
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
         """Make records of what a channel's platform sent; a dead letter has it as it came, but sealed."""
         channel = self.channels[topic]
-        values = [self._opened(message) for message in messages]
+        values = [message.value() or b"" for message in messages]
+        for number in (number for number, value in enumerate(values) if MARK in value):
+            values[number] = self._opened(messages[number], values[number])
         mapped = channel.take(values)
         wrong = {trouble.payload: trouble for trouble in mapped.troubles}
         plain = self._plain_homes(channel)
@@ -240,12 +242,9 @@ class IngestJob:
         ]
         return dict.fromkeys(kinds, home)
 
-    def _opened(self, message: Message) -> bytes:
-        """A payload, with what we have sealed in it."""
-        value: bytes = message.value() or b""
-        if MARK in value and HEADER in dict(message.headers() or []):
-            return self.sealer.opened(value)
-        return value
+    def _opened(self, message: Message, value: bytes) -> bytes:
+        """A payload in which something is sealed; opened if it was us."""
+        return self.sealer.opened(value) if HEADER in dict(message.headers() or []) else value
 
     def _assign(self, foreign_id: str, event: Event | Refusal) -> None:
         """Have a foreign id stand for the order of a record."""
