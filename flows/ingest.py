@@ -25,16 +25,16 @@ from typing import NamedTuple
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 from bytewax.inputs import DynamicSource, StatelessSourcePartition
-from confluent_kafka import Consumer, Message, TopicPartition
+from confluent_kafka import Message
 
 from flows.channels.book import channels_of
-from flows.channels.engine import Trouble
+from flows.channels.engine import Channel, Trouble
 from flows.crossref import CrossReferences, Settled
 from flows.guard import Guard, GuardedSink, run_guarded
 from flows.ingest_clock import LONG_AGO, IngestClock, source_of, tick
 from flows.journals import Journal, Letter
-from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, consumer
-from flows.kafka.positions import GroupPositions
+from flows.kafka.client import KafkaSettings, consumer
+from flows.kafka.positions import GroupPositions, committed
 from flows.kafka.producer import LARGE_BYTES
 from flows.kafka.reading import AT_ONCE, Place, TopicReader
 from flows.kafka.topics import describe
@@ -51,10 +51,11 @@ from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
 from schemas.crossref import Foreign, assignment_of, foreign_of
 from schemas.envelope import Event
-from schemas.kinds import KIND_OF
-from schemas.topics import EVERYWHERE, LogOf, is_sent_to, key_on
+from schemas.ids import network_key
+from schemas.kinds import KIND_OF, KIND_OF_TAG
+from schemas.topics import BY_ROUTER, EVERYWHERE, LogOf, is_sent_to, key_on
 
-POLL_MESSAGES = 4_096
+POLL_MESSAGES = 8_192
 COMMIT_SECONDS = 0.2
 """Positions are committed so often: what a crash may repeat."""
 FLUSH_SECONDS = 1.0
@@ -69,8 +70,8 @@ class Checked:
     """What was made of the messages of one poll.
 
     Attributes:
-        records: where each record goes: the log, its home there, its content, how it came, and what
-            it becomes if it is too large; in order.
+        records: where each record goes: the log, its home there, its content if it was decoded, how it
+            came, and what it becomes if it is too large; in order.
         letters: what is no record, and the topic and partition it came from.
         unresolved: how to look up what is to wait, and that as it came.
         settled: what waited, and is among the records or the letters now.
@@ -78,7 +79,9 @@ class Checked:
         tick: time that all inputs are consumed up to, if it is known anew.
     """
 
-    records: list[tuple[Journal, Home, Event, bytes, Letter | None]] = field(default_factory=list)
+    records: list[tuple[Journal, Home, Event | None, bytes, Letter | None]] = field(
+        default_factory=list
+    )
     letters: list[Letter] = field(default_factory=list)
     unresolved: list[tuple[Foreign, Letter]] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
@@ -150,8 +153,12 @@ class IngestJob:
         self.channels = channels_of(chosen)
         self.sealer = Sealer(vault_of(chosen))
         client = consumer(kafka, ingest_group(kafka))
-        topics = [*kafka.raw, *self.channels]
-        self.reader = TopicReader(kafka, client, _starts(kafka, client, chosen, topics))
+        places = [
+            (topic, partition)
+            for topic in (*kafka.raw, *self.channels)
+            for partition in chosen.mine(describe(kafka, topic).partitions)
+        ]
+        self.reader = TopicReader(kafka, client, committed(kafka, client, places))
         self.positions = GroupPositions(kafka, ingest_group(kafka))
         self.clock = IngestClock(kafka, self.reader.at, chosen.tick_seconds)
         for ordinal in range(chosen.processes):
@@ -192,23 +199,31 @@ class IngestJob:
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
         """Make records of what a channel's platform sent; a dead letter has it as it came, but sealed."""
         channel = self.channels[topic]
-        values = [self._opened(message) for message in messages]
+        values = [message.value() or b"" for message in messages]
+        for number in (number for number, value in enumerate(values) if MARK in value):
+            values[number] = self._opened(messages[number], values[number])
         mapped = channel.take(values)
         wrong = {trouble.payload: trouble for trouble in mapped.troubles}
+        plain = self._plain_homes(channel)
         for record in mapped.records:
-            number, line, _, event = record
-            message = messages[number]
+            message = messages[record.payload]
             source, offset = _source(topic, message.partition()), message.offset() or 0
-            line = with_pointer(line, source, offset)
+            line = with_pointer(record.line, source, offset)
+            if record.is_sound and record.kind in plain and len(line) <= LARGE_BYTES:
+                checked.records.append((self.journal, plain[record.kind], None, line, None))
+                continue
+            event = record.decoded()
             if isinstance(event, Refusal):
                 event = replace(event, line_no=offset, raw=line)
             refusal = self._take(checked, event, line, source, offset)
-            if assigned := channel.assigned(record):
-                self._assign(assigned, record.event)
+            if assigned := channel.assigned(record.kind, event):
+                self._assign(assigned, event)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
-                wrong.setdefault(number, Trouble(number, refusal.reason, refusal.detail))
+                wrong.setdefault(
+                    record.payload, Trouble(record.payload, refusal.reason, refusal.detail)
+                )
         troubles = [wrong[number] for number in sorted(wrong)]
         kept = [Kept(values[t.payload], t.payload not in mapped.alien) for t in troubles]
         for trouble, raw in zip(troubles, self.sealer.sealed(channel, kept), strict=True):
@@ -216,12 +231,20 @@ class IngestJob:
             letter = Refusal(message.offset() or 0, trouble.reason, trouble.detail, raw)
             checked.letters.append((_source(topic, message.partition()), letter))
 
-    def _opened(self, message: Message) -> bytes:
-        """A payload, with what we have sealed in it."""
-        value: bytes = message.value() or b""
-        if MARK in value and HEADER in dict(message.headers() or []):
-            return self.sealer.opened(value)
-        return value
+    def _plain_homes(self, channel: Channel) -> dict[int, Home]:
+        """Where records go that need not be decoded for it, by kind: they are for the router alone."""
+        binding, mapped = channel.binding, enumerate(channel.mapping.record)
+        home = home_of(network_key(binding.tenant, binding.network), self.journal.partitions)
+        kinds = [
+            n
+            for n, record in mapped
+            if KIND_OF_TAG[record.type] in BY_ROUTER and not record.network
+        ]
+        return dict.fromkeys(kinds, home)
+
+    def _opened(self, message: Message, value: bytes) -> bytes:
+        """A payload in which something is sealed; opened if it was us."""
+        return self.sealer.opened(value) if HEADER in dict(message.headers() or []) else value
 
     def _assign(self, foreign_id: str, event: Event | Refusal) -> None:
         """Have a foreign id stand for the order of a record."""
@@ -345,27 +368,6 @@ def _spare(source: str, offset: int, value: bytes) -> Letter:
     """What a large message becomes if the topic that it is for does not take it."""
     detail = f"{len(value)} bytes, more than our topics take in one message"
     return source, Refusal(offset, DeadLetterReason.TOO_LARGE, detail, value)
-
-
-def _starts(
-    kafka: KafkaSettings, client: Consumer, settings: Settings, topics: list[str]
-) -> dict[Place, int]:
-    """Where to read on: what the group committed, else the beginning."""
-    places = [
-        TopicPartition(topic, partition)
-        for topic in topics
-        for partition in settings.mine(describe(kafka, topic).partitions)
-    ]
-    if not places:
-        return {}
-    question = partial(client.committed, places, timeout=SECONDS)
-    committed: list[TopicPartition] = asked(kafka, "positions of the group", question)
-    return {
-        (at.topic, at.partition): at.offset
-        if at.offset >= 0
-        else bounds(kafka, client, at.topic, at.partition)[0]
-        for at in committed
-    }
 
 
 class _RawSource(DynamicSource[RawBatch]):

@@ -12,7 +12,7 @@ from flows.kafka.client import KafkaSettings
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
 from flows.logs.parquet import LogWriter
-from schemas.codec import Refusal, encode_event
+from schemas.codec import Refusal, decode_line, encode_event
 from schemas.envelope import Event
 from schemas.topics import LogOf
 
@@ -40,11 +40,21 @@ class Journal(Protocol):
         """Number of its partitions."""
 
     def put(
-        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+        self,
+        partition: int,
+        key: bytes,
+        event: Event | None,
+        raw: bytes,
+        spare: Letter | None = None,
     ) -> None:
-        """Add a record; ``key`` is its network, ``raw`` how it came.
+        """Add a record.
 
-        A record too large for the journal becomes its spare letter, if it has one.
+        Args:
+            partition: of the log.
+            key: its network, or its order.
+            event: what it says; without, ``raw`` is a record that says nothing of record time.
+            raw: how it came.
+            spare: what it becomes if it is too large for the journal.
         """
 
     def letter(self, source: str, refusal: Refusal) -> None:
@@ -75,10 +85,17 @@ class KafkaJournal:
         self.partitions = describe(settings, self._topic).partitions
 
     def put(
-        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+        self,
+        partition: int,
+        key: bytes,
+        event: Event | None,
+        raw: bytes,
+        spare: Letter | None = None,
     ) -> None:
         """See ``Journal``."""
-        if event.recordedtime is not None:  # when it was learnt is not theirs to say
+        if (
+            event is not None and event.recordedtime is not None
+        ):  # when it was learnt is not theirs to say
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
         too_large = None if spare is None else partial(self.letter, *spare)
         self._producer.put(self._topic, partition, key, raw, too_large=too_large)
@@ -118,10 +135,17 @@ class RecordedJournal:
         self.partitions = writer.log.partitions
 
     def put(
-        self, partition: int, key: bytes, event: Event, raw: bytes, spare: Letter | None = None
+        self,
+        partition: int,
+        key: bytes,
+        event: Event | None,
+        raw: bytes,
+        spare: Letter | None = None,
     ) -> None:
         """See ``Journal``; nothing is too large for a file."""
-        learnt = msgspec.structs.replace(event, recordedtime=self._clock())
+        said = event or decode_line(raw, 0)
+        assert isinstance(said, Event)
+        learnt = msgspec.structs.replace(said, recordedtime=self._clock())
         self._writer.append_to(partition, learnt)
 
     def letter(self, source: str, refusal: Refusal) -> None:

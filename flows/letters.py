@@ -72,7 +72,7 @@ class Letter:
         if channel is None:
             return _is_taken(decode_message(self.raw, 0))
         mapped = channel.take([self.raw])
-        made = [_is_taken(record.event) for record in mapped.records]
+        made = [_is_taken(record.decoded()) for record in mapped.records]
         return bool(made) and not mapped.troubles and all(made)
 
 

@@ -36,7 +36,7 @@ def with_pointer(line: bytes, source: str, offset: int) -> bytes:
         source: topic and partition of the payload.
         offset: there.
     """
-    return b'%b,"dataref":"%b/%d"}' % (line[:-1], source.encode(), offset)
+    return line[:-1] + f',"dataref":"{source}/{offset}"}}'.encode()
 
 
 def raw_payload(

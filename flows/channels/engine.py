@@ -7,6 +7,7 @@ JSON in it.
 
 import hashlib
 import hmac
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -71,13 +72,17 @@ class Record(NamedTuple):
         payload: its number.
         line: a CloudEvent as JSON.
         kind: number of the record mapping that made it.
-        event: the line, decoded; or why it is no record of a log, as where its subject is a foreign id.
+        is_sound: whether it is known to be a record of a log, without being decoded.
     """
 
     payload: int
     line: bytes
     kind: int
-    event: Event | Refusal
+    is_sound: bool
+
+    def decoded(self) -> Event | Refusal:
+        """What it says; or why it is no record of a log, as where its subject is a foreign id."""
+        return decode_line(self.line, 0)
 
 
 @dataclass(slots=True)
@@ -157,11 +162,16 @@ class Channel:
         said = dict(zip(*(table[name].to_pylist() for name in ("seq", "customer")), strict=True))
         return [said[number] or "" for number in range(len(pieces))]
 
-    def assigned(self, record: Record) -> str:
-        """The foreign id that stands for the record's subject from now on; empty without."""
-        if record.kind not in self._assigning or not isinstance(record.event, ShipmentMilestone):
+    def assigned(self, kind: int, event: Event | Refusal) -> str:
+        """The foreign id that stands for the subject of a record from now on; empty without.
+
+        Args:
+            kind: number of the record mapping that made it.
+            event: the record.
+        """
+        if kind not in self._assigning or not isinstance(event, ShipmentMilestone):
             return ""
-        return f"{self.mapping.record[record.kind].assigns}:{record.event.data.package}"
+        return f"{self.mapping.record[kind].assigns}:{event.data.package}"
 
     def _quick_records(self, held: dict[int, bytes]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
@@ -170,15 +180,14 @@ class Channel:
             table = self._run("quick", texts)
         except (duckdb.Error, pa.ArrowInvalid):  # by one of them; the whole statement finds it
             return []
-        records, doubtful = [], set[int]()
         columns = (table[name].to_pylist() for name in ("seq", "record", "kind", "is_doubtful"))
-        for number, line, kind, is_doubtful in zip(*columns, strict=True):
-            event = decode_line(line, 0)
-            if is_doubtful or isinstance(event, Refusal):
-                doubtful.add(number)
-            else:
-                records.append(Record(number, line, kind, event))
-        return [r for r in records if r.payload not in doubtful] if doubtful else records
+        numbers, lines, kinds, doubts = columns
+        records = list(map(Record, numbers, lines, kinds, itertools.repeat(True)))
+        if any(doubts):
+            doubtful = set(itertools.compress(numbers, doubts))
+            records = [record for record in records if record.payload not in doubtful]
+        records.sort(key=attrgetter("payload"))
+        return records
 
     def _take_whole(self, texts: dict[int, bytes], mapped: Mapped) -> None:
         """Make records, and say what is wrong."""
@@ -198,8 +207,7 @@ class Channel:
             elif record is None:
                 nothing.add(number)
             else:
-                line = record.encode()
-                mapped.records.append(Record(number, line, kind, decode_line(line, 0)))
+                mapped.records.append(Record(number, record.encode(), kind, is_sound=False))
         mapped.records.sort(key=attrgetter("payload"))
         mapped.alien.update(alien)
         nothing -= {record.payload for record in mapped.records} | wrong.keys()

@@ -16,12 +16,12 @@ CREATE MACRO with_offset(said) AS coalesce(
 -- ISO 8601, in UTC; ``zone`` is that of a time which names none. (Conversions between zones cost more than all else.)
 CREATE MACRO moment(said, zone) AS
     CASE WHEN zone = 'UTC' OR has_offset(said) THEN make_timestamp(epoch_us(with_offset(said)))
-         ELSE TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone AT TIME ZONE 'UTC' END;
+         ELSE make_timestamp(epoch_us(TRY_CAST(said AS TIMESTAMP) AT TIME ZONE zone)) END;
 
 CREATE MACRO instant(said, zone) AS written(moment(said, zone));
 
 CREATE MACRO instant_of(said, form, zone) AS
-    written(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone AT TIME ZONE 'UTC');
+    written(make_timestamp(epoch_us(try_strptime(said, form)::TIMESTAMP AT TIME ZONE zone)));
 
 -- To the end of the year 9986, beyond which a cast would raise.
 CREATE MACRO instant_since_1970(said, per_second) AS written(make_timestamp(
@@ -59,7 +59,9 @@ CREATE MACRO nearly_whole(x) AS
     CASE WHEN abs(x - round(x)) <= 1e-6 + abs(x) * 1e-15 THEN TRY_CAST(round(x) AS BIGINT) END;
 CREATE MACRO minor(said, units) AS nearly_whole(plain(said) * units);
 
--- The same where it is seen at once, else null.
+-- The same where they are seen at once, else null.
+CREATE MACRO quick_whole(said) AS
+    CASE WHEN TRY_CAST(said AS BIGINT)::VARCHAR = said THEN TRY_CAST(said AS BIGINT) END;
 CREATE MACRO whole_millions(x) AS CASE WHEN x % 1000000 = 0 THEN x // 1000000 END;
 CREATE MACRO quick_minor(said, units) AS
     CASE WHEN NOT (contains(said, 'e') OR contains(said, 'E'))

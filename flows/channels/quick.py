@@ -2,15 +2,17 @@
 
 It gives no record that the whole statement would not give. What it cannot vouch for is left to that one, which
 says what is wrong: payloads in envelopes, values that cannot be made, codes that stand for nothing, no record
-at all. What the decoder of the journal refuses (a null where there must be a value, what is too long or out of
-bounds, an unknown code) is not looked at here, since every record has to pass it.
+at all, and what the decoder of a log would refuse, so that its records need not be decoded.
 """
 
 from collections.abc import Iterable
 
+from msgspec import inspect
+
 from flows.channels.expressions import Converted, Made
 from flows.channels.mapping import Mapping, Value
-from flows.channels.statement import Compiler
+from flows.channels.sound import sound_line, sound_record
+from flows.channels.statement import TYPES, Compiler
 from flows.channels.values import Said, Scope
 
 
@@ -20,7 +22,7 @@ def is_quick(mapping: Mapping) -> bool:
 
 
 class QuickCompiler(Compiler):
-    """Makes it: (seq, kind, place, record, is_doubtful) of each record of payloads that are one object each.
+    """Makes it: (seq, kind, record, is_doubtful) of each record of payloads that are one object each.
 
     In place of a problem it has a condition under which there may be one. Members of the payload are columns
     of a table p here, which conditions read much faster than they do fields of a column p.
@@ -37,12 +39,22 @@ class QuickCompiler(Compiler):
             "WITH pieces AS MATERIALIZED ("
             f"SELECT * FROM (SELECT seq, 1 AS n, unnest(p) FROM ({read}) WHERE p IS NOT NULL) AS p"
             f"{' WHERE ' * bool(bare)}{' AND '.join(bare)})\n"
-            f"{selects}\nORDER BY seq, kind, place"
+            f"{selects}"
         )
 
-    def _columns(self, whole: Made, is_none: str) -> str:
-        doubt = _any_of(filter(None, (whole.problem, is_none))) or "false"
-        return f"encode(to_json({whole.value})::VARCHAR) AS record, coalesce({doubt}, false) AS is_doubtful"
+    def _selected(self, whole: Made, rows: str, condition: str, is_none: str) -> str:
+        event = inspect.type_info(TYPES[self.mapping.record[self.number].type])
+        assert isinstance(event, inspect.StructType)
+        sources = {use.field: use.source for use in self.made.uses if use.record == self.number}
+        odd = _any_of(filter(None, (whole.problem, is_none))) or "false"
+        return (
+            f"SELECT seq, {self.number} AS kind, encode(line) AS record, "
+            f"is_odd OR NOT is_sound OR NOT ({sound_line('line')}) AS is_doubtful FROM ("
+            f"SELECT seq, to_json(r)::VARCHAR AS line, is_odd, "
+            f"{sound_record(event, sources, 'r')} AS is_sound FROM ("
+            f"SELECT seq, {whole.value} AS r, coalesce({odd}, false) AS is_odd\n"
+            f"FROM {rows} WHERE {condition}))"
+        )
 
     def _judged(self, said: Said, converted: Converted, spec: Value) -> Made:
         value = converted.value
@@ -53,14 +65,17 @@ class QuickCompiler(Compiler):
             return Made(value)
         return Made(value, f"{said.raw} IS NOT NULL AND {value} IS NULL")
 
+    def _number(self, raw: str) -> str:
+        return f"quick_whole({raw})"
+
     def _money(self, raw: str) -> str:
         return f"quick_minor({raw}, units)"
 
     def _joined(self, problems: list[str]) -> str:
         return _any_of(problems)
 
-    def _problem_when(self, condition: str, what: str) -> str:
-        return condition
+    def _none_of(self, array: str, name: str, kind: inspect.ListType) -> list[str]:
+        return [] if kind.min_length else [f"len({array}) = 0"]
 
     def _problem_if(self, condition: str, problem: str) -> str:
         return problem and f"({condition}) AND ({problem})"

@@ -124,18 +124,20 @@ class Compiler(ValueCompiler):
             self._sql(scope, f"record[{number}].when", record.when) if record.when else "true"
         )
         is_none = f"coalesce({' OR '.join(self.nothing)}, false)" if self.nothing else ""
-        columns_of = self._columns(self._object(members), is_none)
         # once for all lines, not for each
-        rows = f"SELECT *, minor_units({self.currency}) AS units FROM ({rows}) AS p"
-        return f"SELECT seq, n, {number} AS kind, place, {columns_of}\nFROM ({rows}) AS p WHERE {condition}"
+        rows = f"(SELECT *, minor_units({self.currency}) AS units FROM ({rows}) AS p) AS p"
+        return self._selected(self._object(members), rows, condition, is_none)
 
-    def _columns(self, whole: Made, is_none: str) -> str:
-        """Columns of a row: the record and what is wrong with it."""
+    def _selected(self, whole: Made, rows: str, condition: str, is_none: str) -> str:
+        """A row for each record: it and what is wrong with it."""
         value, problems = f"to_json({whole.value})::VARCHAR", whole.problem or "[]::VARCHAR[]"
         if is_none:
             value = f"CASE WHEN NOT {is_none} THEN {value} END"
             problems = f"CASE WHEN {is_none} THEN [] ELSE {problems} END"
-        return f"{value} AS record, {problems} AS problems"
+        return (
+            f"SELECT seq, n, {self.number} AS kind, place, {value} AS record, {problems} AS problems\n"
+            f"FROM {rows} WHERE {condition}"
+        )
 
     _kept = "seq, n, p"
     """Columns of a payload that go with its elements."""
@@ -262,7 +264,7 @@ class Compiler(ValueCompiler):
             )
         problems = [self._problem_in(array, each, made.problem)] if made.problem else []
         if about.required:
-            problems.append(self._problem_when(f"len({kept}) = 0", text(name + ": missing")))
+            problems += self._none_of(kept, name, kind)
         value = f"list_transform({array}, lambda {each}: {made.value})"
         if kept != array:
             value = f"list_filter({value}, lambda x: x IS NOT NULL)"

@@ -158,7 +158,10 @@ class ValueCompiler:
             self.made.tokens.update(self.read)
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
-        converted = self._converted(name, raw, spec, not_null(kind))
+        converted = self._converted(name, raw, spec, wanted := not_null(kind))
+        if spec.sql == "i" and isinstance(wanted, inspect.IntType):  # is a number already
+            number = WITHIN["i"] if scope.element == WITHIN["e"] else "i"
+            converted = bounded(number, converted.what, wanted)
         has_default = about is not None and not isinstance(kind, inspect.UnionType)
         default = default_of(about) if about and has_default and not is_required else ""
         shown = "'a value'" if is_personal else f"shortly({raw})"
@@ -186,8 +189,9 @@ class ValueCompiler:
         """Problems as one; empty if there are none."""
         return joined(problems)
 
-    def _problem_when(self, condition: str, what: str) -> str:
-        return found(f"CASE WHEN {condition} THEN {what} END")
+    def _none_of(self, array: str, name: str, kind: inspect.ListType) -> list[str]:
+        """That an array which must be there has no element."""
+        return [found(f"CASE WHEN len({array}) = 0 THEN {text(name + ': missing')} END")]
 
     def _problem_if(self, condition: str, problem: str) -> str:
         """A problem that is one under a condition only."""
@@ -228,11 +232,15 @@ class ValueCompiler:
                 return bounded(self._money(raw), "amount of its currency", kind)
             if spec.unit in _FACTORS:
                 return bounded(f"measured({raw}, {_FACTORS[spec.unit]})", "number", kind)
-            return bounded(f"whole({raw})", "whole number", kind)
+            return bounded(self._number(raw), "whole number", kind)
         value, what = f"truth({raw})", "yes or no"
         if isinstance(kind, inspect.DateTimeType):
             value, what = self._instant(raw, spec), "time"
         return Converted(value, what, f"({value}) IS NOT NULL")
+
+    def _number(self, raw: str) -> str:
+        """A whole number."""
+        return f"whole({raw})"
 
     def _money(self, raw: str) -> str:
         """An amount in minor units of the record's currency."""

@@ -6,17 +6,38 @@ AlterConsumerGroupOffsets aborts the process when a broker dies under it (librdk
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from flows.kafka.client import KafkaSettings, committer, may_pass
+from flows.kafka.client import SECONDS, KafkaSettings, asked, bounds, committer, may_pass
 from flows.kafka.reading import Place
 from schemas.errors import BrokerError
 
 _PAUSE_SECONDS = 0.01
 _log = structlog.get_logger(__name__)
+
+
+def committed(
+    settings: KafkaSettings, client: Consumer, places: Sequence[Place]
+) -> dict[Place, int]:
+    """Where the group of a client reads on, by place: what it committed, else the beginning.
+
+    Raises:
+        BrokerError: the cluster does not answer.
+    """
+    if not places:
+        return {}
+    question = partial(client.committed, [TopicPartition(*at) for at in places], timeout=SECONDS)
+    answers: list[TopicPartition] = asked(settings, "positions of the group", question)
+    return {
+        (at.topic, at.partition): at.offset
+        if at.offset >= 0
+        else bounds(settings, client, at.topic, at.partition)[0]
+        for at in answers
+    }
 
 
 class GroupPositions:

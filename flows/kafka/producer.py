@@ -60,9 +60,12 @@ class ReliableProducer:
             if self._failure is not None:
                 self._raise_failure()
             try:
-                self._client.produce(
-                    topic, value, key, partition, headers=headers, on_delivery=told
-                )
+                if headers is None:  # to name arguments takes as long as all else
+                    self._client.produce(topic, value, key, partition, told)
+                else:
+                    self._client.produce(
+                        topic, value, key, partition, on_delivery=told, headers=headers
+                    )
             except BufferError:
                 self._wait()
                 self._client.poll(_WAIT_SECONDS)

@@ -57,8 +57,7 @@ class TopicReader:
         messages = []
         for message in self._client.consume(most, 0) or self._first(most, seconds):
             place = message.topic() or "", message.partition() or 0
-            error = message.error()
-            if error is None:
+            if (error := message.error()) is None:
                 self.at[place] = (message.offset() or 0) + 1
                 messages.append(message)
             elif error.code() == KafkaError._PARTITION_EOF:

@@ -12,13 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flows.channels.engine import Channel, Mapped
+from flows.channels.mapping import parse_mapping
 from flows.channels.quick import is_quick
-from tests.support.channels import FILES, samples, shipped
+from schemas.codec import Refusal
+from schemas.orders import OrderReceived
+from tests.support.channels import BINDING, FILES, samples, shipped
 
 ODD: list[Any] = [
     None, "", "x", "0", "-1", 2.5, "2.50", "12.505", "1e3", 1e300, 99999999999999999999, True, "yes",
-    [], {}, [1],
-    "2026-02-30T00:00:00Z", "2026-11-25", "2026-11-25 10:00", "9999-12-31T23:59:59Z", "l" * 300, "zł\u0000",
+    [], {}, [1], 5_001, 1_000_000, 1_000_001, 10**12 + 1, "eur", "a/b", "l" * 129, "\\u0000",
+    "2026-02-30T00:00:00Z", "2026-11-25", "2026-11-25 10:00", "9999-12-31T23:59:59Z", "0050-01-01T00:00:00Z",
+    "l" * 300, "zł\u0000",
 ]  # fmt: skip
 """What a member may turn out to be."""
 
@@ -59,9 +63,44 @@ def disturbed(draw: st.DrawFn, name: str) -> list[bytes]:
         for value in draw(st.lists(st.sampled_from(ODD), max_size=2)):
             of_use = [place for place in places(odd) if place[1] in read]
             holder, key = draw(st.sampled_from(of_use or [(odd, "id")]))
-            holder[key] = value
+            many = holder[key] if isinstance(holder[key], list) else []
+            holder[key] = many * 2 if many and draw(st.booleans()) else value
         payloads.append(json.dumps(odd).encode())
     return payloads
+
+
+STRICT = """
+name = "strict"
+title = "Everything that a decoder may refuse"
+[[record]]
+type = "order.received"
+id = "id"
+subject = "no"
+time = "made"
+network = "network"
+[record.data]
+region = "region"
+currency = "money"
+revision = "revision"
+payment = "payment"
+requested_by = "by"
+no_split = "whole"
+[record.data.lines]
+each = "items"
+line_no = ".n"
+sku = ".sku"
+qty = ".qty"
+"""
+LINE = {"n": 1, "sku": "S1", "qty": 2}
+SOUND: dict[str, Any] = {
+    "id": "1", "no": "1", "made": "2026-01-05T08:00:00Z", "network": "n", "region": "r", "money": "EUR",
+    "revision": 1, "payment": "failed", "whole": True, "items": [LINE, {**LINE, "n": 2}],
+}  # fmt: skip
+
+
+@cache
+def strict() -> Channel:
+    return Channel(parse_mapping(STRICT, "strict.toml"), BINDING)
 
 
 def said(mapped: Mapped) -> tuple[Any, ...]:
@@ -82,6 +121,8 @@ def test_what_is_made_quickly_is_what_the_whole_statement_makes(
     made = quick.take(payloads)
 
     assert said(made) == said(whole.take(payloads))
+    sound = [record.decoded() for record in made.records if record.is_sound]
+    assert [one for one in sound if isinstance(one, Refusal)] == []
 
 
 @pytest.mark.parametrize("name", ["marketplace-cn", "iot-reorder", "woocommerce"])
@@ -92,3 +133,26 @@ def test_an_order_with_which_nothing_is_wrong_needs_no_second_look(
     monkeypatch.setattr(channel, "_take_whole", lambda *_: pytest.fail("looked at twice"))
 
     assert [record.payload for record in channel.take([order.payload] * 3).records] == [0, 1, 2]
+
+
+def test_a_record_that_says_all_there_is_to_say_well_needs_no_decoder() -> None:
+    (record,) = strict().take([json.dumps(SOUND).encode()]).records
+
+    assert record.is_sound
+    assert isinstance(record.decoded(), OrderReceived)
+
+
+@pytest.mark.parametrize(
+    ("member", "value"),
+    [
+        ("id", "l" * 129), ("no", "a\u0000"), ("made", "0001-01-01T00:00:00Z"), ("network", "a/b"),
+        ("region", "l" * 129), ("money", "eur"), ("money", "EURO"), ("revision", 0), ("revision", 1_000_001),
+        ("payment", "paid"), ("by", "soon"), ("whole", "perhaps"), ("items", []), ("items", [LINE, LINE]),
+        ("items", [{**LINE, "n": n} for n in range(1, 5_002)]), ("items", [{**LINE, "qty": 1_000_001}]),
+        ("items", [{**LINE, "sku": ""}]), ("items", [{**LINE, "sku": "l" * 129}]), ("items", None),
+    ],
+)  # fmt: skip
+def test_a_record_of_which_anything_is_refused_is_not_vouched_for(member: str, value: Any) -> None:
+    made = strict().take([json.dumps({**SOUND, member: value}).encode()])
+
+    assert [record for record in made.records if record.is_sound] == []
