@@ -23,7 +23,7 @@ import pyarrow as pa
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
 from flows.channels.owners import CustomerCompiler
-from flows.channels.quick import QuickCompiler, is_quick
+from flows.channels.quick import QuickCompiler, has_our_names, is_quick
 from flows.channels.statement import Compiler
 from flows.channels.values import FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
@@ -117,8 +117,8 @@ class Channel:
         self._batch = _Batch()
         self._connection.register("batch", self._batch)
         self.statement: Statement = Compiler(mapping, self._connection).compile()
-        quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
-        self._has_quick = quick is not None
+        self._has_quick = is_quick(mapping) and not has_our_names(self.statement.paths)
+        quick = QuickCompiler(mapping, self._connection).compile() if self._has_quick else None
         self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
         self._assigning = {n for n, record in enumerate(mapping.record) if record.assigns}
         try:  # whatever is wrong with its SQL shows here, not with the first payload

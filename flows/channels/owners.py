@@ -39,9 +39,10 @@ class CustomerCompiler(Compiler):
         held = "SELECT seq, TRY_CAST(raw AS JSON) AS piece FROM batch"
         for path in self.mapping.texts:
             held = f"SELECT seq, {read_text(path)} AS piece FROM ({held})"
+        read = f"unnest([TRY(from_json(piece, {self._asked()}))]) AS p"
         return (
             f"SELECT seq, coalesce({', '.join(customers)}) AS customer FROM "
-            f"(SELECT seq, unnest([TRY(from_json(piece, {self._asked()}))]) AS p FROM ({held})) AS p"
+            f"(SELECT seq, {read} FROM ({held})) AS {self._alias}"
         )
 
     def _customer(self, number: int) -> str:

@@ -125,7 +125,8 @@ class Compiler(ValueCompiler):
         )
         is_none = f"coalesce({' OR '.join(self.nothing)}, false)" if self.nothing else ""
         # once for all lines, not for each
-        rows = f"(SELECT *, minor_units({self.currency}) AS units FROM ({rows}) AS p) AS p"
+        units = f"minor_units({self.currency}) AS units"
+        rows = f"(SELECT *, {units} FROM ({rows}) AS {self._alias}) AS {self._alias}"
         return self._selected(self._object(members), rows, condition, is_none)
 
     def _selected(self, whole: Made, rows: str, condition: str, is_none: str) -> str:
@@ -142,11 +143,14 @@ class Compiler(ValueCompiler):
     _kept = "seq, n, p"
     """Columns of a payload that go with its elements."""
 
+    _alias = "payloads"
+    """Of the rows, and not p: else a member p.n would be the column n of theirs."""
+
     def _rows(self, record: RecordMapping) -> tuple[Scope, str]:
         """What becomes a record each: a payload, or an element of its ``each``."""
         scope, each, place = Scope("", self.root, ""), record.each, "i"
         if not each:
-            return scope, f"SELECT {self._kept}, 1 AS i, 1 AS place FROM pieces AS p"
+            return scope, f"SELECT {self._kept}, 1 AS i, 1 AS place FROM pieces AS {self._alias}"
         self.at = f"record[{self.number}].each"
         rows, kept = "pieces", self._kept
         if isinstance(each, Value):
@@ -160,16 +164,14 @@ class Compiler(ValueCompiler):
             for path in holder:
                 array = self._path(scope, path)
                 scope = self._element_of(scope, path, "o")
-                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces AS p)"
+                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces AS {self._alias})"
                 # in the order of the holders; no payload has room for a million elements
                 kept, inner, place = f"{self._kept}, o, h", f".{inner}", "h * 1000000 + i"
             array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
             element.outer = scope if holder else None
         numbered = elements(array, "e", "i", record.newest_first)
-        return (
-            element,
-            f"SELECT *, {place} AS place FROM (SELECT {kept}, {numbered} FROM {rows} AS p) AS p",
-        )
+        inside = f"(SELECT {kept}, {numbered} FROM {rows} AS {self._alias})"
+        return element, f"SELECT *, {place} AS place FROM {inside} AS {self._alias}"
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:
         """A record's fields, with those of the one that it is like."""
