@@ -6,6 +6,7 @@ dropped. What a field of a record may be is taken from the classes of ``schemas`
 """
 
 import json
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Any
 
@@ -30,6 +31,16 @@ from schemas.envelope import Event
 from schemas.kinds import KIND_OF
 
 TYPES: dict[str, type[Event]] = {kind.tag: event for event, kind in KIND_OF.items()}
+
+
+def money_in(data: AnyMapping[str, Any]) -> Iterator[str]:
+    """The fields among these that are amounts."""
+    for name, given in data.items():
+        if name.endswith("_minor"):
+            yield name
+        for one in given if isinstance(given, list) else [given]:
+            if isinstance(one, dict):
+                yield from (f"{name}.{inner}" for inner in money_in(one))
 
 
 class Compiler(ValueCompiler):
@@ -184,14 +195,20 @@ class Compiler(ValueCompiler):
         self._refuse(f"there is no record of type {record.like!r} above")
 
     def _currency(self, scope: Scope, data: dict[str, Any], content: inspect.StructType) -> str:
-        """The currency of a record's money; what its schema says without one."""
-        for known in content.fields:
-            if known.encode_name == "currency" and "currency" in data:
-                spec = self._parsed(data["currency"], f"record[{self.number}].data.currency")
-                return self._converted(
-                    "data.currency", self._raw(scope, spec), spec, known.type
-                ).value
-        return "'EUR'"
+        """The currency of a record's money; no record has money of a currency that nobody has said."""
+        known = {f.encode_name: f.type for f in content.fields}
+        self.money = next(money_in(data), "") if "currency" in known else ""
+        self.at = f"record[{self.number}].data.currency"
+        if "currency" in known and "currency" in data:
+            spec = self._parsed(data["currency"], self.at)
+            raw = self._raw(scope, spec)
+            return self._converted("data.currency", raw, spec, known["currency"]).value
+        if self.money:
+            self._refuse(
+                f'data.{self.money} is money: say of which currency, as currency = "PATH" or '
+                'currency = { value = "EUR" }'
+            )
+        return "'EUR'"  # of what has no currency of its own
 
     def _struct(
         self, scope: Scope, name: str, given: AnyMapping[str, Any], kind: inspect.StructType
@@ -229,7 +246,8 @@ class Compiler(ValueCompiler):
             return self._list(scope, name, given, kind, about)
         if isinstance(kind, inspect.ListType) and isinstance(given, list):
             return self._listed(scope, name, given, kind)
-        return self._spec(scope, name, given, about.type, about.required, about)
+        is_required = about.required or bool(name == "data.currency" and self.money)
+        return self._spec(scope, name, given, about.type, is_required, about)
 
     def _leaves(self, scope: Scope, given: AnyMapping[str, Any]) -> list[str]:
         """What the fields of an object are read from; it is there if any of them is."""

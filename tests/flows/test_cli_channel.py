@@ -58,6 +58,12 @@ def test_a_draft_of_an_order_maps_its_sample(tmp_path: Path) -> None:
     assert {"shipping.name", "shipping.phone"} <= set(channel.mapping.personal)
 
 
+def test_a_draft_asks_for_the_currency_of_prices(tmp_path: Path) -> None:
+    mapping = drafted(tmp_path, {name: WEB_ORDER[name] for name in WEB_ORDER if name != "currency"})
+
+    assert 'currency = "?"  # not found' in mapping.read_text(encoding="utf-8")
+
+
 def test_a_draft_of_a_parcel_names_its_codes(tmp_path: Path) -> None:
     text = drafted(tmp_path, HOOK).read_text(encoding="utf-8")
 
@@ -131,7 +137,7 @@ def test_what_changed_between_versions_is_told_with_likely_new_names(tmp_path: P
 
 def test_what_only_came_or_is_empty_now_breaks_nothing(tmp_path: Path) -> None:
     mapping = drafted(tmp_path, WEB_ORDER)
-    now = {**WEB_ORDER, "currency": None, "note": "by hand", "coupons": []}
+    now = {**WEB_ORDER, "buyerId": None, "note": "by hand", "coupons": []}
 
     done = run("channel", "validate", mapping, *versions(tmp_path, now), "--json")
 
