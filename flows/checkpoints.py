@@ -19,7 +19,7 @@ import math
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import BufferedReader, BufferedWriter
 from pathlib import Path
@@ -40,7 +40,7 @@ from models.tracking.state import TrackState
 from schemas.errors import CheckpointError
 from schemas.ids import LogId, NetworkKey
 
-FORMAT = 9
+FORMAT = 10
 KEPT = 3
 """Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
 
@@ -61,6 +61,9 @@ class Origin:
 
 
 Arrays = dict[str, npt.NDArray[Any]]
+Kept = Mapping[str, npt.NDArray[Any]]
+_Fields = str | list[tuple[str, str]]
+_Place = tuple[int, np.dtype[Any], list[int]]
 
 
 class FoldState(Protocol):
@@ -85,7 +88,7 @@ class Form(Protocol[S]):
     def to_arrays(self, state: S) -> tuple[Arrays, Any]:
         """Arrays, and what JSON can take."""
 
-    def restore(self, state: S, arrays: Arrays, values: Any) -> None:
+    def restore(self, state: S, arrays: Kept, values: Any) -> None:
         """Put into a fresh state what ``to_arrays`` gave."""
 
 
@@ -104,10 +107,10 @@ class _RouteForm:
             networks.append(values)
         return arrays, networks
 
-    def restore(self, state: RouteState, arrays: Arrays, values: Any) -> None:
+    def restore(self, state: RouteState, arrays: Kept, values: Any) -> None:
         for i, kept in enumerate(values):
             prefix = f"{i}/"
-            tables = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            tables = {k.removeprefix(prefix): arrays[k] for k in arrays if k.startswith(prefix)}
             state.networks[NetworkKey(kept["key"])] = Network.from_arrays(tables, kept)
 
 
@@ -120,7 +123,7 @@ class _TrackForm:
     def to_arrays(self, state: TrackState) -> tuple[Arrays, Any]:
         return state.to_arrays()
 
-    def restore(self, state: TrackState, arrays: Arrays, values: Any) -> None:
+    def restore(self, state: TrackState, arrays: Kept, values: Any) -> None:
         state.restore(arrays, values)
 
 
@@ -340,28 +343,47 @@ def read(
     kept = header["clock"]
     state.position = header["position"]
     state.clock = Clock(kept["time"], kept["said"], set(kept["retired"]))
-    arrays = {name: _array(file, kind, shape) for name, kind, shape in header["arrays"]}
-    form.restore(state, arrays, header["values"])
+    form.restore(state, _KeptArrays(file, header["arrays"]), header["values"])
     return Checkpoint(state, dict(header["tracking_ends"]))
 
 
-def _described(kind: np.dtype[Any]) -> str | list[tuple[str, str]]:
+def _described(kind: np.dtype[Any]) -> _Fields:
     """A kind of element as JSON can take it; records are aligned, here as everywhere."""
     if kind.names is None:
         return kind.str
     return [(name, kind[name].str) for name in kind.names]
 
 
-def _array(
-    file: BufferedReader, kind: str | list[tuple[str, str]], shape: list[int]
-) -> npt.NDArray[Any]:
-    """The next array of a file, in memory of its own that can grow.
+class _KeptArrays(Kept):
+    """The arrays that follow in a file, each read when it is asked for, so that none waits in memory.
 
-    The array is made by growing, too: what NumPy asks for at once it wants in huge pages, but for its ends, and
-    Linux does not move memory of two kinds; it would be copied when it grows (seen: 700 MB more).
+    Each is in memory of its own that can grow. It is made by growing, too: what NumPy asks for at once it
+    wants in huge pages, but for its ends, and Linux does not move memory of two kinds; it would be copied
+    when it grows (seen: 700 MB more).
     """
-    fields = kind if isinstance(kind, str) else [(name, word) for name, word in kind]
-    array = np.empty(0, np.dtype(fields, align=True))
-    array.resize(math.prod(shape), refcheck=False)
-    file.readinto(array.view(np.uint8).data)
-    return array if len(shape) == 1 else array.reshape(shape)
+
+    def __init__(
+        self, file: BufferedReader, described: Iterable[tuple[str, _Fields, list[int]]]
+    ) -> None:
+        self._file = file
+        self._places: dict[str, _Place] = {}
+        begin = file.tell()
+        for name, fields, shape in described:
+            words = fields if isinstance(fields, str) else [(field, word) for field, word in fields]
+            kind = np.dtype(words, align=True)
+            self._places[name] = begin, kind, shape
+            begin += kind.itemsize * math.prod(shape)
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        begin, kind, shape = self._places[name]
+        array = np.empty(0, kind)
+        array.resize(math.prod(shape), refcheck=False)
+        self._file.seek(begin)
+        self._file.readinto(array.view(np.uint8).data)
+        return array if len(shape) == 1 else array.reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)

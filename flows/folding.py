@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypedDict, TypeVar, Unpack
 
 import bytewax.operators as op
 import pyarrow as pa
@@ -56,6 +56,24 @@ class Steps(NamedTuple):
     advance: str = "advance_partition"
     drop: str = "drop_key"
     write: str = "write_lake"
+
+
+class Opening(TypedDict, total=False):
+    """What may be said of how a job is opened.
+
+    Attributes:
+        policy_file: counts in place of the log's own policies.
+        partitions: of the log; all without.
+        settings: of the surroundings; read from the environment without.
+        guard: of the flow; one of its own without.
+        writer: of the lake, if others write it too; a new one without.
+    """
+
+    policy_file: Path | None
+    partitions: Iterable[int] | None
+    settings: Settings | None
+    guard: Guard | None
+    writer: LakeWriter | None
 
 
 class Opened(NamedTuple):
@@ -108,61 +126,27 @@ class FoldJob(ABC, Generic[S]):
         self._is_own = opened.is_own
 
     @classmethod
-    def open(
-        cls,
-        log: Log,
-        lake_path: Path,
-        *,
-        policy_file: Path | None = None,
-        partitions: Iterable[int] | None = None,
-        settings: Settings | None = None,
-        guard: Guard | None = None,
-        writer: LakeWriter | None = None,
-    ) -> Self:
+    def open(cls, log: Log, lake_path: Path, **how: Unpack[Opening]) -> Self:
         """Open log and lake and take up where the lake left off.
 
         Args:
             log: recorded or live.
             lake_path: a lake of this log, or a place for a new one.
-            policy_file: counts in place of the log's own policies.
-            partitions: of the log; all without.
-            settings: of the surroundings; read from the environment without.
-            guard: of the flow.
-            writer: of the lake, if others write it too; a new one without.
+            **how: see ``Opening``.
 
         Raises:
             CrossdockError: log, lake or policy cannot be used; the message says why.
         """
-        return cls(
-            cls._open(
-                log,
-                lake_path,
-                policy_file=policy_file,
-                partitions=partitions,
-                settings=settings,
-                guard=guard,
-                writer=writer,
-            )
-        )
+        return cls(cls._open(log, lake_path, **how))
 
     @classmethod
-    def _open(
-        cls,
-        log: Log,
-        lake_path: Path,
-        *,
-        policy_file: Path | None,
-        partitions: Iterable[int] | None,
-        settings: Settings | None,
-        guard: Guard | None,
-        writer: LakeWriter | None,
-    ) -> Opened:
+    def _open(cls, log: Log, lake_path: Path, **how: Unpack[Opening]) -> Opened:
         """What ``open`` opens."""
         if log.of is not cls.reads:
             raise LogError(f"{log.name} is a log of the kind {log.of}, not {cls.reads}")
-        chosen = settings or Settings()
-        override, override_sha256 = read_override(policy_file)
-        mine = partitions_of(log, partitions)
+        chosen, writer = how.get("settings") or Settings(), how.get("writer")
+        override, override_sha256 = read_override(how.get("policy_file"))
+        mine = partitions_of(log, how.get("partitions"))
         identity = Identity(log.id, log.partitions, override_sha256, cls.flow)
         held = [cls.flow.first_partition + p for p in mine]
         opened = writer or create_or_open_writer(
@@ -179,7 +163,8 @@ class FoldJob(ABC, Generic[S]):
             if writer is None:
                 opened.abort()
             raise
-        return Opened(log, opened, writer is None, store, found, chosen, guard or Guard())
+        guard = how.get("guard") or Guard()
+        return Opened(log, opened, writer is None, store, found, chosen, guard)
 
     @abstractmethod
     def fold(self, state: S, piece: Slice) -> Effects:

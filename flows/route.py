@@ -4,24 +4,22 @@ Its steps are those of folding.py. Run it by ``crossdock replay``, or as any Byt
 ``python -m bytewax.run "flows.route:replay('LOG', 'LAKE')"``.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, Unpack
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow, Stream
 from bytewax.inputs import Source
 
 from flows.checkpoints import ROUTE_FORM, Checkpoint
-from flows.folding import FoldJob, Opened, Read, Steps, build_replay
-from flows.guard import Guard, GuardedSink
+from flows.folding import FoldJob, Opened, Opening, Read, Steps, build_replay
+from flows.guard import GuardedSink
 from flows.kafka.client import KafkaSettings
 from flows.lake.layout import Flow
-from flows.lake.writer import LakeWriter
 from flows.logs.log import Log
 from flows.metrics import Metrics
-from flows.settings import Settings
 from flows.tracking import TrackingTopic
 from models.inference import ARTIFACTS, Model, load_model
 from models.routing.fold import RouteState, advance
@@ -74,45 +72,26 @@ class RouteJob(FoldJob[RouteState]):
         log: Log,
         lake_path: Path,
         *,
-        policy_file: Path | None = None,
-        partitions: Iterable[int] | None = None,
-        settings: Settings | None = None,
         tracking: KafkaSettings | None = None,
         publisher: Publisher | None = None,
-        guard: Guard | None = None,
-        writer: LakeWriter | None = None,
+        **how: Unpack[Opening],
     ) -> Self:
-        """Open log and lake and take up where the lake left off.
+        """See ``FoldJob``.
 
         Args:
             log: recorded or live.
             lake_path: a lake of this log, or a place for a new one.
-            policy_file: decides in place of the log's own policies.
-            partitions: of the log; all without.
-            settings: of the surroundings; read from the environment without.
             tracking: the cluster whose tracking topic is to have every decision; none without.
             publisher: who else is to have them, in place of a topic.
-            guard: of the flow.
-            writer: of the lake, if others write it too; a new one without.
-
-        Raises:
-            CrossdockError: log, lake, policy or model cannot be used; the message says why.
+            **how: see ``Opening``.
         """
-        opened = cls._open(
-            log,
-            lake_path,
-            policy_file=policy_file,
-            partitions=partitions,
-            settings=settings,
-            guard=guard,
-            writer=writer,
-        )
+        opened = cls._open(log, lake_path, **how)
         try:
             if tracking is not None:
                 floors = [found.tracking_ends for found in opened.found]
-                publisher = TrackingTopic(tracking, log.id, floors, guard)
+                publisher = TrackingTopic(tracking, log.id, floors, opened.guard)
         except BaseException:
-            if writer is None:
+            if opened.is_own:
                 opened.writer.abort()
             raise
         return cls(opened, publisher)

@@ -6,22 +6,18 @@ the router is on its way to the journal before the lake is given the effects (re
 ``python -m bytewax.run "flows.track:replay('LOG', 'LAKE')"``.
 """
 
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Self
+from typing import Self, Unpack
 
 from bytewax.dataflow import Dataflow
 
 from flows.checkpoints import TRACK_FORM
-from flows.folding import FoldJob, Opened, Steps, build_replay
-from flows.guard import Guard
+from flows.folding import FoldJob, Opened, Opening, Steps, build_replay
 from flows.lake.layout import Flow
-from flows.lake.writer import LakeWriter
 from flows.logs.log import Log
 from flows.metrics import Metrics
 from flows.reroutes import Reroutes, reroutes
-from flows.settings import Settings
 from models.inference import ARTIFACTS, load_model
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
@@ -53,39 +49,10 @@ class TrackJob(FoldJob[TrackState]):
 
     @classmethod
     def open(
-        cls,
-        log: Log,
-        lake_path: Path,
-        *,
-        policy_file: Path | None = None,
-        partitions: Iterable[int] | None = None,
-        settings: Settings | None = None,
-        wishes: Reroutes | None = None,
-        guard: Guard | None = None,
-        writer: LakeWriter | None = None,
+        cls, log: Log, lake_path: Path, *, wishes: Reroutes | None = None, **how: Unpack[Opening]
     ) -> Self:
-        """See ``FoldJob``.
-
-        Args:
-            log: recorded or live.
-            lake_path: a lake of this log, or a place for a new one.
-            policy_file: counts in place of the log's own policies.
-            partitions: of the log; all without.
-            settings: of the surroundings; read from the environment without.
-            wishes: who brings what is to be decided again to the journal; without, nobody does.
-            guard: of the flow.
-            writer: of the lake, if others write it too; a new one without.
-        """
-        opened = cls._open(
-            log,
-            lake_path,
-            policy_file=policy_file,
-            partitions=partitions,
-            settings=settings,
-            guard=guard,
-            writer=writer,
-        )
-        return cls(opened, wishes)
+        """See ``FoldJob``; ``wishes``: who brings what is to be decided again to the journal, if anybody."""
+        return cls(cls._open(log, lake_path, **how), wishes)
 
     def fold(self, state: TrackState, piece: Slice) -> Effects:
         """See ``FoldJob``; what is wanted of the router is durable before anybody has the effects."""

@@ -23,6 +23,7 @@ from flows.lake.batches import to_batch
 from flows.lake.commit import Committer, no_crash
 from flows.lake.connection import has_many_writers, is_lake, open_lake
 from flows.lake.diagnosis import CATALOG, POINTER, explained, is_busy
+from flows.lake.held_open import HeldOpen
 from flows.lake.layout import Identity, create_or_check
 from flows.lake.lock import WriterLock
 from flows.lake.ownership import Ownership
@@ -67,6 +68,7 @@ class LakeWriter:
         self.path = path
         self._connection = connection
         self._lock = lock
+        self._held_open = HeldOpen(connection) if lock is not None else None
         self._committer = Committer(connection, path, ownership, crash_point)
         keeps_house = lock is not None or _HOUSEKEEPER in ownership.positions
         self._upkeep = Upkeep(
@@ -113,6 +115,8 @@ class LakeWriter:
         """Stop after the commit under way, if any; what waits is dropped, as in a crash."""
         self._queue.stop()
         self._thread.join()
+        if self._held_open is not None:
+            self._held_open.close()
         self._connection.close()
         if self._lock is not None:
             self._lock.release()
@@ -169,6 +173,8 @@ class LakeWriter:
         batch = to_batch(taken, self._high_water)
         if batch.positions:
             self._committer.commit(batch)
+            if self._held_open is not None:
+                self._held_open.note_commit()
             self._upkeep.note({t: int(rows.num_rows) for t, rows in batch.tables.items()})
             self._high_water = {**self._high_water, **batch.positions}
         if taken:

@@ -35,16 +35,15 @@ ENTRY = np.dtype(
     [
         ("at", np.int64),  # when it happened, or was said: us
         ("key", np.uint64),  # of (source, id)
-        ("said", np.int64),  # planned or estimated time, date told or units
-        ("also", np.int64),  # of a decision the first date told; of an offer when it has to leave;
-        # of a plan, and of a stay, the place
+        ("said", np.int64),  # planned or estimated time, date told or units; of an actual milestone
+        # who reported it, a word
+        ("also", np.int64),  # of an offer when it has to leave; of a plan, and of a stay, the place
         ("cause", np.int64),  # of what the router says: where in the journal its cause is;
         # of a plan the radius of its place, m; else -1
         ("position", np.int64),  # in the log
-        ("package", np.int32),
+        ("package", np.int32),  # word; of an offer its lane
         ("node", np.int32),
         ("next", np.int32),
-        ("lane", np.int32),  # word: of an offer its lane, of a milestone its carrier
         ("step", np.uint8),
         ("classifier", np.uint8),  # of a decision how probably it is late, see ``PARTS``
         ("reason", np.uint8),  # ``ExceptionCode``, or 0; of a device how far along it was last
@@ -52,12 +51,13 @@ ENTRY = np.dtype(
     ],
     align=True,
 )
-"""What devices tell is kept in entries as well, which come first and have no ``at``, in no order. Of a device
-(``BOUND``): ``said`` when it last measured, ``position`` when it last knew where it was, ``also`` the limits of
-its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of its release: ``said`` the
-time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the first that was beyond all
-measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``): ``node`` its name, ``said``
-and ``also`` when it happened and which step it was, ``classifier`` its phase."""
+"""An order has a dozen of these, so their size is that of the state: 64 bytes, some of which mean something
+else for each sort of entry. What devices tell is kept in entries as well, which come first and have no ``at``,
+in no order. Of a device (``BOUND``): ``said`` when it last measured, ``position`` when it last knew where it
+was, ``also`` the limits of its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of
+its release: ``said`` the time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the
+first that was beyond all measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``):
+``node`` its name, ``said`` and ``also`` when it happened and which step it was, ``classifier`` its phase."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us

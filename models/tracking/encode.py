@@ -99,7 +99,7 @@ def encode(state: TrackState, piece: Slice, clock: Ints) -> Records:
     records["position"], records["clock"] = piece.positions, clock
     records["order"] = records["network"] = records["detail"] = NOBODY
     entries = records["entry"]
-    for name in ("package", "node", "next", "cause", "lane"):
+    for name in ("package", "node", "next", "cause"):
         entries[name] = NOBODY
     entries["said"] = entries["also"] = NO_TIME
     entries["position"] = piece.positions
@@ -202,7 +202,6 @@ def _decisions(
     steps = [_OUTCOMES.get(word, Step.HELD) for word in encoded.dictionary.to_pylist()]
     entries["step"][rows] = np.array(steps or [Step.HELD], np.uint8)[encoded.indices.to_numpy()]
     entries["said"][rows] = instants(data["latest_commit_at"])
-    entries["also"][rows] = instants(data["original_commit_at"])
     entries["cause"][rows] = _causes(piece, rows)
     late = np.rint(PARTS * data["late_probability"].fill_null(NO_PART / PARTS).to_numpy())
     entries["classifier"][rows] = np.clip(late, 0, NO_PART)
@@ -217,7 +216,7 @@ def _offers(
     entries["node"][rows] = named(state, data["node"])
     entries["said"][rows] = units_of(data["lines"])
     entries["cause"][rows] = _causes(piece, rows)
-    entries["lane"][rows] = named(state, data["lane_id"])
+    entries["package"][rows] = named(state, data["lane_id"])
     entries["also"][rows] = ends_of(data["ship_date"])
 
 
@@ -228,6 +227,7 @@ def _answers(
     entries = records["entry"]
     entries["step"][rows] = WORK_STEPS[kind]
     entries["node"][rows] = entries["package"][rows] = named(state, data["node"])
+    entries["said"][rows] = NOBODY
 
 
 def _milestones(
@@ -239,10 +239,10 @@ def _milestones(
     steps = _words(data["milestone"], _MILESTONES)
     entries["step"][rows] = np.where(classifiers == _RETRACTED, Step.RETRACTED, steps)
     entries["classifier"][rows] = np.where(classifiers == _RETRACTED, ACTUAL, classifiers)
-    entries["said"][rows] = instants(data["at"])
+    is_actual, carriers = classifiers == ACTUAL, named(state, data["carrier"])
+    entries["said"][rows] = np.where(is_actual, carriers, instants(data["at"]))
     entries["package"][rows] = named(state, data["package"])
     entries["node"][rows] = named(state, data["node"])
-    entries["lane"][rows] = named(state, data["carrier"])
     entries["reason"][rows] = _words(data["reason"], _REASONS)
     is_placed = (classifiers == PLANNED) & data["place"].is_valid().to_numpy(zero_copy_only=False)
     if is_placed.any():

@@ -9,11 +9,14 @@ can arrive, it is counted for one: for the first that says it packed, then for t
 first, of those of which no parcel is known. What is left over is counted by itself.
 """
 
+import numpy as np
+import numpy.typing as npt
+
 from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
-from models.lifecycle.steps import Step
+from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NEXT, NONE, PROGRESS, number
-from models.tracking.arrays import NOBODY, Records, Tables
+from models.tracking.arrays import ACTUAL, NOBODY, Records, Tables
 from schemas.codes import Phase
 
 PACKED, DELIVERED, SIGNED = int(Step.PACKED), int(Step.DELIVERED), int(Step.SIGNED)
@@ -57,11 +60,31 @@ def work_of(tables: Tables, count: int, node: int) -> int:
 
 
 @borrowing_kernel
+def carrier_of(entry: Records) -> int:
+    """Who reported an actual milestone; ``NOBODY``: its source does not say, or positions showed it."""
+    return np.int64(entry.said if entry.also == NO_TIME else NOBODY)
+
+
+def name_carriers(entries: Records) -> npt.NDArray[np.bool_]:
+    """Of each entry, whether ``carrier_of`` may be asked of it."""
+    is_actual = (entries["step"] < MILESTONES) & (entries["classifier"] == ACTUAL)
+    found: npt.NDArray[np.bool_] = is_actual & (entries["also"] == NO_TIME)
+    return found
+
+
+@borrowing_kernel
+def parcel_named_by(entry: Records) -> int:
+    """The parcel that an entry is about; ``NOBODY``: none, as of an offer, which names a lane in its place."""
+    return np.int64(NOBODY if OFFERED <= entry.step <= WITHDRAWN else entry.package)
+
+
+@borrowing_kernel
 def move_parcel(parcel: Records, entry: Records) -> None:
     """Let an actual milestone happen to a parcel."""
     parcel.heard_at = entry.at
-    if entry.lane != NOBODY:
-        parcel.carrier = entry.lane
+    carrier = carrier_of(entry)
+    if carrier != NOBODY:
+        parcel.carrier = carrier
     if parcel.handed_at == NO_TIME and entry.step != PACKED:
         parcel.handed_at = entry.at
     if parcel.there_at == NO_TIME and (entry.step == DELIVERED or entry.step == SIGNED):
@@ -82,7 +105,7 @@ def move_work(work: Records, entry: Records) -> None:
         work.units += entry.said
         if entry.cause >= work.cause:
             work.cause, work.offered_at = entry.cause, entry.at
-            work.ship_by, work.position, work.lane = entry.also, entry.position, entry.lane
+            work.ship_by, work.position, work.lane = entry.also, entry.position, entry.package
     elif entry.step == WITHDRAWN:
         work.units -= entry.said
     elif entry.step == WORK_ACCEPTED:

@@ -28,6 +28,7 @@ from models.tracking.arrays import (
 )
 from models.tracking.asking import MOST_ASKED, ask
 from models.tracking.devices import bind, entry_of
+from models.tracking.goods import parcel_named_by
 from models.tracking.history import take
 from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
@@ -122,9 +123,10 @@ def _has_asked_enough(tables: Tables) -> bool:
 @borrowing_kernel
 def _learn(tables: Tables, record: Records, verdict: Records) -> None:
     """Let the lane of the record's parcel learn, if it was delivered."""
+    named = parcel_named_by(record.entry)
     for k in range(verdict.parcels):
         parcel = tables.parcels[k]
-        if parcel.package == record.entry.package and parcel.phase in (P_DELIVERED, P_SIGNED):
+        if parcel.package == named and parcel.phase in (P_DELIVERED, P_SIGNED):
             teach(tables, record.order, k, verdict, record.position)
 
 
@@ -273,7 +275,8 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
                 _learn(tables, record, verdict)
                 _settle(tables, record.order, verdict, record.clock, True)
                 tables.phases[i, 0] = verdict.phase
-                tables.phases[i, 1] = _package_phase(tables, verdict, record.entry.package)
+                named = parcel_named_by(record.entry)
+                tables.phases[i, 1] = _package_phase(tables, verdict, named)
                 if record.entry.step < MILESTONES and record.entry.classifier == ACTUAL:
                     tell_parcel(tables, record, record.entry.package, verdict)
             else:

@@ -165,7 +165,7 @@ def _enter_stay(tables: Tables, record: Records, stop: Records, step: int, at: i
     entry.at = entry.said = at
     entry.key, entry.also, entry.cause, entry.node = np.uint64(0), stop.place, NOBODY, NOBODY
     entry.position, entry.package = record.position, stop.package
-    entry.step, entry.classifier, entry.reason, entry.lane = step, ACTUAL, 0, NOBODY
+    entry.step, entry.classifier, entry.reason = step, ACTUAL, 0
     link(tables, record.order, new)
     return new
 

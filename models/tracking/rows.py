@@ -178,6 +178,7 @@ class Collected:
         if not len(rows):
             return
         mine, entries = piece.envelope.take(pa.array(rows)), records["entry"][rows]
+        is_offer = np.isin(entries["step"], (Step.OFFERED, Step.WITHDRAWN))
         columns = {
             "partition": pa.repeat(self.partition, len(rows)),
             "position": pa.array(piece.positions[rows]),
@@ -190,7 +191,7 @@ class Collected:
             "recorded_at": mine["recordedtime"],
             "source": mine["source"],
             "event_id": mine["id"],
-            "package": names(state, entries["package"]),
+            "package": names(state, np.where(is_offer, NOBODY, entries["package"])),
             "node": names(state, np.where(entries["step"] < Step.BOUND, entries["node"], NOBODY)),
             "phase": word(tables.phases[rows, 0], _PHASES),
             "package_phase": word(tables.phases[rows, 1], _PHASES),

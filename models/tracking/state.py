@@ -45,11 +45,12 @@ from models.tracking.arrays import (
 from models.tracking.asking import MOST_ASKED, QUESTION
 from models.tracking.features import N_INPUTS
 from models.tracking.forgotten import Forgotten
+from models.tracking.goods import name_carriers
 from models.tracking.history import MOST_DROPPED, forget
 from models.tracking.lane_book import LaneBook
 from models.tracking.lanes import BUCKETS, HOUR_US
 from models.tracking.road import MOST_SAID
-from models.tracking.room import make_room, resize
+from models.tracking.room import make_room, own, resize
 from models.tracking.telling import Told
 from models.tracking.terms import Floats, bands_of, limits_of, terms_of
 from models.tracking.topics import TOPICS, answered
@@ -234,7 +235,10 @@ class TrackState:
         make_room(self.entries, entries)
 
     def forget_closed(self, clock: int) -> None:
-        """Drop the orders that are over since long, and every word that nothing refers to."""
+        """Drop the orders that are over since long, and every word that nothing refers to.
+
+        The largest tables go first, so that there is memory for what is made of the others.
+        """
         held = self.orders[: len(self.keys)]
         held["known_at"][held["known_at"] == NO_TIME] = clock  # from before the first tick
         self.cursor[Cursor.LANES] = self.lanes.forget(int(self.cursor[Cursor.LANES]))
@@ -243,12 +247,12 @@ class TrackState:
             return
         kept, lost = (np.flatnonzero(part).astype(np.int32) for part in (~gone, gone))
         until = clock + self.terms[held["network"][lost], Term.RETENTION]
-        self.forgotten.add(self.keys.take(lost), until, clock)
-        self.keys, self.met = self.keys.kept(kept), len(kept)
         forget(self.orders, self.entries, self.cursor, gone)
         resize(self.entries, int(self.cursor[Cursor.USED]) + MOST_ENTERED)
-        resize(self.orders, max(64, len(self.keys)))
-        self.orders[len(self.keys) :] = _EMPTY_ORDER
+        resize(self.orders, max(64, len(kept)))
+        self.orders[len(kept) :] = _EMPTY_ORDER
+        self.forgotten.add(self.keys.take(lost), until, clock)
+        self.keys, self.met = self.keys.kept(kept), len(kept)
         self.told.keep(kept, self._keep_words())
         due = np.full(-(-len(self.orders) // BLOCK) * BLOCK, NEVER)
         due[: len(self.orders)] = self.orders["due"]
@@ -273,12 +277,12 @@ class TrackState:
     def _keep_words(self) -> npt.NDArray[np.int32]:
         """Forget the words that nothing refers to; says what number each word has from here on."""
         lanes = int(self.cursor[Cursor.LANES])
-        columns = [
-            *(self.orders[: len(self.keys)][name] for name in FACT_WORDS),
-            *(self.entries[: int(self.cursor[Cursor.USED])][name] for name in _WORDS_OF_ENTRIES),
-        ]
+        orders = self.orders[: len(self.keys)]
+        entries = self.entries[: int(self.cursor[Cursor.USED])]
+        columns = [*(orders[name] for name in FACT_WORDS), entries["package"], entries["node"]]
+        reports = np.flatnonzero(name_carriers(entries))
         is_used = np.zeros(len(self.words) + 1, bool)  # the last one is that of NOBODY
-        for column in [*columns, self.lanes.words(lanes)]:
+        for column in [*columns, entries["said"][reports], self.lanes.words(lanes)]:
             is_used[column] = True
         used = np.flatnonzero(is_used[:-1]).astype(np.int32)
         numbers = np.full(len(is_used), NOBODY, np.int32)
@@ -286,6 +290,7 @@ class TrackState:
         self.words = self.words.kept(used)
         for column in columns:
             column[:] = numbers[column]
+        entries["said"][reports] = numbers[entries["said"][reports]]
         self.lanes.renumber(lanes, numbers)
         return numbers
 
@@ -314,18 +319,18 @@ class TrackState:
         return arrays, values
 
     def restore(self, arrays: Mapping[str, npt.NDArray[Any]], values: Mapping[str, Any]) -> None:
-        """Take up what ``to_arrays`` gave."""
+        """Take up what ``to_arrays`` gave; what is copied comes first, as long as there is little else."""
         for name in _NAMES:
             parts = {p: arrays[f"{name}/{p}"] for p in ("offsets", "arena")}
             setattr(self, name, Names.from_arrays(parts))
-        self.orders, self.entries = _own(arrays["orders"]), _own(arrays["entries"])
-        self.terms, self.cursor = arrays["terms"].copy(), arrays["cursor"].copy()
-        self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
         self.seen.put(Slot.SEEN_STATE, arrays["seen_state"].copy())
         window.restore(self.seen, arrays["seen"])
         self.lanes.restore({p: arrays[f"lanes/{p}"] for p in ("rows", "counts", "networks")})
         self.told.restore({p: arrays[f"told/{p}"] for p in ("orders", "told", "counts")})
         self.forgotten.restore({p: arrays[f"forgotten/{p}"] for p in ("keys", "until")})
+        self.terms, self.cursor = arrays["terms"].copy(), arrays["cursor"].copy()
+        self.bands, self.limits = arrays["bands"].copy(), arrays["limits"].copy()
+        self.orders, self.entries = own(arrays["orders"]), own(arrays["entries"])
         self.met = len(self.orders)
         self.records, self.models = values["records"], list(values["models"])
         self.policies = [Policy.model_validate_json(policy) for policy in values["policies"]]
@@ -336,12 +341,6 @@ class TrackState:
 
 
 _NAMES = ("keys", "words", "networks")
-_WORDS_OF_ENTRIES = ("package", "node", "lane")
-
-
-def _own(table: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """A table that can be resized: itself where nobody else has it, as when it was read from a file."""
-    return np.require(table, requirements=("O", "W"))
 
 
 def _room_for(records: int) -> Asked:

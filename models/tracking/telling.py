@@ -21,7 +21,7 @@ from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.tracking.arrays import NOBODY, Change, Ints, Limit, Raised, Records, Term
 from models.tracking.lanes import HOUR_US
-from models.tracking.room import make_room
+from models.tracking.room import make_room, own
 from schemas.codes import ExceptionCode
 
 TOLD = np.dtype(
@@ -282,9 +282,8 @@ class Told:
 
     def restore(self, kept: Mapping[str, npt.NDArray[Any]]) -> None:
         """Take up what ``to_arrays`` gave."""
-        self.orders, self.told, self.counts = (
-            kept[name].copy() for name in ("orders", "told", "counts")
-        )
+        self.orders, self.told = own(kept["orders"]), own(kept["told"])
+        self.counts = kept["counts"].copy()
 
 
 def _nothing_of(orders: int) -> npt.NDArray[Any]:

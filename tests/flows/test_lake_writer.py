@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from flows.lake import held_open
 from flows.lake.connection import open_lake
+from flows.lake.diagnosis import CATALOG
 from flows.lake.digest import digest
 from flows.lake.layout import Identity
 from flows.lake.lock import break_lock
@@ -72,6 +74,23 @@ def test_an_idle_queue_is_committed_without_a_flush(lake: Path) -> None:
         writer.put(effects(0, 2))
 
         assert committed.wait(30)
+
+
+def test_no_commit_locks_anybody_out_to_copy_the_log_of_the_catalogue(
+    lake: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_open, "RENEW_AT_COMMITS", 3)
+    log, sizes = lake / f"{CATALOG}-wal", []
+
+    with create_or_open_writer(lake, LOG, range(6)) as writer:
+        for at in range(6):
+            writer.put(effects(at, at))
+            writer.flush()
+            sizes.append(log.stat().st_size if log.exists() else 0)
+
+    assert 0 < sizes[0] < sizes[1]
+    assert max(sizes) < 2 * sizes[1]
+    assert not log.exists()
 
 
 def test_effects_seen_twice_are_dropped(lake: Path) -> None:

@@ -1,8 +1,14 @@
 """What the tracking fold forgets, and what it makes of news about an order that it has forgotten."""
 
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 import pytest
 
 import models.tracking.fold as fold
+from models.tracking.arrays import ENTRY, NOBODY, ORDER, Cursor
+from models.tracking.history import forget
 from schemas.envelope import Event
 from schemas.tables import Table
 from tests.support.devices import bound, sensed
@@ -97,3 +103,47 @@ def test_an_order_is_remembered_as_long_as_its_date_is_to_come() -> None:
     tracked = track([*far, tick(100 * DAY), tick(100 * DAY), tick(199 * DAY), tick(201 * DAY)])
 
     assert ("DELAY_BREACHED", "raised") in tracked.exceptions()
+
+
+def histories(orders: npt.NDArray[Any], entries: npt.NDArray[Any]) -> list[list[int]]:
+    """Keys of the entries of each order, from the first on."""
+    found = []
+    for at in orders["first"].tolist():
+        mine = []
+        while at != NOBODY:
+            mine.append(int(entries["key"][at]))
+            at = int(entries["next"][at])
+        found.append(mine)
+    return found
+
+
+def test_histories_that_stay_are_whole_and_lie_together() -> None:
+    chance = np.random.default_rng(1)
+    orders, entries = np.zeros(400, ORDER), np.zeros(3_000, ENTRY)
+    orders["first"], entries["key"] = NOBODY, np.arange(3_000)
+    cursor = np.zeros(len(Cursor), np.int64)
+    cursor[[Cursor.FREE, Cursor.USED]] = NOBODY, 3_000
+    for entry in chance.permutation(3_000).tolist():
+        order = int(chance.integers(400))
+        entries["next"][entry], orders["first"][order] = orders["first"][order], entry
+    before, gone = histories(orders, entries), chance.random(400) < 0.4
+
+    forget(orders, entries, cursor, gone)
+
+    kept = [mine for mine, is_gone in zip(before, gone, strict=True) if not is_gone]
+    assert histories(orders[: len(kept)], entries) == kept
+    assert cursor[Cursor.USED] == sum(map(len, kept))
+    assert (np.diff(entries["key"][: cursor[Cursor.USED]].astype(np.int64)) > 0).all()
+
+
+def test_who_carries_a_parcel_is_still_known_when_words_were_forgotten() -> None:
+    sent = [
+        decided(59 * DAY, "o2", promise=62 * DAY, cause=2),
+        offered(59 * DAY, "M", "o2", cause=2),
+    ]
+    carried = step("handed_over", 59 * DAY, "o2", package="2", node="M", carrier="slow")
+
+    tracked = track([*CLOSED, *sent, carried, *(tick(GONE + hour) for hour in range(0, 90, 3))])
+
+    assert list(tracked.state.keys) == ["acme/eu/o2"]
+    assert tracked.rows(Table.ESTIMATES)[-1]["lane"] == "slow/M"

@@ -65,6 +65,18 @@ def test_an_order_is_as_far_as_the_parcel_that_is_furthest_behind() -> None:
     assert track(events).phase() == "HANDED_OVER"
 
 
+def test_a_lane_that_is_called_like_a_parcel_is_none() -> None:
+    events = [
+        *ROUTED,
+        step("delivered", 3, package="1", node="A"),
+        offered(4, "A", lane="1", cause=2),
+    ]
+
+    row = track(events).rows(Table.TIMELINE)[-1]
+
+    assert (row["step"], row["package"], row["package_phase"]) == ("OFFERED", None, None)
+
+
 def test_a_node_that_has_not_shipped_holds_the_order_back() -> None:
     events = [
         ordered(0),

@@ -68,6 +68,7 @@ def step(
     classifier: Classifier = Classifier.ACTUAL,
     retracts: str = "",
     reason: Trouble = Trouble.NONE,
+    carrier: str = "",
     event_id: str = "",
 ) -> Event:
     """A milestone of a parcel; ``planned`` makes it a planned one."""
@@ -79,6 +80,7 @@ def step(
         at=None if planned is None else moment(planned),
         package=package,
         node=node,
+        carrier=carrier,
         reason=reason,
         retracts=retracts,
     )
