@@ -111,12 +111,16 @@ class ChannelSettings(_Model):
     )
 
     @model_validator(mode="after")
-    def _keeps_no_file(self) -> Self:
-        if self.sealed and self.folder is not None and self.folder.done is not None:
+    def _keeps_files_unless_sealed(self) -> Self:
+        if self.folder is None:
+            return self
+        if self.sealed and self.folder.done is not None:
             raise ValueError(
                 "folder.done: files of a sealed channel would be kept as they came; without, a file "
                 "is removed once its rows are durable"
             )
+        if not self.sealed and self.folder.done is None:
+            raise ValueError("folder.done: say where a file goes once its rows are durable")
         return self
 
     @property

@@ -24,7 +24,8 @@ class FolderSettings(_Model):
 
     path: Path = Field(description="That files are put into.")
     done: Path | None = Field(
-        default=None, description="Where a file goes once its rows are durable; without, nowhere."
+        default=None,
+        description="Where a file goes once its rows are durable; of a sealed channel it is removed then.",
     )
     refused: Path = Field(description="Where a file goes that cannot be read, or not wholly.")
     settle_seconds: float = Field(

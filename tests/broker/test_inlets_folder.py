@@ -366,6 +366,7 @@ def test_a_process_that_is_killed_loses_no_row(
         (("{done}", "{into}"), "path, done and refused are different folders"),
         (("{done}", "/proc/crossdock"), "channels.stock.folder: done: "),
         (("folder =", "sealed = true\nfolder ="), "folder.done: files of a sealed channel"),
+        (('done = "{done}",', ""), "folder.done: say where a file goes"),
         (("folder =", "#"), "nothing is fetched"),
     ],
 )
