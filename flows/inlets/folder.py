@@ -1,9 +1,9 @@
 """A watched folder: its files are read row by row, and move away once every row is durable.
 
-A file is taken when it has not changed for a while. It moves to ``done``; if its channel is sealed, it is removed;
-with anything in it that cannot be read to ``refused``, beside a ``.reason.txt`` that names the lines; each is a
-dead letter, too. The other rows were taken all the same, so that the file may be mended and put into the folder
-again. What a crash repeats, or a mended file, has the same ids, and the folds drop it.
+A file is taken when it has not changed for a while. It moves to ``done``, or is removed if its channel is
+sealed; with anything in it that cannot be read to ``refused``, beside a ``.reason.txt`` that names the lines;
+each is a dead letter, too. The other rows were taken all the same, so that the file may be mended and put into
+the folder again. What a crash repeats, or a mended file, has the same ids, and the folds drop it.
 
 Whoever can write into the folder is not trusted: links, pipes and odd names move away.
 """
