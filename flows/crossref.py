@@ -16,6 +16,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -77,6 +78,13 @@ class Settled:
     records: list[bytes]
 
 
+class _Said(NamedTuple):
+    """What one message says of a foreign id."""
+
+    key: bytes
+    reference: CrossReference
+
+
 class CrossReferences:
     """Both tables, as one process sees them."""
 
@@ -91,8 +99,8 @@ class CrossReferences:
         self._producer = ReliableProducer(kafka, guard)
         self._partitions = describe(kafka, kafka.waiting).partitions
         self._reference_partitions = describe(kafka, kafka.xref).partitions
-        self._said: defaultdict[str, dict[bytes, CrossReference]] = defaultdict(dict)
-        self._unwritten: dict[bytes, str] = {}
+        self._said: dict[str, tuple[_Said, ...]] = {}
+        self._unwritten: list[tuple[str, _Said]] = []
         self._waiting: dict[bytes, Waiting] = {}
         self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
         self._settled: set[bytes] = set()
@@ -117,9 +125,9 @@ class CrossReferences:
     def assign(self, name: str, assignment: Assignment) -> None:
         """Have a foreign id stand for this too from now on; ``write_assigned`` tells the others."""
         if not self._known(name).says(assignment):
-            key = key_of(name, assignment)
-            self._said[name][key] = CrossReference(assignments=[assignment])
-            self._unwritten[key] = name
+            one = _Said(key_of(name, assignment), CrossReference(assignments=[assignment]))
+            self._said[name] = (*self._said.get(name, ()), one)
+            self._unwritten.append((name, one))
 
     def write_assigned(self) -> None:
         """Put what is new of foreign ids on their topic.
@@ -127,11 +135,12 @@ class CrossReferences:
         Raises:
             BrokerError: it can never be written.
         """
-        for key, name in self._unwritten.items():
+        for name, one in self._unwritten:
             partition = zlib.crc32(name.encode()) % self._reference_partitions
-            value = msgspec.json.encode(self._said[name][key])
-            self._producer.put(self._kafka.xref, partition, key, value)
-        self._unwritten = {}
+            self._producer.put(
+                self._kafka.xref, partition, one.key, msgspec.json.encode(one.reference)
+            )
+        self._unwritten = []
 
     def keep(
         self, foreign: Foreign, message: Refusal, source: str, too_large: Callable[[], None]
@@ -233,23 +242,25 @@ class CrossReferences:
     def _known(self, name: str) -> CrossReference:
         """What a foreign id stands for by all that was said of it, in the order in which it was said."""
         said = self._said.get(name)
-        return CrossReference.of(said.values()) if said else _NOTHING
+        return CrossReference.of(one.reference for one in said) if said else _NOTHING
 
     def _learn(self, message: Message) -> str:
         """Take what is said of a foreign id; gives the id."""
         key, value = message.key() or b"", message.value()
         name = name_of(key)
-        if value is None:
-            self._said[name].pop(key, None)
-        else:
+        said = tuple(one for one in self._said.get(name, ()) if one.key != key)
+        if value is not None:
             try:
-                self._said[name][key] = cross_reference(value)
+                said += (_Said(key, cross_reference(value)),)
             except msgspec.DecodeError as error:
                 _log.warning(
                     "cross-reference refused; what was known stands", key=name, error=str(error)
                 )
-        if not self._said[name]:
-            del self._said[name]
+                return name
+        if said:
+            self._said[name] = said
+        else:
+            self._said.pop(name, None)
         return name
 
     def _await(self, message: Message) -> bytes:
