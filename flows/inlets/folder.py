@@ -133,9 +133,9 @@ class FolderInlet:
         if reasons.total:
             reason = Reason.UNREADABLE_ROW if kept else Reason.UNREADABLE_FILE
             self._keeper.refuse(reason, reasons.listed[0], reasons.total)
-            await asyncio.to_thread(self._refuse, found.name, reasons.text(kept))
+            await asyncio.to_thread(self._refuse, found, reasons.text(kept))
         else:
-            await asyncio.to_thread(self._move, found.name, self._settings.done)
+            await asyncio.to_thread(self._finish, found)
 
     async def _keep(self, found: _Found, reasons: "_Reasons") -> int:
         """Rows that are durable; of all else it is told that it is not."""
@@ -171,26 +171,38 @@ class FolderInlet:
             ]
         )
 
-    def _refuse(self, name: str, text: str) -> None:
-        target = _free(self._settings.refused, name)
+    def _refuse(self, found: _Found, text: str) -> None:
+        target = _free(self._settings.refused, found.name)
         publish(target.with_name(f"{target.name}.reason.txt"), text.encode())
-        self._move(name, self._settings.refused)
+        move_to(self._settings.refused, self._settings.path / found.name, found.inode)
 
-    def _move(self, name: str, folder: Path | None) -> None:
-        """Away from the folder: into another one, or out of the world."""
-        source = self._settings.path / name
-        try:
-            if folder is None:
-                source.unlink()
-            else:
-                source.rename(_free(folder, name))
-        except FileNotFoundError:
-            if os.path.lexists(source):
-                raise
-            return  # somebody else has taken it away
-        if folder is not None:
-            sync_directory(folder)
-        sync_directory(self._settings.path)
+    def _finish(self, found: _Found) -> None:
+        """Take a file away that was read wholly."""
+        done, source = self._settings.done, self._settings.path / found.name
+        moved = move_to(done or self._settings.refused, source, found.inode)
+        if done is None and moved is not None:
+            moved.unlink()
+            sync_directory(moved.parent)
+
+
+def move_to(folder: Path, source: Path, inode: int) -> Path | None:
+    """Move a file to another folder; gives where it is, if it was there to be moved.
+
+    One that was put in its place just now goes back: nobody has read it yet.
+    """
+    target = _free(folder, source.name)
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        if os.path.lexists(source):
+            raise
+        return None  # somebody else has taken it away
+    is_other = os.lstat(target).st_ino != inode
+    if is_other:
+        target.rename(source)
+    sync_directory(folder)
+    sync_directory(source.parent)
+    return None if is_other else target
 
 
 class _Reasons:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from flows.inlets.folder import move_to
 from flows.kafka.client import KafkaSettings
 from flows.letters import Wanted, read_letters
 from flows.metrics import state_of
@@ -325,6 +326,21 @@ def test_a_file_that_cannot_be_moved_is_not_read_again(
     assert kept(kafka) == [{"sku": "A"}]
     reason = 'reason="unreadable_folder"'
     assert metric(job, f'crossdock_inlets_refused_total{{channel="stock",{reason}') == 3
+
+
+def test_a_file_that_has_just_come_in_place_of_one_that_was_read_is_left(
+    folders: Folders, tmp_path: Path
+) -> None:
+    folders.done.mkdir()
+    folders.put("a.csv", "sku\nA\n")
+    source = folders.into / "a.csv"
+    read = source.stat().st_ino
+    folders.put("a.csv", "sku\nB\n")
+
+    assert move_to(folders.done, source, read) is None
+    assert (source.read_text(), list(folders.done.iterdir())) == ("sku\nB\n", [])
+    assert move_to(folders.done, source, source.stat().st_ino) == folders.done / "a.csv"
+    assert move_to(folders.done, source, read) is None
 
 
 def test_a_process_at_work_is_ready(kafka: KafkaSettings, folders: Folders, tmp_path: Path) -> None:
