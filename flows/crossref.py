@@ -2,10 +2,13 @@
 
 Two compacted topics are tables: the cross-reference (foreign id → what it stands for; others write it, and
 ingest what channels say of parcels), and the messages that wait (of each, the key is its ``source`` and
-``id``). What cannot be resolved goes to the second. The process that has the partition reads it from there,
-resolves it when the cross-reference says more, and removes it once the records are on the journal. At the
-end of its wait it becomes a dead letter. Since both are topics, a restart forgets nothing; a crash in
-between repeats, and the folds drop repeats.
+``id``). What others say of a foreign id is one message. What ingest says is one for each order, by a key that
+has both, so that no process writes over what another says at the same time.
+
+What cannot be resolved goes to the second. The process that has the partition reads it from there, resolves it
+when the cross-reference says more, and removes it once the records are on the journal. At the end of its wait
+it becomes a dead letter. Since both are topics, a restart forgets nothing; a crash in between repeats, and the
+folds drop repeats.
 """
 
 import time
@@ -13,6 +16,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import structlog
@@ -31,6 +35,8 @@ from schemas.crossref import (
     Foreign,
     cross_reference,
     foreign_of,
+    key_of,
+    name_of,
     resolved,
 )
 
@@ -72,6 +78,13 @@ class Settled:
     records: list[bytes]
 
 
+class _Said(NamedTuple):
+    """What one message says of a foreign id."""
+
+    key: bytes
+    reference: CrossReference
+
+
 class CrossReferences:
     """Both tables, as one process sees them."""
 
@@ -86,9 +99,8 @@ class CrossReferences:
         self._producer = ReliableProducer(kafka, guard)
         self._partitions = describe(kafka, kafka.waiting).partitions
         self._reference_partitions = describe(kafka, kafka.xref).partitions
-        self._known: dict[str, CrossReference] = {}
-        self._assigned: dict[str, list[Assignment]] = {}
-        self._unwritten: dict[str, None] = {}
+        self._said: dict[str, tuple[_Said, ...]] = {}
+        self._unwritten: list[tuple[str, _Said]] = []
         self._waiting: dict[bytes, Waiting] = {}
         self._by_id: defaultdict[str, dict[bytes, None]] = defaultdict(dict)
         self._settled: set[bytes] = set()
@@ -108,16 +120,14 @@ class CrossReferences:
 
     def resolve(self, raw: bytes, foreign: Foreign) -> list[bytes]:
         """The records that a message stands for; none where that is not known."""
-        known = self._known.get(foreign.xref)
-        return resolved(raw, foreign, known) if known is not None else []
+        return resolved(raw, foreign, self._known(foreign.xref))
 
     def assign(self, name: str, assignment: Assignment) -> None:
         """Have a foreign id stand for this too from now on; ``write_assigned`` tells the others."""
-        known = self._known.get(name, _NOTHING)
-        if not known.says(assignment):
-            self._known[name] = known.with_(assignment)
-            self._assigned.setdefault(name, []).append(assignment)
-            self._unwritten[name] = None
+        if not self._known(name).says(assignment):
+            one = _Said(key_of(name, assignment), CrossReference(assignments=[assignment]))
+            self._said[name] = (*self._said.get(name, ()), one)
+            self._unwritten.append((name, one))
 
     def write_assigned(self) -> None:
         """Put what is new of foreign ids on their topic.
@@ -125,11 +135,12 @@ class CrossReferences:
         Raises:
             BrokerError: it can never be written.
         """
-        for name in self._unwritten:
-            key, value = name.encode(), msgspec.json.encode(self._known[name])
-            partition = zlib.crc32(key) % self._reference_partitions
-            self._producer.put(self._kafka.xref, partition, key, value)
-        self._unwritten = {}
+        for name, one in self._unwritten:
+            partition = zlib.crc32(name.encode()) % self._reference_partitions
+            self._producer.put(
+                self._kafka.xref, partition, one.key, msgspec.json.encode(one.reference)
+            )
+        self._unwritten = []
 
     def keep(
         self, foreign: Foreign, message: Refusal, source: str, too_large: Callable[[], None]
@@ -228,31 +239,29 @@ class CrossReferences:
             self._drop(one.waiting)
         return over
 
+    def _known(self, name: str) -> CrossReference:
+        """What a foreign id stands for by all that was said of it, in the order in which it was said."""
+        said = self._said.get(name)
+        return CrossReference.of(one.reference for one in said) if said else _NOTHING
+
     def _learn(self, message: Message) -> str:
         """Take what is said of a foreign id; gives the id."""
-        name, value = (message.key() or b"").decode(errors="replace"), message.value()
-        if value is None:
-            self._known.pop(name, None)
-            self._assigned.pop(name, None)
-            self._unwritten.pop(name, None)
-            return name
-        try:
-            self._known[name] = self._with_ours(name, cross_reference(value))
-        except msgspec.DecodeError as error:
-            _log.warning(
-                "cross-reference refused; what was known stands", key=name, error=str(error)
-            )
+        key, value = message.key() or b"", message.value()
+        name = name_of(key)
+        said = tuple(one for one in self._said.get(name, ()) if one.key != key)
+        if value is not None:
+            try:
+                said += (_Said(key, cross_reference(value)),)
+            except msgspec.DecodeError as error:
+                _log.warning(
+                    "cross-reference refused; what was known stands", key=name, error=str(error)
+                )
+                return name
+        if said:
+            self._said[name] = said
+        else:
+            self._said.pop(name, None)
         return name
-
-    def _with_ours(self, name: str, told: CrossReference) -> CrossReference:
-        """What the topic tells, with what this process said meanwhile: whoever comes later mends the other."""
-        lacking = [one for one in self._assigned.pop(name, ()) if not told.says(one)]
-        for one in lacking:
-            told = told.with_(one)
-        if lacking:  # both are to be said: what follows on the topic may have ours alone
-            self._assigned[name] = list(told.assignments)
-            self._unwritten[name] = None
-        return told
 
     def _await(self, message: Message) -> bytes:
         """Take a message that waits, or that it waits no longer; gives its key."""

@@ -19,7 +19,17 @@ from schemas.topics import LogOf
 Letter = tuple[str, Refusal]
 """What is no record of the journal, and the topic and partition that it came from."""
 LEFT_OUT = "bytes-left-out"
-"""Header of a dead letter whose message no topic takes: how many bytes it has where it came from."""
+"""Header of a dead letter without its message: how many bytes that has where it came from."""
+
+
+def letter_headers(source: str, refusal: Refusal) -> dict[str, str | bytes | None]:
+    """What a dead letter says of itself."""
+    return {
+        "reason": refusal.reason.name,
+        "detail": refusal.detail,
+        "source": source,
+        "offset": str(refusal.line_no),
+    }
 
 
 class Journal(Protocol):
@@ -96,12 +106,7 @@ class KafkaJournal:
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """See ``Journal``; one too large for its topic is kept without its bytes."""
-        headers: dict[str, str | bytes | None] = {
-            "reason": refusal.reason.name,
-            "detail": refusal.detail,
-            "source": source,
-            "offset": str(refusal.line_no),
-        }
+        headers = letter_headers(source, refusal)
         put = partial(self._producer.put, self._letters, -1, source.encode())
         told = {**headers, LEFT_OUT: str(len(refusal.raw))}
         put(refusal.raw, headers, partial(put, b"", told))

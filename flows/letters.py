@@ -38,7 +38,7 @@ class Letter:
         source: raw topic and partition that it came from.
         source_offset: its offset there.
         raw: the message as it came, personal data sealed.
-        bytes_left_out: size of the message, where it was too large to be kept and ``raw`` is empty.
+        bytes_left_out: size of the message, where it could not be kept and ``raw`` is empty.
     """
 
     partition: int
@@ -57,8 +57,8 @@ class Letter:
 
     @property
     def is_here(self) -> bool:
-        """Whether its message is: not too large to be kept, nor purged as a whole."""
-        return not self.bytes_left_out and self.raw != GONE
+        """Whether its message is: not left where it came from, nor purged as a whole."""
+        return self.raw not in (b"", GONE)
 
     def would_pass(self, channels: Mapping[str, Channel]) -> bool:
         """Whether it is a record by today's rules and mappings, or would be looked up again; once opened.

@@ -1,20 +1,28 @@
-"""From a record to the payload that it was made of, as the platform sent it.
+"""From a record, or a fact of the lake, to the payload that it was made of, as the platform sent it.
 
 What ingest makes of a channel's payload has ``dataref`` (an extension of CloudEvents): topic, partition and
-offset of the payload, which is there as long as the channel's ``keep_days`` say.
+offset of the payload, which is there as long as the channel's ``keep_days`` say. A fact of the lake says which
+position of which log it was caused by, and a decision on the tracking log which of the journal; so none of them
+has to repeat the pointer.
 """
 
 import msgspec
 from confluent_kafka import Message
 
 from flows.kafka.client import KafkaSettings, bounds, consumer
-from flows.kafka.reading import read_range
+from flows.kafka.reading import headers_of, read_range
 from flows.kafka.topics import describe
+from flows.lake.layout import TRACK_PARTITIONS
+from flows.public_records import source_of
+from flows.vault.keys import Vault
+from flows.vault.seals import HEADER
 from schemas.errors import InputError
 
 
 class _Pointing(msgspec.Struct):
     dataref: str = ""
+    source: str = ""
+    id: str = ""
 
 
 _POINTING = msgspec.json.Decoder(_Pointing)
@@ -31,12 +39,16 @@ def with_pointer(line: bytes, source: str, offset: int) -> bytes:
     return line[:-1] + f',"dataref":"{source}/{offset}"}}'.encode()
 
 
-def raw_payload(settings: KafkaSettings, place: str) -> tuple[str, bytes]:
+def raw_payload(
+    settings: KafkaSettings, place: str, vault: Vault | None = None
+) -> tuple[str, bytes]:
     """Where the payload of a record is, and what it is.
 
     Args:
         settings: of the cluster.
-        place: ``TOPIC/PARTITION/OFFSET`` of the record, or of the payload itself.
+        place: ``TOPIC/PARTITION/OFFSET`` of the record, or of the payload itself; ``PARTITION/POSITION`` of a
+            fact, as the lake has them.
+        vault: by which a payload that we have sealed is opened; without, it stays so.
 
     Raises:
         InputError: there is no such place, its message is gone, or was made of no payload.
@@ -44,18 +56,29 @@ def raw_payload(settings: KafkaSettings, place: str) -> tuple[str, bytes]:
     """
     message = _message(settings, place)
     if message.topic() not in (settings.journal, settings.tracking):
-        return place, message.value() or b""
-    try:
-        pointer = _POINTING.decode(message.value() or b"").dataref
-    except msgspec.DecodeError:
-        pointer = ""
-    if not pointer:
+        return place, _content(message, vault)
+    record = _pointing(message)
+    if record.source == source_of(describe(settings, settings.journal).id):
+        record = _pointing(_message(settings, record.id.rpartition("/")[0]))
+    if not record.dataref:
         raise InputError(f"{place} was made of no payload of a channel")
-    return pointer, _message(settings, pointer).value() or b""
+    return record.dataref, _content(_message(settings, record.dataref), vault)
+
+
+def _content(message: Message, vault: Vault | None) -> bytes:
+    raw = message.value() or b""
+    return vault.opened(raw) if vault is not None and HEADER in headers_of(message) else raw
+
+
+def _pointing(record: Message) -> _Pointing:
+    try:
+        return _POINTING.decode(record.value() or b"")
+    except msgspec.DecodeError:
+        return _Pointing()
 
 
 def _message(settings: KafkaSettings, place: str) -> Message:
-    topic, partition, offset = _parsed(place)
+    topic, partition, offset = _parsed(settings, place)
     if partition >= describe(settings, topic).partitions:
         raise InputError(f"{topic} has no partition {partition}")
     client = consumer(settings, settings.group)
@@ -71,9 +94,18 @@ def _message(settings: KafkaSettings, place: str) -> Message:
     raise InputError(f"{place} is no message")
 
 
-def _parsed(place: str) -> tuple[str, int, int]:
+def _parsed(settings: KafkaSettings, place: str) -> tuple[str, int, int]:
     try:
-        topic, partition, offset = place.split("/")
-        return topic, int(partition), int(offset)
+        *topic, partition, offset = place.split("/")
+        number = int(partition)
+        if topic:
+            (name,) = topic
+        elif number < TRACK_PARTITIONS:
+            name = settings.journal
+        else:
+            name, number = settings.tracking, number - TRACK_PARTITIONS
+        return name, number, int(offset)
     except ValueError:
-        raise InputError(f"{place!r}: say TOPIC/PARTITION/OFFSET") from None
+        raise InputError(
+            f"{place!r}: say TOPIC/PARTITION/OFFSET, or PARTITION/POSITION as the lake has them"
+        ) from None

@@ -5,6 +5,8 @@ the attribute ``xref`` in place of ``tenant``, ``network`` and ``subject``. Inge
 a record for each subject that the id stood for at the message's ``time``.
 """
 
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -39,7 +41,7 @@ class Assignment(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class CrossReference(msgspec.Struct, kw_only=True, frozen=True):
-    """Everything that is known of one foreign id: the value of its key on the topic."""
+    """What is known of one foreign id: the value of its key on the topic."""
 
     assignments: Annotated[list[Assignment], Meta(max_length=MOST_ASSIGNMENTS)]
 
@@ -53,10 +55,14 @@ class CrossReference(msgspec.Struct, kw_only=True, frozen=True):
             for a in self.assignments
         )
 
-    def with_(self, other: Assignment) -> "CrossReference":
-        """The same with one more; of too many the first is forgotten."""
-        kept = self.assignments[-(MOST_ASSIGNMENTS - 1) :]
-        return CrossReference(assignments=[*kept, other])
+    @classmethod
+    def of(cls, said: Iterable["CrossReference"]) -> "CrossReference":
+        """All that was said of one foreign id; of too many the first are forgotten."""
+        parts = list(said)
+        if len(parts) == 1:
+            return parts[0]
+        every = [assignment for one in parts for assignment in one.assignments]
+        return cls(assignments=every[-MOST_ASSIGNMENTS:])
 
 
 class Foreign(msgspec.Struct, kw_only=True, frozen=True):
@@ -83,6 +89,20 @@ def foreign_of(raw: bytes) -> Foreign | None:
 def cross_reference(raw: bytes) -> CrossReference:
     """Raises ``msgspec.DecodeError`` for what is none."""
     return _CROSS_REFERENCE.decode(raw)
+
+
+def key_of(name: str, assignment: Assignment) -> bytes:
+    """The key on the topic of one thing that a foreign id stands for, beside that of the foreign id itself."""
+    about = (assignment.tenant, assignment.network, assignment.subjects, assignment.valid_from)
+    return msgspec.json.encode([name, *about])
+
+
+def name_of(key: bytes) -> str:
+    """The foreign id that a key on the topic is about."""
+    if key.startswith(b"["):  # no foreign id does
+        with suppress(msgspec.DecodeError, UnicodeDecodeError, IndexError):
+            return str(msgspec.json.decode(key, type=list[Any])[0])
+    return key.decode(errors="replace")
 
 
 def assignment_of(event: Event) -> Assignment:

@@ -23,7 +23,7 @@ import pyarrow as pa
 from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
 from flows.channels.mapping import Mapping
 from flows.channels.owners import CustomerCompiler
-from flows.channels.quick import QuickCompiler, is_quick
+from flows.channels.quick import QuickCompiler, has_our_names, is_quick
 from flows.channels.statement import Compiler
 from flows.channels.values import FieldError, Statement
 from schemas.codec import MAX_LINE_BYTES, Refusal, decode_line
@@ -117,8 +117,8 @@ class Channel:
         self._batch = _Batch()
         self._connection.register("batch", self._batch)
         self.statement: Statement = Compiler(mapping, self._connection).compile()
-        quick = QuickCompiler(mapping, self._connection).compile() if is_quick(mapping) else None
-        self._has_quick = quick is not None
+        self._has_quick = is_quick(mapping) and not has_our_names(self.statement.paths)
+        quick = QuickCompiler(mapping, self._connection).compile() if self._has_quick else None
         self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
         self._assigning = {n for n, record in enumerate(mapping.record) if record.assigns}
         try:  # whatever is wrong with its SQL shows here, not with the first payload
@@ -135,7 +135,7 @@ class Channel:
         mapped = Mapped()
         held = dict(enumerate(payloads))
         if self.mapping.form_field:
-            held = {n: _held(form, self.mapping.form_field) for n, form in held.items()}
+            held = {n: held_in(form, self.mapping.form_field) for n, form in held.items()}
         if self._has_quick:
             mapped.records = self._quick_records(held)
             taken = {record.payload for record in mapped.records}
@@ -314,7 +314,7 @@ def _joined(problems: list[str]) -> str:
     return "; ".join(dict.fromkeys(problems))[:DETAIL_CHARACTERS]
 
 
-def _held(form: bytes, name: str) -> bytes:
+def held_in(form: bytes, name: str) -> bytes:
     """What a field of a form holds; of what is no form, all."""
     if form.startswith((b"{", b"[")):
         return form

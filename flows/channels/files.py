@@ -183,8 +183,9 @@ def _told_apart(header: list[str], name: str) -> list[str]:
     for number, column in enumerate(header, 1):
         if not column.strip():
             raise InputError(f"{name}:1: column {number} has no name")
-        if header.index(column) != number - 1:
-            raise InputError(f"{name}:1: two columns are called {column!r}")
+        if (first := header.index(column) + 1) != number:
+            # by their numbers: in a file without a header it is a row, and may be personal
+            raise InputError(f"{name}:1: columns {first} and {number} have one name")
     return header
 
 

@@ -90,6 +90,7 @@ def _order(members: Sequence[Member], array: str) -> list[str]:
         for m in members
         if m.path.startswith(f"{array}[].")
     ]
+    price = _ranked(inner, "price")
     return [
         "[[record]]",
         'type = "order.received"',
@@ -100,7 +101,7 @@ def _order(members: Sequence[Member], array: str) -> list[str]:
         "",
         "[record.data]",
         _line("region", _ranked(top, "region")),
-        _line("currency", _ranked(top, "currency", _CURRENCY), needed=False),
+        _line("currency", _ranked(top, "currency", _CURRENCY), needed=bool(price)),
         _line("customer", _ranked(top, "customer"), "token = true", needed=False),
         "",
         "[record.data.lines]",
@@ -108,7 +109,7 @@ def _order(members: Sequence[Member], array: str) -> list[str]:
         'line_no = { sql = "i" }',
         _line("sku", _ranked(inner, "sku")),
         _line("qty", _ranked(inner, "qty")),
-        _line("unit_price_minor", _ranked(inner, "price"), needed=False),
+        _line("unit_price_minor", price, needed=False),
     ]  # fmt: skip
 
 

@@ -152,6 +152,8 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         zone: of times that name none.
         maps: tables of codes.
         personal: paths of personal data, which is sealed before a payload is kept.
+        known_by: of those, what a person is known by where no customer is named, as an e-mail address; the
+            first that is there.
         ignore: paths that are left out on purpose; ``channel test`` does not name them.
     """
 
@@ -165,6 +167,7 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
     personal: list[Member] = []
+    known_by: list[DataPath] = []
     ignore: list[Member] = []
 
 

@@ -5,6 +5,7 @@ says what is wrong: payloads in envelopes, values that cannot be made, codes tha
 at all, and what the decoder of a log would refuse, so that its records need not be decoded.
 """
 
+import re
 from collections.abc import Iterable
 
 from msgspec import inspect
@@ -21,6 +22,16 @@ def is_quick(mapping: Mapping) -> bool:
     return not mapping.texts and not any(record.xref for record in mapping.record)
 
 
+_OURS = {*("seq", "n", "i", "p", "e", "o", "h", "r", "place", "units", "raw", "line", "pieces")}
+_OURS |= {"is_odd", "is_sound", "is_doubtful", "kind", "record"}
+"""Columns of the statement, of which a member of the payload is one too."""
+
+
+def has_our_names(paths: Iterable[str]) -> bool:
+    """Whether a member that is read would be taken for a column of ours; to SQL, N and n are one name."""
+    return any(re.split(r"[.\[]", path, maxsplit=1)[0].lower() in _OURS for path in paths)
+
+
 class QuickCompiler(Compiler):
     """Makes it: (seq, kind, record, is_doubtful) of each record of payloads that are one object each.
 
@@ -29,6 +40,7 @@ class QuickCompiler(Compiler):
     """
 
     _kept = "p.*"
+    _alias = "p"
 
     def _whole(self, selects: str) -> str:
         top = Scope("", self.root, "")

@@ -5,10 +5,42 @@ A payload is looked at as the mapping sees it: what is in an envelope as if that
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
-from flows.channels.engine import Channel
-from flows.channels.mapping import is_within
+import msgspec
+
+from flows.channels.engine import Channel, held_in
+from flows.channels.mapping import Mapping, is_within
+
+
+def as_read(mapping: Mapping, payload: bytes) -> Any:
+    """A payload, decoded: out of its form, and with what members hold as a text in place of that text.
+
+    Raises:
+        msgspec.DecodeError: it is no JSON.
+    """
+    decoded = msgspec.json.decode(
+        held_in(payload, mapping.form_field) if mapping.form_field else payload
+    )
+    return _read_texts(mapping, decoded, "", "") if mapping.texts else decoded
+
+
+def _read_texts(mapping: Mapping, value: Any, path: str, whole_path: str) -> Any:
+    """A value, which is at this path of what is in an envelope, and of the whole."""
+    if whole_path in mapping.unwrap:
+        path = ""
+    if isinstance(value, dict):
+        return {
+            name: _read_texts(mapping, one, _joined(path, name), _joined(whole_path, name))
+            for name, one in value.items()
+        }
+    if isinstance(value, list) and not path:
+        return [_read_texts(mapping, one, path, whole_path) for one in value]
+    if isinstance(value, str) and path in mapping.texts:
+        with suppress(msgspec.DecodeError):
+            return msgspec.json.decode(value)
+    return value
 
 
 def read_paths(channel: Channel) -> list[str]:

@@ -89,8 +89,8 @@ class ChannelSettings(_Model):
     )
     sealed: bool = Field(
         default=False,
-        description="What is posted is sealed before it is on the topic, if anything in it may be "
-        "personal; needs [vault].",
+        description="What is posted or fetched is sealed before it is on the topic, if anything in it may "
+        "be personal; needs [vault].",
     )
     source: str | None = Field(
         default=None, min_length=1, description="Of its records; the channel's name without."
@@ -109,6 +109,24 @@ class ChannelSettings(_Model):
     mqtt: MqttSettings | None = Field(
         default=None, description="Topics of devices that crossdock inlet run subscribes to."
     )
+
+    @model_validator(mode="after")
+    def _keeps_files_unless_sealed(self) -> Self:
+        if self.folder is None:
+            return self
+        if self.sealed and self.folder.done is not None:
+            raise ValueError(
+                "folder.done: files of a sealed channel would be kept as they came; without, a file "
+                "is removed once its rows are durable"
+            )
+        if not self.sealed and self.folder.done is None:
+            raise ValueError("folder.done: say where a file goes once its rows are durable")
+        return self
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether there is anything that ``crossdock inlet run`` does for it."""
+        return any(way is not None for way in (self.folder, self.poll, self.mqtt))
 
 
 ChannelName = Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,63}$")]

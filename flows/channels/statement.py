@@ -6,6 +6,7 @@ dropped. What a field of a record may be is taken from the classes of ``schemas`
 """
 
 import json
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from typing import Any
 
@@ -30,6 +31,16 @@ from schemas.envelope import Event
 from schemas.kinds import KIND_OF
 
 TYPES: dict[str, type[Event]] = {kind.tag: event for event, kind in KIND_OF.items()}
+
+
+def money_in(data: AnyMapping[str, Any]) -> Iterator[str]:
+    """The fields among these that are amounts."""
+    for name, given in data.items():
+        if name.endswith("_minor"):
+            yield name
+        for one in given if isinstance(given, list) else [given]:
+            if isinstance(one, dict):
+                yield from (f"{name}.{inner}" for inner in money_in(one))
 
 
 class Compiler(ValueCompiler):
@@ -125,7 +136,8 @@ class Compiler(ValueCompiler):
         )
         is_none = f"coalesce({' OR '.join(self.nothing)}, false)" if self.nothing else ""
         # once for all lines, not for each
-        rows = f"(SELECT *, minor_units({self.currency}) AS units FROM ({rows}) AS p) AS p"
+        units = f"minor_units({self.currency}) AS units"
+        rows = f"(SELECT *, {units} FROM ({rows}) AS {self._alias}) AS {self._alias}"
         return self._selected(self._object(members), rows, condition, is_none)
 
     def _selected(self, whole: Made, rows: str, condition: str, is_none: str) -> str:
@@ -142,11 +154,14 @@ class Compiler(ValueCompiler):
     _kept = "seq, n, p"
     """Columns of a payload that go with its elements."""
 
+    _alias = "payloads"
+    """Of the rows, and not p: else a member p.n would be the column n of theirs."""
+
     def _rows(self, record: RecordMapping) -> tuple[Scope, str]:
         """What becomes a record each: a payload, or an element of its ``each``."""
         scope, each, place = Scope("", self.root, ""), record.each, "i"
         if not each:
-            return scope, f"SELECT {self._kept}, 1 AS i, 1 AS place FROM pieces AS p"
+            return scope, f"SELECT {self._kept}, 1 AS i, 1 AS place FROM pieces AS {self._alias}"
         self.at = f"record[{self.number}].each"
         rows, kept = "pieces", self._kept
         if isinstance(each, Value):
@@ -160,16 +175,14 @@ class Compiler(ValueCompiler):
             for path in holder:
                 array = self._path(scope, path)
                 scope = self._element_of(scope, path, "o")
-                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces AS p)"
+                rows = f"(SELECT {kept}, {elements(array, 'o', 'h')} FROM pieces AS {self._alias})"
                 # in the order of the holders; no payload has room for a million elements
                 kept, inner, place = f"{self._kept}, o, h", f".{inner}", "h * 1000000 + i"
             array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
             element.outer = scope if holder else None
         numbered = elements(array, "e", "i", record.newest_first)
-        return (
-            element,
-            f"SELECT *, {place} AS place FROM (SELECT {kept}, {numbered} FROM {rows} AS p) AS p",
-        )
+        inside = f"(SELECT {kept}, {numbered} FROM {rows} AS {self._alias})"
+        return element, f"SELECT *, {place} AS place FROM {inside} AS {self._alias}"
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:
         """A record's fields, with those of the one that it is like."""
@@ -182,14 +195,20 @@ class Compiler(ValueCompiler):
         self._refuse(f"there is no record of type {record.like!r} above")
 
     def _currency(self, scope: Scope, data: dict[str, Any], content: inspect.StructType) -> str:
-        """The currency of a record's money; what its schema says without one."""
-        for known in content.fields:
-            if known.encode_name == "currency" and "currency" in data:
-                spec = self._parsed(data["currency"], f"record[{self.number}].data.currency")
-                return self._converted(
-                    "data.currency", self._raw(scope, spec), spec, known.type
-                ).value
-        return "'EUR'"
+        """The currency of a record's money; no record has money of a currency that nobody has said."""
+        known = {f.encode_name: f.type for f in content.fields}
+        self.money = next(money_in(data), "") if "currency" in known else ""
+        self.at = f"record[{self.number}].data.currency"
+        if "currency" in known and "currency" in data:
+            spec = self._parsed(data["currency"], self.at)
+            raw = self._raw(scope, spec)
+            return self._converted("data.currency", raw, spec, known["currency"]).value
+        if self.money:
+            self._refuse(
+                f'data.{self.money} is money: say of which currency, as currency = "PATH" or '
+                'currency = { value = "EUR" }'
+            )
+        return "'EUR'"  # of what has no currency of its own
 
     def _struct(
         self, scope: Scope, name: str, given: AnyMapping[str, Any], kind: inspect.StructType
@@ -227,7 +246,8 @@ class Compiler(ValueCompiler):
             return self._list(scope, name, given, kind, about)
         if isinstance(kind, inspect.ListType) and isinstance(given, list):
             return self._listed(scope, name, given, kind)
-        return self._spec(scope, name, given, about.type, about.required, about)
+        is_required = about.required or bool(name == "data.currency" and self.money)
+        return self._spec(scope, name, given, about.type, is_required, about)
 
     def _leaves(self, scope: Scope, given: AnyMapping[str, Any]) -> list[str]:
         """What the fields of an object are read from; it is there if any of them is."""

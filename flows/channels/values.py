@@ -134,6 +134,7 @@ class ValueCompiler:
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping
         self.currency = "NULL"  # of its money
+        self.money = ""  # a field of it that is money, if its data has a currency
         self.nothing: list[str] = []  # conditions under which it is known to be none
         self.read: list[str] = []  # paths of the value that is being compiled
 

@@ -23,7 +23,10 @@ class FolderSettings(_Model):
     """A folder whose files are read, each row a payload; see ``files.py``."""
 
     path: Path = Field(description="That files are put into.")
-    done: Path = Field(description="Where a file goes once its rows are durable.")
+    done: Path | None = Field(
+        default=None,
+        description="Where a file goes once its rows are durable; of a sealed channel it is removed then.",
+    )
     refused: Path = Field(description="Where a file goes that cannot be read, or not wholly.")
     settle_seconds: float = Field(
         default=5.0,
@@ -33,8 +36,9 @@ class FolderSettings(_Model):
 
     @model_validator(mode="after")
     def _three_folders(self) -> Self:
-        if len({self.path, self.done, self.refused}) < 3:
-            raise ValueError("path, done and refused are three folders")
+        folders = [one for one in (self.path, self.done, self.refused) if one is not None]
+        if len(set(folders)) < len(folders):
+            raise ValueError("path, done and refused are different folders")
         return self
 
 

@@ -13,12 +13,13 @@ from flows.channels.engine import Binding, Channel
 from flows.channels.evolution import changes, likely_names
 from flows.channels.infer import infer
 from flows.channels.mapping import is_within
-from flows.channels.report import leaves, read_paths, unused_paths
+from flows.channels.report import as_read, leaves, read_paths, unused_paths
 from flows.commands.config import Config, kafka_of
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, error_console, print_json, table
 from flows.raw_payloads import raw_payload
 from flows.settings import load_settings
+from flows.vault.opening import existing_vault
 from schemas.errors import InputError
 
 app = group_of_commands(
@@ -28,11 +29,13 @@ app = group_of_commands(
 )
 Named = Annotated[str, typer.Argument(metavar="MAPPING", help="A shipped one by name, or a file.")]
 Samples = Annotated[
-    list[Path], typer.Argument(metavar="SAMPLE...", help="Files with a payload each, as JSON.")
+    list[Path], typer.Argument(metavar="SAMPLE...", help="Files with a payload each.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 _TRIED = Binding(source="sample", tenant="tenant", network="network", secret=b"not a secret")
 """For whom a mapping is tried."""
+_ENDINGS = (".json", ".form")
+"""Of recorded payloads in a folder."""
 _UNKNOWN = frozenset[str]()
 """Values of members that only the mapping names."""
 
@@ -144,18 +147,28 @@ def raw(
     place: Annotated[
         str,
         typer.Argument(
-            metavar="TOPIC/PARTITION/OFFSET", help="Of a record, or what its dataref says."
+            metavar="PLACE",
+            help="TOPIC/PARTITION/OFFSET of a record, or what its dataref says; PARTITION/POSITION of a "
+            "fact of the lake.",
         ),
     ],
     config: Config = None,
+    opened: Annotated[
+        bool, typer.Option("--open", help="Of a sealed channel: by the keys of the vault.")
+    ] = False,
 ) -> None:
     """Print the payload that a record was made of, as the platform sent it, while its topic has it.
 
-    The lake says of every fact which partition and position of the journal it was caused by.
+    The lake says of every fact by which partition and position of a log it was caused, and order_360 of each
+    group of columns (provenance). Of a decision it is the payload that made the router decide.
 
-    Example: crossdock channel raw crossdock.journal/3/1041 --config crossdock.toml
+    Examples:
+      crossdock channel raw crossdock.journal/3/1041 --config crossdock.toml
+      crossdock channel raw 3/1041 --config crossdock.toml
     """
-    where, payload = raw_payload(kafka_of(load_settings(config)), place)
+    settings = load_settings(config)
+    vault = existing_vault(settings) if opened else None
+    where, payload = raw_payload(kafka_of(settings), place, vault)
     error_console().print(where, markup=False, soft_wrap=True)
     typer.echo(payload)
 
@@ -185,9 +198,11 @@ def _payloads(places: Sequence[Path]) -> dict[Path, bytes]:
     """
     files = list[Path]()
     for place in places:
-        inside = sorted(place.glob("*.json")) if place.is_dir() else [place]
+        inside = [place]
+        if place.is_dir():
+            inside = sorted(file for file in place.iterdir() if file.suffix in _ENDINGS)
         if not inside:
-            raise InputError(f"{place} has no payloads: they are files that end in .json")
+            raise InputError(f"{place} has no payloads: they are files that end in .json or .form")
         files += inside
     return {file: _payload(file) for file in files}
 
@@ -208,11 +223,11 @@ def _compared(
 ) -> dict[str, Any]:
     """What is wrong with payloads of today: for the mapping, and beside recorded ones."""
     troubles = {str(file): _trouble(channel, raw) for file, raw in today.items()}
-    payloads, read = _decoded(today), sorted(channel.statement.paths)
+    payloads, read = _decoded(channel, today), sorted(channel.statement.paths)
     found = _paths(channel, payloads)
     gone = [path for path in read if payloads and not _is_there(path, found)]
     unused = sorted({path for one in payloads for path in unused_paths(channel, one)})
-    before = _decoded(_like(channel, recorded, today))
+    before = _decoded(channel, _like(channel, recorded, today))
     changed = changes(before or payloads, payloads, channel.mapping.unwrap)
     needed = read_paths(channel)
     return {
@@ -244,12 +259,12 @@ def _kinds(channel: Channel, payload: bytes) -> frozenset[str]:
     return frozenset(one.partition(".")[0] for one in types)
 
 
-def _decoded(payloads: Mapping[Path, bytes]) -> list[Any]:
+def _decoded(channel: Channel, payloads: Mapping[Path, bytes]) -> list[Any]:
     """Those that are JSON; of the others something else is said."""
     decoded = []
     for raw in payloads.values():
         with suppress(msgspec.DecodeError):
-            decoded.append(msgspec.json.decode(raw))
+            decoded.append(as_read(channel.mapping, raw))
     return decoded
 
 
@@ -281,7 +296,7 @@ def _tried(channel: Channel, file: Path) -> dict[str, Any]:
         "records": made,
         "passed_over": [why for _, why in mapped.passed_over],
         "refused": [{"reason": t.reason.name, "detail": t.detail} for t in mapped.troubles],
-        "unused": unused_paths(channel, msgspec.json.decode(payload)) if made else [],
+        "unused": unused_paths(channel, as_read(channel.mapping, payload)) if made else [],
     }
 
 

@@ -144,7 +144,8 @@ def resend(
 
 def _start(letter: Letter) -> str:
     """The beginning of a message, as far as it is text."""
-    if letter.bytes_left_out:
-        return f"({letter.bytes_left_out} bytes, too large to be kept here)"
+    if not letter.raw:
+        size = letter.bytes_left_out
+        return f"({size} bytes, not kept here)" if size else "(not kept here)"
     text = letter.raw[:_SHOWN].decode(errors="backslashreplace")
     return text + ("…" if len(letter.raw) > _SHOWN else "")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.channels.engine import token_of
+from flows.channels.owners import guest_name
 from flows.commands.config import Config
 from flows.commands.group import group_of_commands
 from flows.commands.output import console, print_json, table
@@ -23,6 +24,14 @@ Of = Annotated[str, typer.Option("--channel", help="Name of the channel, as in t
 Customer = Annotated[
     str | None, typer.Option(help="The customer, as the channel's payloads name him.")
 ]
+Guest = Annotated[
+    str | None,
+    typer.Option(
+        "--known-by",
+        metavar="VALUE",
+        help="Who is no customer, by what the mapping's known_by reads of him, as his e-mail address.",
+    ),
+]
 Token = Annotated[
     str | None, typer.Option(help="The same by his token, as the lake's orders have it.")
 ]
@@ -34,6 +43,7 @@ def show(
     channel: Of,
     config: Config = None,
     customer: Customer = None,
+    guest: Guest = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +53,7 @@ def show(
     """
     settings = load_settings(config)
     source = _source(settings, channel)
-    owner = _owner(settings, source, customer, token)
+    owner = _owner(settings, source, (customer, guest, token))
     with existing_vault(settings) as vault:
         if owner is None:
             _show_counts(vault, channel, source, as_json)
@@ -65,6 +75,7 @@ def purge(
     channel: Of,
     config: Config = None,
     customer: Customer = None,
+    guest: Guest = None,
     token: Token = None,
     unknown_days: Annotated[
         int | None,
@@ -85,13 +96,14 @@ def purge(
 
     Examples:
       crossdock vault purge --config crossdock.toml --channel shop --customer 207119551
+      crossdock vault purge --config crossdock.toml --channel shop --known-by ann@example.com
       crossdock vault purge --config crossdock.toml --channel shop --unknown 30 --yes
     """
     settings = load_settings(config)
     source = _source(settings, channel)
-    owner = _owner(settings, source, customer, token)
+    owner = _owner(settings, source, (customer, guest, token))
     if (owner is None) == (unknown_days is None):
-        raise InputError("say whose: --customer, --token or --unknown")
+        raise InputError("say whose: --customer, --known-by, --token or --unknown")
     with existing_vault(settings) as vault:
         whose = f"payloads of {channel} that are nobody's" if owner is None else owner.name
         if not is_sure:
@@ -124,20 +136,24 @@ def _source(settings: Settings, channel: str) -> str:
 
 
 def _owner(
-    settings: Settings, source: str, customer: str | None, token: str | None
+    settings: Settings, source: str, named: tuple[str | None, str | None, str | None]
 ) -> Owner | None:
-    """Whom a user names; nobody where he names none.
+    """Whom a user names, as a customer, a guest or a token; nobody where he names none.
 
     Raises:
         InputError: two are named, or there is no secret.
     """
-    if customer is not None and token is not None:
-        raise InputError("say one of --customer and --token")
-    if customer is None:
-        return None if token is None else Owner(source, token)
+    customer, guest, token = named
+    if named.count(None) < len(named) - 1:
+        raise InputError("say one of --customer, --known-by and --token")
+    if token is not None:
+        return Owner(source, token)
+    name = guest_name(guest) if guest is not None else customer
+    if name is None:
+        return None
     if not settings.customer_secret:
         raise InputError("customers are known by customer_secret, which is not set")
-    return Owner(source, token_of(settings.customer_secret.encode(), source, customer))
+    return Owner(source, token_of(settings.customer_secret.encode(), source, name))
 
 
 def _show_counts(vault: Vault, channel: str, source: str, as_json: bool) -> None:

@@ -8,11 +8,8 @@ takes no longer than what FastAPI does for a route of its own that only answers 
 import asyncio
 import re
 import time
-from base64 import b64encode
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from contextlib import suppress
-from datetime import UTC, datetime
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -22,13 +19,12 @@ import structlog
 from flows.channels.settings import Channels, Scheme
 from flows.hooks.payloads import check, unpacked
 from flows.hooks.refusals import Reason, RefusedError
-from flows.hooks.sealing import PostSealer
 from flows.hooks.settings import HooksSettings
 from flows.hooks.signatures import Posted, Verifier
-from flows.kafka.acknowledged import AcknowledgedProducer, NotDurableError
+from flows.kafka.acknowledged import NotDurableError
 from flows.metrics import Metrics
-from flows.vault.seals import HEADER
-from schemas.errors import InputError, StoreError
+from flows.raw_topics import RawTopics
+from schemas.errors import InputError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -54,7 +50,6 @@ class _GoneError(Exception):
 
 class _Channel(NamedTuple):
     name: str
-    topic: str
     verifier: Verifier
 
 
@@ -64,20 +59,18 @@ class Receiver:
     def __init__(
         self,
         channels: Channels,
-        producer: AcknowledgedProducer,
+        topics: RawTopics,
         settings: HooksSettings,
         metrics: Metrics,
-        sealer: PostSealer,
     ) -> None:
         """Read the secrets.
 
         Raises:
             InputError: one is missing or no good; the message names the channel.
         """
-        self._producer = producer
+        self._topics = topics
         self._settings = settings
         self._metrics = metrics
-        self._sealer = sealer
         self._quiet_until: dict[tuple[str, Reason], float] = {}
         self._channels: dict[str, _Channel] = {}
         for name, channel in channels.items():
@@ -86,7 +79,7 @@ class Receiver:
                     verifier = Verifier(channel.signature)
                 except InputError as error:
                     raise InputError(f"channels.{name}.signature: {error}") from error
-                self._channels[name] = _Channel(name, channel.topic, verifier)
+                self._channels[name] = _Channel(name, verifier)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request."""
@@ -150,27 +143,12 @@ class Receiver:
         return payload
 
     async def _keep(self, channel: _Channel, payload: bytes) -> None:
-        sealed_by_us = {}
-        if self._sealer.is_for(channel.topic):
-            payload, sealed_by_us = await self._sealed(channel, payload), {HEADER: ""}
-        headers = sealed_by_us | {
-            "channel": channel.name,
-            "received": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "content-digest": f"sha-256=:{b64encode(sha256(payload).digest()).decode()}:",
-        }
         try:
-            await self._producer.put(channel.topic, payload, headers)
+            await self._topics.put(channel.name, payload)
         except NotDurableError as error:
             if error.is_too_large:
                 said = "it is more than the topic takes in one message"
                 raise RefusedError(Reason.TOO_LARGE, said) from error
-            raise RefusedError(Reason.NOT_DURABLE, "it could not be kept in time") from error
-
-    async def _sealed(self, channel: _Channel, payload: bytes) -> bytes:
-        try:
-            async with asyncio.timeout(self._settings.keep_seconds):
-                return await self._sealer.sealed(channel.topic, payload)
-        except (StoreError, TimeoutError) as error:
             raise RefusedError(Reason.NOT_DURABLE, "it could not be kept in time") from error
 
     def _note(self, name: str, refusal: RefusedError) -> None:

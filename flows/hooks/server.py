@@ -17,12 +17,11 @@ from starlette.routing import Route
 
 from flows.guard import PATIENCE_SECONDS, Guard
 from flows.hooks.receiver import Receiver
-from flows.hooks.sealing import PostSealer
 from flows.hooks.settings import HooksSettings
-from flows.kafka.acknowledged import AcknowledgedProducer
 from flows.kafka.client import KafkaSettings
 from flows.kafka.topics import describe
 from flows.metrics import Metrics, state_of
+from flows.raw_topics import RawTopics
 from flows.settings import Settings
 from schemas.errors import InputError
 
@@ -47,14 +46,12 @@ class HooksJob:
         self.channels = {n: c for n, c in settings.channels.items() if c.signature is not None}
         if not self.channels:
             raise InputError("nothing can be posted: add [channels.NAME] with a signature")
-        self._producer = AcknowledgedProducer(kafka, settings.hooks.keep_seconds)
+        self._topics = RawTopics(settings, self.channels, kafka, settings.hooks.keep_seconds)
+        self._producer = self._topics.producer
         self.metrics.watch(
             "hooks_waiting", "Requests that wait for the brokers.", lambda: self._producer.waiting
         )
-        self._sealer = PostSealer(settings)
-        receiver = Receiver(
-            self.channels, self._producer, settings.hooks, self.metrics, self._sealer
-        )
+        receiver = Receiver(self.channels, self._topics, settings.hooks, self.metrics)
         for channel in self.channels.values():
             describe(kafka, channel.topic)
         self._socket = listening(settings.hooks)
@@ -75,7 +72,6 @@ class HooksJob:
         finally:
             gc.unfreeze()
             self._socket.close()
-            self._sealer.close()
         if self._producer.failure is not None:
             raise self._producer.failure
 

@@ -1,9 +1,9 @@
 """A watched folder: its files are read row by row, and move away once every row is durable.
 
-A file is taken when it has not changed for a while. It moves to ``done``; with anything in it that cannot be
-read to ``refused``, beside a ``.reason.txt`` that names the lines: the other rows were taken all the same, so
-that the file may be mended and put into the folder again. What a crash repeats, or a mended file, has the same
-ids, and the folds drop it.
+A file is taken when it has not changed for a while. It moves to ``done``, or is removed if its channel is
+sealed; with anything in it that cannot be read to ``refused``, beside a ``.reason.txt`` that names the lines;
+each is a dead letter, too. The other rows were taken all the same, so that the file may be mended and put into
+the folder again. What a crash repeats, or a mended file, has the same ids, and the folds drop it.
 
 Whoever can write into the folder is not trusted: links, pipes and odd names move away.
 """
@@ -14,7 +14,7 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -25,6 +25,8 @@ from flows.channels.files import Misfit, Row, read_rows
 from flows.channels.ways import FolderSettings
 from flows.files import digest, make_directory, publish, sync_directory
 from flows.inlets.keeper import Keeper, Reason
+from flows.raw_topics import Missing
+from schemas.codes import DeadLetterReason
 from schemas.errors import InputError
 
 LOOK_SECONDS = 1.0
@@ -64,6 +66,8 @@ class FolderInlet:
         if not settings.path.is_dir():
             raise InputError(f"path: {settings.path} is no folder")
         for name, folder in (("done", settings.done), ("refused", settings.refused)):
+            if folder is None:
+                continue
             try:
                 make_directory(folder)
                 device = folder.stat().st_dev
@@ -119,9 +123,9 @@ class FolderInlet:
         if self._read is None or self._read[0] != found:
             reasons, kept = _Reasons(), 0
             if found.is_plain:
-                kept = await self._keep(found.name, reasons)
+                kept = await self._keep(found, reasons)
             else:
-                reasons.add("it is no plain file")
+                await self._tell(found.name, [_unread("it is no plain file", found.size)], reasons)
             self._read = found, reasons, kept
         _, reasons, kept = self._read
         if await asyncio.to_thread(self._found, found.name) != found:
@@ -129,48 +133,76 @@ class FolderInlet:
         if reasons.total:
             reason = Reason.UNREADABLE_ROW if kept else Reason.UNREADABLE_FILE
             self._keeper.refuse(reason, reasons.listed[0], reasons.total)
-            await asyncio.to_thread(self._refuse, found.name, reasons.text(kept))
+            await asyncio.to_thread(self._refuse, found, reasons.text(kept))
         else:
-            await asyncio.to_thread(self._move, found.name, self._settings.done)
+            await asyncio.to_thread(self._finish, found)
 
-    async def _keep(self, name: str, reasons: "_Reasons") -> int:
-        """Rows that are durable; what cannot be read is among the reasons."""
-        kept, headers = 0, {"file": _shown(name)}
-        batches = read_rows(self._settings.path, name)
+    async def _keep(self, found: _Found, reasons: "_Reasons") -> int:
+        """Rows that are durable; of all else it is told that it is not."""
+        kept, headers = 0, {"file": _shown(found.name)}
+        batches = read_rows(self._settings.path, found.name)
         try:
             while (batch := await asyncio.to_thread(_following, batches)) is not None:
                 rows, unreadable = batch
-                for misfit in unreadable:
-                    reasons.add(f"line {misfit.line}: {misfit.detail}")
                 too_large = await self._keeper.keep([row.payload for row in rows], headers)
-                for place in too_large:
-                    reasons.add(
-                        f"line {rows[place].line}: more than the topic takes in one message"
-                    )
+                missing = [Missing(m.reason, f"line {m.line}: {m.detail}") for m in unreadable]
+                missing += [_too_large(rows[place]) for place in too_large]
+                await self._tell(found.name, missing, reasons)
                 kept += len(rows) - len(too_large)
-        except (InputError, duckdb.Error) as error:
-            reasons.add(_shown(" ".join(str(error).split())))
-        except (
-            OSError
-        ) as error:  # not tried again and again: each time its first rows would come again
-            reasons.add(f"the rest cannot be read: {error.strerror}")
+        except InputError as error:
+            wrong = " ".join(str(error).split())
+        except duckdb.Error as error:  # what it says may be personal
+            wrong = f"the rest cannot be read: {type(error).__name__}"
+        except OSError as error:  # not tried again: each time its first rows would come again
+            wrong = f"the rest cannot be read: {error.strerror}"
+        else:
+            return kept
+        await self._tell(found.name, [_unread(wrong, found.size)], reasons)
         return kept
 
-    def _refuse(self, name: str, text: str) -> None:
-        target = _free(self._settings.refused, name)
-        publish(target.with_name(f"{target.name}.reason.txt"), text.encode())
-        self._move(name, self._settings.refused)
+    async def _tell(self, name: str, missing: Sequence[Missing], reasons: "_Reasons") -> None:
+        """Note what is not taken of a file, for those who mend the file and for those who read dead letters."""
+        for one in missing:
+            reasons.add(_shown(one.detail))
+        await self._keeper.tell(
+            [
+                one._replace(detail=_shown(f"{name}: {one.detail.removeprefix(f'{name}: ')}"))
+                for one in missing
+            ]
+        )
 
-    def _move(self, name: str, folder: Path) -> None:
-        source = self._settings.path / name
-        try:
-            source.rename(_free(folder, name))
-        except FileNotFoundError:
-            if os.path.lexists(source):
-                raise
-            return  # somebody else has taken it away
-        sync_directory(folder)
-        sync_directory(self._settings.path)
+    def _refuse(self, found: _Found, text: str) -> None:
+        target = _free(self._settings.refused, found.name)
+        publish(target.with_name(f"{target.name}.reason.txt"), text.encode())
+        move_to(self._settings.refused, self._settings.path / found.name, found.inode)
+
+    def _finish(self, found: _Found) -> None:
+        """Take a file away that was read wholly."""
+        done, source = self._settings.done, self._settings.path / found.name
+        moved = move_to(done or self._settings.refused, source, found.inode)
+        if done is None and moved is not None:
+            moved.unlink()
+            sync_directory(moved.parent)
+
+
+def move_to(folder: Path, source: Path, inode: int) -> Path | None:
+    """Move a file to another folder; gives where it is, if it was there to be moved.
+
+    One that was put in its place just now goes back: nobody has read it yet.
+    """
+    target = _free(folder, source.name)
+    try:
+        source.rename(target)
+    except FileNotFoundError:
+        if os.path.lexists(source):
+            raise
+        return None  # somebody else has taken it away
+    is_other = os.lstat(target).st_ino != inode
+    if is_other:
+        target.rename(source)
+    sync_directory(folder)
+    sync_directory(source.parent)
+    return None if is_other else target
 
 
 class _Reasons:
@@ -190,6 +222,16 @@ class _Reasons:
         rest = self.total - len(self.listed)
         more = [f"and {rest} more"] if rest else []
         return "\n".join([f"{kept} rows were taken; not taken:", *self.listed, *more]) + "\n"
+
+
+def _unread(what: str, size: int) -> Missing:
+    """A file, or the rest of it."""
+    return Missing(DeadLetterReason.SCHEMA_INVALID, what, size)
+
+
+def _too_large(row: Row) -> Missing:
+    what = f"line {row.line}: more than the topic takes in one message"
+    return Missing(DeadLetterReason.TOO_LARGE, what, len(row.payload))
 
 
 def _following(

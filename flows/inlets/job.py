@@ -16,10 +16,10 @@ from flows.inlets.folder import FolderInlet
 from flows.inlets.keeper import Keeper, Way
 from flows.inlets.mqtt import MqttInlet
 from flows.inlets.poll import PollInlet
-from flows.kafka.acknowledged import AcknowledgedProducer
 from flows.kafka.client import KafkaSettings
 from flows.kafka.topics import describe
 from flows.metrics import Metrics
+from flows.raw_topics import RawTopics
 from flows.settings import Settings
 from schemas.errors import InputError
 
@@ -63,19 +63,13 @@ class InletsJob:
         self.guard = guard
         self.metrics = Metrics()
         self._settings = settings
-        self._letters = kafka.dead_letters
-        self._producer = AcknowledgedProducer(kafka, settings.inlets.keep_seconds)
+        names = _fetched(settings, chosen)
+        self._topics = RawTopics(settings, names, kafka, settings.inlets.keep_seconds)
+        self._producer = self._topics.producer
         self._inlets: dict[tuple[str, Way], Inlet] = {}
         self.ways = list[tuple[str, Way, str]]()
-        for name in chosen or settings.channels:
-            if name not in settings.channels:
-                raise InputError(f"there is no [channels.{name}]")
-            found = self._opened(name, settings.channels[name])
-            if chosen and not found:
-                raise InputError(f"channels.{name} has no {' and no '.join(Way)}")
-            self._inlets |= found
-        if not self._inlets:
-            raise InputError(f"nothing is fetched: add {' or '.join(Way)} to [channels.NAME]")
+        for name in names:
+            self._inlets |= self._opened(name, settings.channels[name])
         for _, _, topic in self.ways:
             describe(kafka, topic)
 
@@ -117,7 +111,7 @@ class InletsJob:
         return found
 
     def _inlet(self, name: str, way: Way, channel: ChannelSettings) -> Inlet | None:
-        keeper = Keeper((name, way), channel, self._letters, self._producer, self.metrics)
+        keeper = Keeper((name, way), self._topics, self.metrics)
         if way is Way.FOLDER and channel.folder is not None:
             return FolderInlet(channel.folder, keeper)
         if way is Way.POLL and channel.poll is not None:
@@ -156,3 +150,20 @@ class InletsJob:
 
     async def _once(self, inlet: Inlet) -> None:
         await inlet.turn()
+
+
+def _fetched(settings: Settings, chosen: Sequence[str]) -> list[str]:
+    """Names of the channels that are fetched for.
+
+    Raises:
+        InputError: there are none, or one that is chosen is none of them.
+    """
+    fetched = [name for name, channel in settings.channels.items() if channel.is_fetched]
+    for name in chosen:
+        if name not in settings.channels:
+            raise InputError(f"there is no [channels.{name}]")
+        if name not in fetched:
+            raise InputError(f"channels.{name} has no {' and no '.join(Way)}")
+    if not fetched:
+        raise InputError(f"nothing is fetched: add {' or '.join(Way)} to [channels.NAME]")
+    return list(dict.fromkeys(chosen)) or fetched

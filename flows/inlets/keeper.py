@@ -1,23 +1,20 @@
 """Payloads on the raw topic of one channel: whoever gives some waits until they are durable.
 
 Brokers that are away are waited for without an end, so nothing is given up and nothing is taken meanwhile.
-What no topic takes for its size becomes a dead letter without its bytes, so that one payload stops no channel.
+What no topic takes, or cannot be read, becomes a dead letter without its bytes, so that it stops no channel.
 """
 
 import asyncio
 import time
-from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from enum import StrEnum
-from hashlib import sha256
+from functools import partial
 
 import structlog
 
-from flows.channels.settings import ChannelSettings
-from flows.journals import LEFT_OUT
-from flows.kafka.acknowledged import AcknowledgedProducer, NotDurableError
+from flows.kafka.acknowledged import NotDurableError
 from flows.metrics import Metrics
+from flows.raw_topics import Missing, RawTopics
 from schemas.codes import DeadLetterReason
 
 AT_ONCE = 1_000
@@ -54,6 +51,7 @@ class Reason(StrEnum):
 
 Behind = Callable[[], float]
 """How many seconds a way in is behind."""
+Put = Callable[[], Awaitable[None]]
 
 
 class Keeper:
@@ -64,19 +62,10 @@ class Keeper:
         way: that it comes by.
     """
 
-    def __init__(
-        self,
-        of: tuple[str, Way],
-        settings: ChannelSettings,
-        letters: str,
-        producer: AcknowledgedProducer,
-        metrics: Metrics,
-    ) -> None:
-        """Keep for a channel ``of`` this name and way; ``letters`` is the topic of dead letters."""
+    def __init__(self, of: tuple[str, Way], topics: RawTopics, metrics: Metrics) -> None:
+        """Keep for a channel ``of`` this name and way."""
         self.channel, self.way = of
-        self._topic = settings.topic
-        self._letters = letters
-        self._producer = producer
+        self._topics = topics
         self._metrics = metrics
         self._kept_at = time.monotonic()
         self._quiet_until: dict[Reason, float] = {}
@@ -98,21 +87,8 @@ class Keeper:
         Raises:
             BrokerError: nothing can be written ever again.
         """
-        too_large = list[int]()
-        for start in range(0, len(payloads), AT_ONCE):
-            left, pause = list(range(start, min(start + AT_ONCE, len(payloads)))), _PAUSE_SECONDS
-            while left:
-                answers = await asyncio.gather(
-                    *(self._put(payloads[i], headers or {}) for i in left)
-                )
-                failed = {i: error for i, error in zip(left, answers, strict=True) if error}
-                self._count(len(left) - len(failed))
-                too_large += [i for i, error in failed.items() if error.is_too_large]
-                left = [i for i, error in failed.items() if not error.is_too_large]
-                if left:
-                    await self._wait(failed[left[0]], pause)
-                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
-        return too_large
+        puts = [partial(self._topics.put, self.channel, one, headers) for one in payloads]
+        return await self._until_durable(puts, self._count)
 
     async def keep_all(
         self, payloads: Sequence[bytes], headers: Mapping[str, str] | None = None
@@ -123,9 +99,20 @@ class Keeper:
             BrokerError: nothing can be written ever again.
         """
         for place in await self.keep(payloads, headers):
-            detail = f"{len(payloads[place])} bytes are more than the topic takes in one message"
+            size = len(payloads[place])
+            detail = f"{size} bytes are more than the topic takes in one message"
             self.refuse(Reason.TOO_LARGE, detail)
-            await self._letter(len(payloads[place]), detail)
+            await self.tell([Missing(DeadLetterReason.TOO_LARGE, detail, size)])
+
+    async def tell(self, missing: Sequence[Missing]) -> None:
+        """Keep dead letters for what no topic has, and wait until they are there.
+
+        Raises:
+            BrokerError: nothing can be written ever again.
+        """
+        letters = [one._replace(detail=f"{self.way}: {one.detail}") for one in missing]
+        puts = [partial(self._topics.letter, self.channel, letter) for letter in letters]
+        await self._until_durable(puts, lambda _: None)
 
     def refuse(self, reason: Reason, detail: str, count: int = 1) -> None:
         """Count what is not taken, and say so, but not all the time."""
@@ -142,35 +129,32 @@ class Keeper:
             self._metrics.fetched(self.channel, self.way, kept)
             self._kept_at = time.monotonic()
 
-    async def _put(self, payload: bytes, more: Mapping[str, str]) -> NotDurableError | None:
-        headers = {
-            "channel": self.channel,
-            "received": datetime.now(UTC).isoformat(timespec="milliseconds"),
-            "content-digest": f"sha-256=:{b64encode(sha256(payload).digest()).decode()}:",
-            **more,
-        }
-        try:
-            await self._producer.put(self._topic, payload, headers)
-        except NotDurableError as error:
-            return error
-        return None
-
-    async def _letter(self, size: int, detail: str) -> None:
-        headers = {
-            "reason": DeadLetterReason.TOO_LARGE.name,
-            "detail": f"{self.way}: {detail}",
-            "source": self._topic,
-            "offset": "-1",
-            LEFT_OUT: str(size),
-        }
-        while True:
-            try:
-                return await self._producer.put(self._letters, b"", headers)
-            except NotDurableError as error:
-                await self._wait(error, _LONGEST_PAUSE_SECONDS)
+    async def _until_durable(self, puts: Sequence[Put], count: Callable[[int], None]) -> list[int]:
+        """Do all of them, however often it takes; gives places of those that are too large."""
+        too_large = list[int]()
+        for start in range(0, len(puts), AT_ONCE):
+            left, pause = list(range(start, min(start + AT_ONCE, len(puts)))), _PAUSE_SECONDS
+            while left:
+                answers = await asyncio.gather(*(_answer(puts[i]) for i in left))
+                failed = {i: error for i, error in zip(left, answers, strict=True) if error}
+                count(len(left) - len(failed))
+                too_large += [i for i, error in failed.items() if error.is_too_large]
+                left = [i for i, error in failed.items() if not error.is_too_large]
+                if left:
+                    await self._wait(failed[left[0]], pause)
+                    pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        return too_large
 
     async def _wait(self, error: NotDurableError, seconds: float) -> None:
-        if self._producer.failure is not None:
-            raise self._producer.failure
+        if self._topics.producer.failure is not None:
+            raise self._topics.producer.failure
         self.refuse(Reason.NOT_DURABLE, str(error))
         await asyncio.sleep(seconds)
+
+
+async def _answer(put: Put) -> NotDurableError | None:
+    try:
+        await put()
+    except NotDurableError as error:
+        return error
+    return None

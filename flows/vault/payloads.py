@@ -3,8 +3,8 @@
 A payload may be an envelope around those of several people. Its *pieces* are itself and what is in each of its
 envelopes, down to the innermost; of each the members that the mapping declares personal are sealed by the key
 of its customer. What has none is sealed by the keys of all customers of the payload, so that the purge of any
-of them reaches it, or by a key of the payload's own. A payload that the mapping knows nothing of is sealed
-whole in the same way. The bytes of all other members stay as they came.
+of them reaches it, or by a key of the payload's own. A payload that the mapping knows nothing of, or that is
+in a form, is sealed whole in the same way. The bytes of all other members stay as they came.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from flows.channels.engine import Channel, token_of
+from flows.channels.engine import Channel, held_in, token_of
 from flows.channels.expressions import ELEMENT, Tree, enter
 from flows.channels.mapping import is_within
 from flows.vault.keys import Owner, Vault
@@ -51,7 +51,8 @@ class Sealer:
         envelopes = _envelopes(*channel.mapping.unwrap)
         if not personal or not payloads:
             return [disarmed(payload.raw) for payload in payloads]
-        read = [_Read(payload, envelopes, personal) for payload in payloads]
+        form = channel.mapping.form_field
+        read = [_Read(payload, form, envelopes, personal) for payload in payloads]
         customers = channel.customers([piece for one in read for piece in one.pieces])
         for one in read:
             one.is_of(channel, customers[: len(one.pieces)])
@@ -76,17 +77,18 @@ class _Read:
         pieces: itself and what its envelopes hold, the inner ones first; none of what is no JSON.
     """
 
-    def __init__(self, payload: Kept, envelopes: Tree, personal: Tree) -> None:
+    def __init__(self, payload: Kept, form: str, envelopes: Tree, personal: Tree) -> None:
         self.pieces: list[bytes] = []
         self._raw, self._envelopes, self._personal = disarmed(payload.raw), envelopes, personal
         self._is_personal: list[bool] = []
         self._is_known = payload.is_known
+        held = held_in(self._raw, form) if form else self._raw
         try:
-            self._raw.decode()
-            _each_piece(self._raw, envelopes, self._note)
+            held.decode()
+            _each_piece(held, envelopes, self._note)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             self.pieces = []
-        self._is_known &= bool(self.pieces)
+        self._is_known &= bool(self.pieces) and held == self._raw
 
     def _note(self, piece: bytes) -> bytes:
         self.pieces.append(piece)

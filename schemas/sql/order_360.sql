@@ -3,10 +3,11 @@
 -- (parcels, each with what holds now) and exceptions_open. An order that only one of the two logs knows has nulls
 -- for the other. sources says for every source that spoke of it how many rows it has and how fresh it
 -- is; crossdock-route is the router itself. provenance says of each group of columns which source said it last, by
--- which record (event id; of the router and of devices partition/position), when that happened ("at") and when it was
--- learnt: customer (with tier and channel), plan (outcome, units, nodes, cost, carbon), promise, phase, parcels, position
--- and condition (of parcels), answers (nps, csat). To have them as rows: SELECT order_id, unnest(provenance,
--- recursive := true) FROM order_360 WHERE order_id = '...'.
+-- which record (event id; of the router and of devices partition/position), when that happened ("at"), when it was
+-- learnt and at which partition and position of its log: customer (with tier and channel), plan (outcome, units, nodes,
+-- cost, carbon), promise, phase, parcels, position and condition (of parcels), answers (nps, csat). To have them as
+-- rows: SELECT order_id, unnest(provenance, recursive := true) FROM order_360 WHERE order_id = '...'. What a platform
+-- had sent for it: crossdock channel raw PARTITION/POSITION.
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md A15 (one view of an order, with provenance and freshness), A4.
 WITH told AS (
@@ -19,7 +20,7 @@ WITH told AS (
         "at",
         {
             'source': source, 'record': coalesce(event_id, concat_ws('/', partition, position)), 'at': "at",
-            'recorded_at': recorded_at
+            'recorded_at': recorded_at, 'partition': partition, 'position': position
         } AS said,
         coalesce(customer <> '', false) OR coalesce(tier <> '', false) OR coalesce(channel <> '', false) AS of_customer,
         false AS of_plan,
@@ -52,7 +53,7 @@ WITH told AS (
         tenant, network, order_id, position, "index", decided_at,
         {
             'source': 'crossdock-route', 'record': concat_ws('/', partition, position, "index"), 'at': decided_at,
-            'recorded_at': decided_at
+            'recorded_at': decided_at, 'partition': partition, 'position': position
         },
         false, true, false, false, false, false, false, false
     FROM decisions
@@ -158,7 +159,7 @@ SELECT
     h.sources,
     list_transform(h.known, lambda one: {
         'fields': one.fields, 'source': one.said.source, 'record': one.said.record, 'at': one.said."at",
-        'recorded_at': one.said.recorded_at
+        'recorded_at': one.said.recorded_at, 'partition': one.said.partition, 'position': one.said.position
     }) AS provenance,
     greatest(s.known_at, o.decided_at) AS known_at
 FROM heard AS h

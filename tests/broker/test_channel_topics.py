@@ -2,10 +2,8 @@
 
 import json
 import threading
-import time
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,9 @@ import pytest
 from flows.channels.book import channels_of
 from flows.channels.engine import token_of
 from flows.channels.settings import ChannelSettings, Scheme, Signature
-from flows.crossref import CrossReferences
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
 from flows.hooks.settings import HooksSettings
-from flows.ingest import IngestJob
-from flows.ingest import run as run_flow
-from flows.journals import KafkaJournal
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
 from flows.raw_payloads import raw_payload
@@ -33,10 +27,10 @@ from flows.vault.settings import VaultSettings
 from schemas.codec import decode_line
 from schemas.errors import InputError
 from schemas.orders import OrderReceived
-from schemas.topics import LogOf
 from tests.support.broker import MockBroker, all_of, write
 from tests.support.command_line import run
 from tests.support.hooks import Platform, signed
+from tests.support.ingesting import ingest, read
 from tests.support.jobs import configured
 
 MAPPING = """
@@ -113,34 +107,6 @@ def with_vault(settings: Settings, folder: Path) -> Settings:
     master.write_bytes(b64encode(b"m" * 32))
     vault = VaultSettings(file=folder / "vault.sqlite", master_key_file=master)
     return settings.model_copy(update={"vault": vault})
-
-
-def ingest(cluster: KafkaSettings, settings: Settings, until: Callable[[IngestJob], bool]) -> None:
-    """Run the flow until something is true of its job."""
-    guard = Guard()
-    job = IngestJob(
-        cluster,
-        KafkaJournal(cluster, guard),
-        settings,
-        guard,
-        CrossReferences(cluster, settings, guard),
-        KafkaJournal(cluster, guard, LogOf.TRACKING),
-    )
-
-    def watch() -> None:
-        deadline = time.monotonic() + 60
-        while not until(job) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        guard.stop()
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    run_flow(job)
-    watcher.join()
-
-
-def read(topic: str, messages: int) -> Callable[[IngestJob], bool]:
-    return lambda job: sum(n for (name, _), n in job.reader.at.items() if name == topic) >= messages
 
 
 def an_order(number: str, **changes: Any) -> bytes:

@@ -15,6 +15,7 @@ from flows.kafka.client import KafkaSettings
 from flows.settings import Settings
 from schemas.codec import encode_event
 from schemas.crossref import Assignment, Foreign
+from tests.support import jobs
 from tests.support.broker import all_of, write, write_keyed
 from tests.support.builders import START, cancelled
 
@@ -157,7 +158,7 @@ def test_a_reference_that_is_none_changes_nothing(cluster: KafkaSettings) -> Non
 def test_of_two_processes_that_speak_of_one_parcel_at_once_both_are_heard(
     cluster: KafkaSettings,
 ) -> None:
-    """The one whose message comes second reads the other's first, and says both."""
+    """Also where neither lives to hear of the other."""
     first, second = (CrossReferences(cluster, Settings(), Guard()) for _ in range(2))
     for process, order in ((first, "o-1"), (second, "o-2")):
         known = Assignment(tenant="acme", network="eu", subjects=[order])
@@ -165,16 +166,37 @@ def test_of_two_processes_that_speak_of_one_parcel_at_once_both_are_heard(
         process.write_assigned()
         process.flush()
 
-    deadline = time.monotonic() + 30
-    while len(all_of(cluster, cluster.xref)) < 3 and time.monotonic() < deadline:
-        for process in (first, second):
-            process.look()
-            process.write_assigned()
-            process.flush()
     heir = CrossReferences(cluster, Settings(), Guard())
-    raw = foreign()
-    found = heir.resolve(raw, msgspec.json.decode(raw, type=Foreign))
+    found = orders_of(heir)
     for process in (first, second, heir):
         process.close()
 
-    assert sorted(msgspec.json.decode(one)["subject"] for one in found) == ["o-1", "o-2"]
+    assert found == ["o-1", "o-2"]
+
+
+def test_what_others_say_of_a_foreign_id_leaves_what_ingest_says(cluster: KafkaSettings) -> None:
+    ours = CrossReferences(cluster, Settings(), Guard())
+    ours.assign(TRACKING, Assignment(tenant="acme", network="eu", subjects=["o-1"]))
+    ours.write_assigned()
+    ours.flush()
+
+    stands_for(cluster, TRACKING, "o-7")
+    stands_for(cluster, TRACKING, "o-8")
+    write_keyed(cluster.bootstrap, cluster.xref, [(b"[]", b"{}"), (b"[7", None)])
+    jobs.wait(lambda: bool(ours.look() or len(orders_of(ours)) == 2))
+    heard, heir = orders_of(ours), CrossReferences(cluster, Settings(), Guard())
+    inherited = orders_of(heir)
+    write_keyed(cluster.bootstrap, cluster.xref, [(TRACKING.encode(), None)])
+    jobs.wait(lambda: bool(ours.look() or len(orders_of(ours)) == 1))
+    left = orders_of(ours)
+    for process in (ours, heir):
+        process.close()
+
+    assert (heard, inherited, left) == (["o-1", "o-8"], ["o-1", "o-8"], ["o-1"])
+
+
+def orders_of(process: CrossReferences) -> list[str]:
+    """The orders that the foreign id stands for."""
+    raw = foreign()
+    found = process.resolve(raw, msgspec.json.decode(raw, type=Foreign))
+    return sorted(msgspec.json.decode(one)["subject"] for one in found)

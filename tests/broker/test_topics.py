@@ -1,5 +1,6 @@
 """Topics are made as they must be, and refused as they must not be."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,44 @@ def test_a_job_refuses_a_log_that_is_none(kafka: KafkaSettings, tmp_path: Path) 
     assert ran[0] == checked[0] == 2
     assert f"topic {kafka.journal}: it is compacted, which drops records" in ran[2]
     assert "compacted" in checked[1]
+
+
+def test_a_channels_topic_keeps_what_was_posted_as_long_as_it_says(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    config, wanted = configured(kafka, tmp_path), {"shop": 2.0, "shelves": 0.5}
+    with config.open("a") as file:
+        for name, days in wanted.items():
+            file.write(
+                f'[channels.{name}]\nmapping = "shopify"\ntopic = "{kafka.group}.{name}"\n'
+                f'tenant = "acme"\nnetwork = "eu"\nkeep_days = {days}\n'
+            )
+
+    made = said("topics", "create", "--config", config, "--partitions", "2")
+    checked = said("topics", "check", "--config", config)
+    kept = {name: options(kafka, f"{kafka.group}.{name}") for name in wanted}
+    alter(kafka, f"{kafka.group}.shop", retention_ms="604800000", segment_ms="604800000")
+    altered = said("topics", "check", "--config", config, "--json")
+
+    assert (made[0], checked[0], altered[0]) == (0, 0, 2)
+    assert {
+        name: (found["cleanup.policy"], found["retention.ms"], found["segment.ms"])
+        for name, found in kept.items()
+    } == {
+        "shop": ("delete", "172800000", "21600000"),
+        "shelves": ("delete", "43200000", "21600000"),
+    }
+    faults = {name: found for name, found in json.loads(altered[1]).items() if found}
+    assert list(faults) == [f"{kafka.group}.shop"]
+    assert [fault.rpartition("set ")[2] for fault in faults[f"{kafka.group}.shop"]] == [
+        "retention.ms=172800000",
+        "segment.ms=21600000",
+    ]
+
+
+def options(kafka: KafkaSettings, topic: str) -> dict[str, str]:
+    """Of a topic, as its cluster tells them."""
+    resource = ConfigResource(ResourceType.TOPIC, topic)
+    client = admin(kafka)
+    found = client.describe_configs([resource])[resource].result(10)
+    return {name: str(entry.value) for name, entry in found.items()}

@@ -139,7 +139,7 @@ def test_a_quote_that_is_never_closed_is_said_where_it_opens(tmp_path: Path) -> 
     [
         ("", "no header"),
         ("a,,c\n1,2,3\n", "column 2 has no name"),
-        ("a,b,a\n1,2,3\n", "two columns are called 'a'"),
+        ("a,b,a\n1,2,3\n", "columns 1 and 3 have one name"),
         ('"a,b\n', "no CSV"),
     ],
 )

@@ -156,3 +156,49 @@ def test_a_record_of_which_anything_is_refused_is_not_vouched_for(member: str, v
     made = strict().take([json.dumps({**SOUND, member: value}).encode()])
 
     assert [record for record in made.records if record.is_sound] == []
+
+
+NAMES_OF_OURS = [
+    "seq",
+    "N",
+    "n",
+    "i",
+    "p",
+    "e",
+    "o",
+    "place",
+    "units",
+    "kind",
+    "line",
+    "raw",
+    "payloads",
+]
+
+
+@pytest.mark.parametrize("name", NAMES_OF_OURS)
+def test_a_member_may_have_any_name(name: str) -> None:
+    text = f"""
+        name = "till"
+        title = "A till"
+        personal = ["{name}"]
+        [[record]]
+        type = "order.received"
+        when = "p.{name} <> 'x'"
+        id = "{name}"
+        subject = "{name}"
+        time = {{ value = "2026-03-01T08:00:00Z" }}
+        [record.data]
+        region = "country"
+        currency = {{ value = "JPY" }}
+        customer = {{ path = "{name}", token = true }}
+        lines = [{{ line_no = {{ value = 1 }}, sku = "sku", qty = "{name}", unit_price_minor = "price" }}]
+    """
+    channel = Channel(parse_mapping(text, "till.toml"), BINDING)
+    payload = json.dumps({name: "7", "country": "JP", "sku": "S", "price": "120"}).encode()
+
+    mapped = channel.take([payload])
+
+    (record,) = [json.loads(one.line) for one in mapped.records]
+    (line,) = record["data"]["lines"]
+    assert (record["id"], line["qty"], line["unit_price_minor"]) == ("7", 7, 120)
+    assert channel.customers([payload]) == [record["data"]["customer"]]

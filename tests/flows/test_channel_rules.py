@@ -92,7 +92,8 @@ def channel() -> Channel:
 
 def order(**other: Any) -> dict[str, Any]:
     items = [{"sku": "S1", "n": 2, "cents": 1250}]
-    return {"no": 7, "made": AT, "changed": AT, "land": "Germany", "items": items} | other
+    said = {"no": 7, "made": AT, "changed": AT, "land": "Germany", "money": "Euro", "items": items}
+    return said | other
 
 
 def take(channel: Channel, *payloads: Any) -> Mapped:

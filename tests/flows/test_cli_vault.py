@@ -65,6 +65,16 @@ def test_a_purge_destroys_the_key_once(config: Path, whose: tuple[str, str]) -> 
     assert not has_key(config, *whose)
 
 
+def test_a_guest_is_purged_by_what_he_is_known_by(config: Path) -> None:
+    with Vault(config.parent / "vault.sqlite", MASTER) as vault:
+        vault.keys_of([Owner("shop", token_of(b"of the tests", "shop", "ann@example.com"))])
+    ann = ("--known-by", "Ann@Example.com ")
+
+    assert has_key(config, *ann)
+    assert purge(config, *ann)["destroyed"] == 1
+    assert not has_key(config, *ann)
+
+
 def test_a_purge_of_what_is_nobodys_leaves_customers(config: Path) -> None:
     assert purge(config, "--unknown", "1")["destroyed"] == 0
     assert purge(config, "--unknown", "0")["destroyed"] == 1
@@ -120,9 +130,9 @@ def test_what_is_no_vault_or_no_channel_is_said(config: Path) -> None:
 def test_a_purge_of_nobody_or_of_two_is_refused(config: Path) -> None:
     command = ("vault", "purge", "--config", config, "--channel", "shop", "--yes")
 
-    assert "--customer, --token or --unknown" in refused(run(*command))
+    assert "--customer, --known-by, --token or --unknown" in refused(run(*command))
     two = run(*command, "--customer", "7", "--token", TOKEN)
-    assert "one of --customer and --token" in refused(two)
+    assert "one of --customer, --known-by and --token" in refused(two)
     assert has_key(config, "--customer", "7")
 
 

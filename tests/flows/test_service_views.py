@@ -11,7 +11,7 @@ from schemas.codes import Trouble
 from schemas.tables import Table
 from tests.support import tracks
 from tests.support.effects import allocation, decision
-from tests.support.facts import rows_in, tracked_facts
+from tests.support.facts import TRACKING, rows_in, tracked_facts
 from tests.support.tracks import decided, feedback, moment, ordered, served, step, tick
 
 VISITED, INSTALLED = shipments.ServiceVisited, shipments.ServiceInstalled
@@ -306,7 +306,9 @@ def test_order_360_says_of_each_group_of_columns_who_said_it_last_and_when() -> 
     ]  # fmt: skip
     assert [r["fields"] for r in rows if r["order_id"] == "b"] == ["customer", "phase"]
     assert said["a", "plan"]["source"] == "crossdock-route"
-    assert said["a", "plan"]["record"] == "0/7/0", "the newest decision"
+    plan, phase = said["a", "plan"], said["b", "phase"]
+    assert (plan["record"], plan["partition"], plan["position"]) == ("0/7/0", 0, 7), "the newest"
+    assert (phase["partition"], phase["position"]) == (TRACKING, len(told) - 1)
     assert (said["a", "customer"]["source"], said["a", "customer"]["at"]) == (
         told[0].source,
         moment(0),

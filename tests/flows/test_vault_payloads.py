@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 
 from flows.channels.engine import Channel, token_of
 from flows.channels.mapping import is_within, parse_mapping
+from flows.channels.owners import guest_name
+from flows.channels.values import FieldError
 from flows.vault.keys import Owner, Vault
 from flows.vault.payloads import Kept, Sealer
 from tests.support.channels import BINDING, FILES, samples, shipped
@@ -114,6 +117,43 @@ def test_of_no_sample_anything_personal_is_kept_or_made_a_record(name: str, vaul
     assert not any(PLANTED in trouble.detail for trouble in mapped.troubles)
     assert [json.loads(vault.opened(one)) for one in sealed] == payloads
     assert not any(PLANTED.encode() in one for one in Sealer(None).sealed(channel, keep))
+
+
+GUESTS = SHOP.replace("texts =", 'known_by = ["memo", "buyer.name"]\ntexts =', 1)
+
+
+def test_a_guest_is_reached_by_what_he_is_known_by(vault: Vault) -> None:
+    channel = Channel(parse_mapping(GUESTS, "shop.toml"), BINDING)
+    guest, customer = order(None, memo="Ann @X.example"), order(7, memo="ann@x.example")
+    named = token_of(BINDING.secret, "shop-1", guest_name(" ANN@x.Example"))
+    sealed = kept(vault, channel, guest, {"complaint": PLANTED, "memo": "ann@x.example"}, customer)
+
+    vault.destroy(Owner("shop-1", named))
+
+    of_guest, complaint, of_customer = (json.loads(vault.opened(one)) for one in sealed)
+    assert (of_guest["memo"], of_guest["buyer"]["name"], complaint["memo"]) == (None, None, None)
+    assert of_customer == customer
+    assert named not in channel.take([json.dumps(guest).encode()]).records[0].line.decode()
+
+
+def test_what_people_are_known_by_is_personal() -> None:
+    text = SHOP.replace("texts =", 'known_by = ["country"]\ntexts =', 1)
+
+    with pytest.raises(FieldError, match="'country' is not personal"):
+        Channel(parse_mapping(text, "shop.toml"), BINDING)
+
+
+def test_a_form_is_sealed_whole_by_the_key_of_whom_it_is_about(vault: Vault) -> None:
+    mapping = parse_mapping(SHOP.replace("title", 'form_field = "param"\ntitle', 1), "shop.toml")
+    channel = Channel(mapping, BINDING)
+    form = urlencode({"sign": "x", "param": json.dumps(order(7))}).encode()
+
+    (sealed,) = kept(vault, channel, form)
+
+    assert PLANTED.encode() not in sealed
+    assert vault.opened(sealed) == form
+    vault.destroy(of(7))
+    assert vault.opened(sealed) == b"null"
 
 
 def test_the_rest_stays_as_it_came_to_the_last_digit(vault: Vault, shop: Channel) -> None:

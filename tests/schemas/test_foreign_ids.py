@@ -13,6 +13,8 @@ from schemas.crossref import (
     CrossReference,
     Foreign,
     assignment_of,
+    key_of,
+    name_of,
     resolved,
 )
 from tests.support.builders import START, cancelled
@@ -60,6 +62,14 @@ def test_a_subject_that_is_said_twice_gives_one_record() -> None:
 def test_of_too_many_the_first_is_forgotten() -> None:
     full = CrossReference(assignments=[known(f"o-{n}") for n in range(MOST_ASSIGNMENTS)])
 
-    found = subjects(full.with_(known("new")))
+    found = subjects(CrossReference.of([full, CrossReference(assignments=[known("new")])]))
 
     assert (len(found), found[0], found[-1]) == (MOST_ASSIGNMENTS, "o-1", "new")
+
+
+def test_a_key_says_which_foreign_id_it_is_about() -> None:
+    ours = key_of("tracking:[SF1]", known("o-1", valid_from=START))
+
+    assert name_of(ours) == name_of(b"tracking:[SF1]") == "tracking:[SF1]"
+    assert ours != key_of("tracking:[SF1]", known("o-2", valid_from=START))
+    assert [name_of(odd) for odd in (b"", b"[]", b"[7", b"\xff")] == ["", "[]", "[7", "\ufffd"]

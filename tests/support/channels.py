@@ -13,7 +13,7 @@ import msgspec
 
 from flows.channels.engine import Binding, Channel
 from flows.channels.mapping import load_mapping, with_maps
-from flows.channels.report import unused_paths
+from flows.channels.report import as_read, unused_paths
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/channels"
@@ -94,7 +94,9 @@ def read(channel: Channel, sample: Sample) -> dict[str, Any]:
         "records": records,
         "troubles": [f"{t.reason.name}: {t.detail}" for t in mapped.troubles],
         "passed_over": [why for _, why in mapped.passed_over],
-        "unused": unused_paths(channel, json.loads(sample.payload)) if records else [],
+        "unused": unused_paths(channel, as_read(channel.mapping, sample.payload))
+        if records
+        else [],
     }
 
 

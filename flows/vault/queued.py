@@ -1,16 +1,15 @@
-"""What is posted to a channel with ``sealed``, sealed as a whole before it is on a topic.
+"""Payloads of channels with ``sealed``, sealed as a whole before they are on a topic.
 
-On a thread of its own, since the vault waits for its disk where a person is new; what comes meanwhile is sealed
+On another thread, since the vault waits for its disk where a person is new; what comes meanwhile is sealed
 together, in one query and one commit.
 """
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from typing import NamedTuple
 
-from flows.channels.book import channels_of
-from flows.settings import Settings
-from flows.vault.opening import vault_of
+from flows.channels.engine import Channel
+from flows.vault.keys import Vault
 from flows.vault.payloads import Kept, Sealer
 from schemas.errors import StoreError
 
@@ -21,26 +20,15 @@ class _Waiting(NamedTuple):
     sealed: "asyncio.Future[bytes]"
 
 
-class PostSealer:
-    """The channels whose payloads are sealed, by their topics."""
+class QueuedSealer:
+    """Seals for whoever waits on one event loop."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Open the vault and the mappings, if there is any such channel.
-
-        Raises:
-            InputError: the master key is missing or wrong, or a mapping is.
-            StoreError: the vault cannot be used.
-        """
-        chosen = {n: c for n, c in settings.channels.items() if c.sealed}
-        self._channels = channels_of(settings.model_copy(update={"channels": chosen}))
-        self._sealer = Sealer(vault_of(settings) if chosen else None)
-        self._thread = ThreadPoolExecutor(1, "vault")
+    def __init__(self, vault: Vault | None, channels: Mapping[str, Channel]) -> None:
+        """Seal by the keys of a vault; ``channels`` are by topic."""
+        self._channels = channels
+        self._sealer = Sealer(vault)
         self._waiting: list[_Waiting] = []
         self._turns: asyncio.Task[None] | None = None
-
-    def is_for(self, topic: str) -> bool:
-        """Whether what goes there is to be sealed."""
-        return topic in self._channels
 
     async def sealed(self, topic: str, payload: bytes) -> bytes:
         """A payload as it may be on the topic.
@@ -55,17 +43,12 @@ class PostSealer:
             self._turns = loop.create_task(self._take_turns())
         return await one.sealed
 
-    def close(self) -> None:
-        """End the thread."""
-        self._thread.shutdown()
-
     async def _take_turns(self) -> None:
-        """Seal whatever waits, until nothing does."""
-        loop = asyncio.get_running_loop()
+        """Seal whatever waits, until nothing does; by one thread at a time, as the mappings need."""
         while self._waiting:
             batch, self._waiting = self._waiting, []
             try:
-                made = await loop.run_in_executor(self._thread, self._sealed, batch)
+                made = await asyncio.to_thread(self._sealed, batch)
             except StoreError as error:
                 for one in batch:
                     if not one.sealed.done():
