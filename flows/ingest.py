@@ -45,7 +45,7 @@ from flows.raw_payloads import with_pointer
 from flows.settings import Settings
 from flows.vault.opening import vault_of
 from flows.vault.payloads import Kept, Sealer
-from flows.vault.seals import HEADER, MARK
+from flows.vault.seals import HEADER
 from schemas.codec import Refusal
 from schemas.codes import DeadLetterReason
 from schemas.control import ClockTicked
@@ -197,33 +197,33 @@ class IngestJob:
         return checked
 
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
-        """Make records of what a channel's platform sent; a dead letter has it as it came, but sealed."""
+        """Make records of what a channel's platform sent, opened if it was sealed; dead letters have it sealed."""
         channel = self.channels[topic]
         values = [message.value() or b"" for message in messages]
-        for number in (number for number, value in enumerate(values) if MARK in value):
-            values[number] = self._opened(messages[number], values[number])
+        for number, message in enumerate(messages):
+            if (headers := message.headers()) and HEADER in dict(headers):
+                values[number] = self.sealer.opened(values[number])
         mapped = channel.take(values)
         wrong = {trouble.payload: trouble for trouble in mapped.troubles}
         plain = self._plain_homes(channel)
         for record in mapped.records:
-            message = messages[record.payload]
+            number, line, kind, is_sound = record
+            message = messages[number]
             source, offset = _source(topic, message.partition()), message.offset() or 0
-            line = with_pointer(record.line, source, offset)
-            if record.is_sound and record.kind in plain and len(line) <= LARGE_BYTES:
-                checked.records.append((self.journal, plain[record.kind], None, line, None))
+            line = with_pointer(line, source, offset)
+            if is_sound and (home := plain.get(kind)) and len(line) <= LARGE_BYTES:
+                checked.records.append((self.journal, home, None, line, None))
                 continue
             event = record.decoded()
             if isinstance(event, Refusal):
                 event = replace(event, line_no=offset, raw=line)
             refusal = self._take(checked, event, line, source, offset)
-            if assigned := channel.assigned(record.kind, event):
+            if assigned := channel.assigned(kind, event):
                 self._assign(assigned, event)
             # what waits is a record already: were it sent again, then to a topic of records
             waits_at = _source(self.kafka.raw[0], message.partition())
             if refusal is not None and not self._look_up(checked, waits_at, refusal):
-                wrong.setdefault(
-                    record.payload, Trouble(record.payload, refusal.reason, refusal.detail)
-                )
+                wrong.setdefault(number, Trouble(number, refusal.reason, refusal.detail))
         troubles = [wrong[number] for number in sorted(wrong)]
         kept = [Kept(values[t.payload], t.payload not in mapped.alien) for t in troubles]
         for trouble, raw in zip(troubles, self.sealer.sealed(channel, kept), strict=True):
@@ -241,10 +241,6 @@ class IngestJob:
             if KIND_OF_TAG[record.type] in BY_ROUTER and not record.network
         ]
         return dict.fromkeys(kinds, home)
-
-    def _opened(self, message: Message, value: bytes) -> bytes:
-        """A payload in which something is sealed; opened if it was us."""
-        return self.sealer.opened(value) if HEADER in dict(message.headers() or []) else value
 
     def _assign(self, foreign_id: str, event: Event | Refusal) -> None:
         """Have a foreign id stand for the order of a record."""

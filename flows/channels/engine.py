@@ -345,8 +345,8 @@ def _token_macro(secret: bytes) -> str:
     """
     key = (hashlib.sha256(secret).digest() if len(secret) > 64 else secret).ljust(64, b"\0")
     inner, outer = (f"from_hex('{bytes(b ^ pad for b in key).hex()}')" for pad in (0x36, 0x5C))
-    said = "encode(source) || from_hex('00') || encode(customer)"
-    whole = f"sha256({outer} || from_hex(sha256({inner} || {said})))"
+    said = f"({inner} || encode(source) || from_hex('00')) || encode(customer)"  # a constant, and the customer
+    whole = f"sha256({outer} || from_hex(sha256({said})))"
     return f"CREATE MACRO token(source, customer) AS left({whole}, {2 * TOKEN_BYTES})"
 
 
