@@ -197,7 +197,7 @@ class IngestJob:
         return checked
 
     def _map(self, checked: Checked, topic: str, messages: list[Message]) -> None:
-        """Make records of what a channel's platform sent, opened if it was sealed; dead letters have it sealed."""
+        """Make records of what a channel's platform sent, sealed or not; a dead letter has it sealed."""
         channel = self.channels[topic]
         values = [message.value() or b"" for message in messages]
         for number, message in enumerate(messages):
