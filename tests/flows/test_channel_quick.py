@@ -202,3 +202,28 @@ def test_a_member_may_have_any_name(name: str) -> None:
     (line,) = record["data"]["lines"]
     assert (record["id"], line["qty"], line["unit_price_minor"]) == ("7", 7, 120)
     assert channel.customers([payload]) == [record["data"]["customer"]]
+
+
+HISTORY = """
+name = "history"
+title = "Payments, the newest first"
+[[record]]
+type = "payment.updated"
+each = "log"
+newest_first = true
+id = { sql = "p.no || '/' || i" }
+subject = "no"
+time = ".at"
+data = { state = ".state" }
+"""
+
+
+def test_a_history_that_is_newest_first_is_told_from_the_oldest() -> None:
+    told = [{"at": f"2026-01-0{day}T08:00:00Z", "state": "failed"} for day in (3, 2, 1)]
+    history = Channel(parse_mapping(HISTORY, "history.toml"), BINDING)
+
+    records = history.take([json.dumps({"no": "1", "log": told}).encode()] * 2).records
+
+    assert all(record.is_sound for record in records)
+    said = [(event["id"], event["time"][:10]) for event in (json.loads(r.line) for r in records)]
+    assert said == [(f"1/{day}", f"2026-01-0{day}") for day in (1, 2, 3)] * 2
