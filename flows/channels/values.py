@@ -160,7 +160,8 @@ class ValueCompiler:
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
         converted = self._converted(name, raw, spec, wanted := not_null(kind))
-        if spec.sql == "i" and isinstance(wanted, inspect.IntType):  # is a number already
+        is_number = spec.sql == "i" and converted.value == self._number(raw)
+        if is_number and isinstance(wanted, inspect.IntType):
             number = WITHIN["i"] if scope.element == WITHIN["e"] else "i"
             converted = bounded(number, converted.what, wanted)
         has_default = about is not None and not isinstance(kind, inspect.UnionType)

@@ -227,3 +227,38 @@ def test_a_history_that_is_newest_first_is_told_from_the_oldest() -> None:
     assert all(record.is_sound for record in records)
     said = [(event["id"], event["time"][:10]) for event in (json.loads(r.line) for r in records)]
     assert said == [(f"1/{day}", f"2026-01-0{day}") for day in (1, 2, 3)] * 2
+
+
+PLACES = """
+name = "places"
+title = "Numbers of elements, converted"
+[[record]]
+type = "order.received"
+id = "id"
+subject = "id"
+time = "made"
+[record.data]
+region = "region"
+[record.data.lines]
+each = "items"
+line_no = { sql = "i" }
+sku = ".sku"
+qty = { sql = "i", map = "parts" }
+weight_g = { sql = "i", unit = "kg" }
+unit_price_minor = { sql = "i" }
+[maps.parts]
+1 = "7"
+2 = "9"
+"""
+
+
+def test_the_number_of_an_element_is_converted_like_any_other() -> None:
+    channel = Channel(parse_mapping(PLACES, "places.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps(SOUND).encode()]).records
+
+    lines = json.loads(record.line)["data"]["lines"]
+    assert [line["line_no"] for line in lines] == [1, 2]
+    assert [line["qty"] for line in lines] == [7, 9]
+    assert [line["weight_g"] for line in lines] == [1000, 2000]
+    assert [line["unit_price_minor"] for line in lines] == [100, 200]
