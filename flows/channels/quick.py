@@ -58,6 +58,7 @@ class QuickCompiler(Compiler):
         event = inspect.type_info(TYPES[self.mapping.record[self.number].type])
         assert isinstance(event, inspect.StructType)
         sources = {use.field: use.source for use in self.made.uses if use.record == self.number}
+        sources |= dict.fromkeys(self.numbers, "")
         odd = _any_of(filter(None, (whole.problem, is_none))) or "false"
         return (
             f"SELECT seq, {self.number} AS kind, encode(line) AS record, "

@@ -136,6 +136,7 @@ class ValueCompiler:
         self.currency = "NULL"  # of its money
         self.money = ""  # a field of it that is money, if its data has a currency
         self.nothing: list[str] = []  # conditions under which it is known to be none
+        self.numbers: set[str] = set()  # its fields that are the number of their element
         self.read: list[str] = []  # paths of the value that is being compiled
 
     def _spec(
@@ -162,8 +163,10 @@ class ValueCompiler:
         converted = self._converted(name, raw, spec, wanted := not_null(kind))
         is_number = spec.sql == "i" and converted.value == self._number(raw)
         if is_number and isinstance(wanted, inspect.IntType):
-            number = WITHIN["i"] if scope.element == WITHIN["e"] else "i"
-            converted = bounded(number, converted.what, wanted)
+            is_within = scope.element == WITHIN["e"]
+            converted = bounded(WITHIN["i"] if is_within else "i", converted.what, wanted)
+            if is_within:
+                self.numbers.add(name)
         has_default = about is not None and not isinstance(kind, inspect.UnionType)
         default = default_of(about) if about and has_default and not is_required else ""
         shown = "'a value'" if is_personal else f"shortly({raw})"

@@ -262,3 +262,29 @@ def test_the_number_of_an_element_is_converted_like_any_other() -> None:
     assert [line["qty"] for line in lines] == [7, 9]
     assert [line["weight_g"] for line in lines] == [1000, 2000]
     assert [line["unit_price_minor"] for line in lines] == [100, 200]
+
+
+WRITTEN_OUT = """
+name = "two"
+title = "Two lines that the mapping writes out"
+[[record]]
+type = "order.received"
+id = "id"
+subject = "id"
+time = "made"
+[record.data]
+region = "region"
+lines = [
+    { line_no = { sql = "i" }, sku = "a", qty = { value = 1 } },
+    { line_no = { sql = "i" }, sku = "b", qty = { value = 1 } },
+]
+"""
+
+
+def test_lines_that_are_written_out_are_vouched_for_only_if_their_numbers_differ() -> None:
+    channel = Channel(parse_mapping(WRITTEN_OUT, "two.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps({**SOUND, "a": "S1", "b": "S2"}).encode()]).records
+
+    assert isinstance(record.decoded(), Refusal)
+    assert not record.is_sound
