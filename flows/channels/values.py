@@ -301,7 +301,12 @@ class ValueCompiler:
             self._refuse(f"{path!r} is within an element, but there is no each")
         names = path.removeprefix(".").split(".")
         tree, column = (scope.tree, scope.element) if within else (self.root, "p")
-        enter(tree, names)
+        for name in names:
+            if twins := [n for n in tree if n != name and n.lower() == name.lower()]:
+                self._refuse(
+                    f"{name!r} and {twins[0]!r} differ in case alone, which SQL does not see"
+                )
+            tree = enter(tree, [name])
         self.read.append((scope.prefix if within else "") + path)
         self.made.paths.add(self.read[-1])
         return ".".join([column, *map(quoted, names)])
