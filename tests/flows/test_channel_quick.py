@@ -239,6 +239,7 @@ subject = "id"
 time = "made"
 [record.data]
 region = "region"
+currency = "money"
 [record.data.lines]
 each = "items"
 line_no = { sql = "i" }
@@ -288,3 +289,14 @@ def test_lines_that_are_written_out_are_vouched_for_only_if_their_numbers_differ
 
     assert isinstance(record.decoded(), Refusal)
     assert not record.is_sound
+
+
+@pytest.mark.parametrize("member", ["e1", "i1"])
+def test_a_member_may_be_called_like_an_element_within_a_record(member: str) -> None:
+    changed = STRICT.replace('"region"', f'"{member}"').replace('".n"', '{ sql = "i" }')
+    channel = Channel(parse_mapping(changed, "strict.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps({**SOUND, member: "theirs"}).encode()]).records
+
+    data = json.loads(record.line)["data"]
+    assert (data["region"], [line["sku"] for line in data["lines"]]) == ("theirs", ["S1", "S1"])
