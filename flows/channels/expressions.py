@@ -57,11 +57,9 @@ def structure(tree: Tree) -> Any:
 
 
 def elements(array: str, element: str, number: str, newest_first: bool = False) -> str:
-    """Columns: the elements of an array, and their numbers."""
-    numbers = f"generate_subscripts({array}, 1)"
-    if newest_first:
-        numbers = f"len({array}) + 1 - {numbers}"
-    return f"unnest({array}) AS {element}, {numbers} AS {number}"
+    """Columns: the elements of an array, and their numbers, from the first on."""
+    in_order = f"list_reverse({array})" if newest_first else array
+    return f"unnest({in_order}) AS {element}, generate_subscripts({array}, 1) AS {number}"
 
 
 def read_text(path: str) -> str:

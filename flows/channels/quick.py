@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from msgspec import inspect
 
-from flows.channels.expressions import Converted, Made
+from flows.channels.expressions import WITHIN, Converted, Made
 from flows.channels.mapping import Mapping, Value
 from flows.channels.sound import sound_line, sound_record
 from flows.channels.statement import TYPES, Compiler
@@ -23,7 +23,7 @@ def is_quick(mapping: Mapping) -> bool:
 
 
 _OURS = {*("seq", "n", "i", "p", "e", "o", "h", "r", "place", "units", "raw", "line", "pieces")}
-_OURS |= {"is_odd", "is_sound", "is_doubtful", "kind", "record"}
+_OURS |= {"is_odd", "is_sound", "is_doubtful", "kind", "record", *WITHIN.values()}
 """Columns of the statement, of which a member of the payload is one too."""
 
 
@@ -58,6 +58,7 @@ class QuickCompiler(Compiler):
         event = inspect.type_info(TYPES[self.mapping.record[self.number].type])
         assert isinstance(event, inspect.StructType)
         sources = {use.field: use.source for use in self.made.uses if use.record == self.number}
+        sources |= dict.fromkeys(self.numbers, "")
         odd = _any_of(filter(None, (whole.problem, is_none))) or "false"
         return (
             f"SELECT seq, {self.number} AS kind, encode(line) AS record, "

@@ -20,7 +20,7 @@ def sound_record(kind: inspect.StructType, sources: Sources, value: str) -> str:
 
     Args:
         kind: its class.
-        sources: by field that the mapping fills (``data.lines.sku``) what from.
+        sources: by field that the mapping fills (``data.lines.sku``) what from; empty: it is the element's number.
         value: expression of the record, an object.
     """
     of_channel = {"source", "tenant", "network"} - sources.keys()
@@ -62,7 +62,7 @@ def _sound(kind: inspect.Type, sources: Sources, value: str, path: str) -> str:
                 f"len({value}) BETWEEN {wanted.min_length or 0} AND {wanted.max_length or MAX_LINE_BYTES} "
                 f"AND len(list_filter({value}, lambda x: ({each}) IS NOT TRUE)) = 0"
             )
-            if sources.get(f"{path}.line_no", "i") != "i":
+            if sources.get(f"{path}.line_no"):
                 numbers = f"list_transform({value}, lambda x: x.line_no)"
                 condition += f" AND list_unique({numbers}) = len({value})"
         case inspect.StrType():

@@ -98,7 +98,8 @@ class Compiler(ValueCompiler):
 
     def _record(self, number: int, record: RecordMapping) -> str:
         """The part of the statement that makes one kind of record."""
-        self.number, self.at, self.nothing = number, f"record[{number}].type", []
+        self.number, self.at = number, f"record[{number}].type"
+        self.nothing, self.numbers = [], set()
         if record.type not in TYPES:
             self._refuse(f"{record.type!r} is no record; there are {', '.join(sorted(TYPES))}")
         kind = inspect.type_info(TYPES[record.type])

@@ -136,6 +136,7 @@ class ValueCompiler:
         self.currency = "NULL"  # of its money
         self.money = ""  # a field of it that is money, if its data has a currency
         self.nothing: list[str] = []  # conditions under which it is known to be none
+        self.numbers: set[str] = set()  # its fields that are the number of their element
         self.read: list[str] = []  # paths of the value that is being compiled
 
     def _spec(
@@ -160,9 +161,12 @@ class ValueCompiler:
         source = spec.path and scope.prefix * spec.path.startswith(".") + spec.path
         self.made.uses.append(Use(self.number, name, source or spec.sql or str(spec.value)))
         converted = self._converted(name, raw, spec, wanted := not_null(kind))
-        if spec.sql == "i" and isinstance(wanted, inspect.IntType):  # is a number already
-            number = WITHIN["i"] if scope.element == WITHIN["e"] else "i"
-            converted = bounded(number, converted.what, wanted)
+        is_number = spec.sql == "i" and converted.value == self._number(raw)
+        if is_number and isinstance(wanted, inspect.IntType):
+            is_within = scope.element == WITHIN["e"]
+            converted = bounded(WITHIN["i"] if is_within else "i", converted.what, wanted)
+            if is_within:
+                self.numbers.add(name)
         has_default = about is not None and not isinstance(kind, inspect.UnionType)
         default = default_of(about) if about and has_default and not is_required else ""
         shown = "'a value'" if is_personal else f"shortly({raw})"
@@ -297,7 +301,12 @@ class ValueCompiler:
             self._refuse(f"{path!r} is within an element, but there is no each")
         names = path.removeprefix(".").split(".")
         tree, column = (scope.tree, scope.element) if within else (self.root, "p")
-        enter(tree, names)
+        for name in names:
+            if twins := [n for n in tree if n != name and n.lower() == name.lower()]:
+                self._refuse(
+                    f"{name!r} and {twins[0]!r} differ in case alone, which SQL does not see"
+                )
+            tree = enter(tree, [name])
         self.read.append((scope.prefix if within else "") + path)
         self.made.paths.add(self.read[-1])
         return ".".join([column, *map(quoted, names)])

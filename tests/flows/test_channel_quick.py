@@ -202,3 +202,101 @@ def test_a_member_may_have_any_name(name: str) -> None:
     (line,) = record["data"]["lines"]
     assert (record["id"], line["qty"], line["unit_price_minor"]) == ("7", 7, 120)
     assert channel.customers([payload]) == [record["data"]["customer"]]
+
+
+HISTORY = """
+name = "history"
+title = "Payments, the newest first"
+[[record]]
+type = "payment.updated"
+each = "log"
+newest_first = true
+id = { sql = "p.no || '/' || i" }
+subject = "no"
+time = ".at"
+data = { state = ".state" }
+"""
+
+
+def test_a_history_that_is_newest_first_is_told_from_the_oldest() -> None:
+    told = [{"at": f"2026-01-0{day}T08:00:00Z", "state": "failed"} for day in (3, 2, 1)]
+    history = Channel(parse_mapping(HISTORY, "history.toml"), BINDING)
+
+    records = history.take([json.dumps({"no": "1", "log": told}).encode()] * 2).records
+
+    assert all(record.is_sound for record in records)
+    said = [(event["id"], event["time"][:10]) for event in (json.loads(r.line) for r in records)]
+    assert said == [(f"1/{day}", f"2026-01-0{day}") for day in (1, 2, 3)] * 2
+
+
+PLACES = """
+name = "places"
+title = "Numbers of elements, converted"
+[[record]]
+type = "order.received"
+id = "id"
+subject = "id"
+time = "made"
+[record.data]
+region = "region"
+currency = "money"
+[record.data.lines]
+each = "items"
+line_no = { sql = "i" }
+sku = ".sku"
+qty = { sql = "i", map = "parts" }
+weight_g = { sql = "i", unit = "kg" }
+unit_price_minor = { sql = "i" }
+[maps.parts]
+1 = "7"
+2 = "9"
+"""
+
+
+def test_the_number_of_an_element_is_converted_like_any_other() -> None:
+    channel = Channel(parse_mapping(PLACES, "places.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps(SOUND).encode()]).records
+
+    lines = json.loads(record.line)["data"]["lines"]
+    assert [line["line_no"] for line in lines] == [1, 2]
+    assert [line["qty"] for line in lines] == [7, 9]
+    assert [line["weight_g"] for line in lines] == [1000, 2000]
+    assert [line["unit_price_minor"] for line in lines] == [100, 200]
+
+
+WRITTEN_OUT = """
+name = "two"
+title = "Two lines that the mapping writes out"
+[[record]]
+type = "order.received"
+id = "id"
+subject = "id"
+time = "made"
+[record.data]
+region = "region"
+lines = [
+    { line_no = { sql = "i" }, sku = "a", qty = { value = 1 } },
+    { line_no = { sql = "i" }, sku = "b", qty = { value = 1 } },
+]
+"""
+
+
+def test_lines_that_are_written_out_are_vouched_for_only_if_their_numbers_differ() -> None:
+    channel = Channel(parse_mapping(WRITTEN_OUT, "two.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps({**SOUND, "a": "S1", "b": "S2"}).encode()]).records
+
+    assert isinstance(record.decoded(), Refusal)
+    assert not record.is_sound
+
+
+@pytest.mark.parametrize("member", ["e1", "i1"])
+def test_a_member_may_be_called_like_an_element_within_a_record(member: str) -> None:
+    changed = STRICT.replace('"region"', f'"{member}"').replace('".n"', '{ sql = "i" }')
+    channel = Channel(parse_mapping(changed, "strict.toml"), BINDING)
+
+    (record,) = channel.take([json.dumps({**SOUND, member: "theirs"}).encode()]).records
+
+    data = json.loads(record.line)["data"]
+    assert (data["region"], [line["sku"] for line in data["lines"]]) == ("theirs", ["S1", "S1"])

@@ -248,3 +248,8 @@ def test_sql_that_fails_on_a_payload_refuses_that_payload() -> None:
 def test_a_path_of_arrays_is_read_before_it_counts(path: str) -> None:
     with pytest.raises(InputError, match=r"carrier\.toml:"):
         channel(CARRIER, ('each = "scans"', f'each = "{path}"'))
+
+
+def test_members_that_differ_in_case_alone_are_refused() -> None:
+    with pytest.raises(FieldError, match="'node' and 'NODE' differ in case alone"):
+        channel(STOCK, ('id = "id"', 'id = "NODE"'))
