@@ -22,8 +22,7 @@ def is_quick(mapping: Mapping) -> bool:
     return not mapping.texts and not any(record.xref for record in mapping.record)
 
 
-_OURS = {*("seq", "n", "i", "p", "e", "o", "h", "r", "place", "units", "raw", "line", "pieces")}
-_OURS |= {"is_odd", "is_sound", "is_doubtful", "kind", "record", *WITHIN.values()}
+_OURS = {"seq", "n", "p", "i", "e", "o", "h", "place", "units", *WITHIN.values()}
 """Columns of the statement, of which a member of the payload is one too."""
 
 

@@ -20,7 +20,7 @@ def sound_record(kind: inspect.StructType, sources: Sources, value: str) -> str:
 
     Args:
         kind: its class.
-        sources: by field that the mapping fills (``data.lines.sku``) what from; empty: it is the element's number.
+        sources: by field that the mapping fills (``data.lines.sku``) what from; empty: the element's number.
         value: expression of the record, an object.
     """
     of_channel = {"source", "tenant", "network"} - sources.keys()

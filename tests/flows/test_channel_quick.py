@@ -291,8 +291,10 @@ def test_lines_that_are_written_out_are_vouched_for_only_if_their_numbers_differ
     assert not record.is_sound
 
 
-@pytest.mark.parametrize("member", ["e1", "i1"])
-def test_a_member_may_be_called_like_an_element_within_a_record(member: str) -> None:
+@pytest.mark.parametrize(
+    "member", ["e1", "i1", "r", "line", "kind", "record", "raw", "pieces", "x", "is_odd"]
+)
+def test_a_member_may_be_called_like_anything_within_the_statement(member: str) -> None:
     changed = STRICT.replace('"region"', f'"{member}"').replace('".n"', '{ sql = "i" }')
     channel = Channel(parse_mapping(changed, "strict.toml"), BINDING)
 
@@ -300,3 +302,4 @@ def test_a_member_may_be_called_like_an_element_within_a_record(member: str) -> 
 
     data = json.loads(record.line)["data"]
     assert (data["region"], [line["sku"] for line in data["lines"]]) == ("theirs", ["S1", "S1"])
+    assert record.is_sound == (member not in ("e1", "i1"))
