@@ -6,7 +6,6 @@ from then on, the source ends, and whoever ran the flow raises what was kept. Un
 bytewax.run`` nobody asks afterwards, so there a failure is raised where it happens.
 """
 
-import gc
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,8 @@ from bytewax.dataflow import Dataflow
 from bytewax.errors import BytewaxRuntimeError
 from bytewax.outputs import DynamicSink, StatelessSinkPartition
 from bytewax.run import cli_main
+
+from flows.collector import collecting_seldom
 
 Item = TypeVar("Item")
 PATIENCE_SECONDS = 5.0
@@ -110,22 +111,16 @@ class _SinkPartition(StatelessSinkPartition[Item]):
 
 
 def run_guarded(flow: Dataflow, guard: Guard) -> None:
-    """Run a flow on one worker until its source ends; raises what kept a step from going on.
-
-    What was loaded before stays loaded, so the garbage collector leaves it alone meanwhile: to look
-    through it again and again took more than half of ingest's time (measured).
-    """
+    """Run a flow on one worker until its source ends; raises what kept a step from going on."""
     guard.keeps_failures = True
-    gc.freeze()
     try:
-        cli_main(flow)
+        with collecting_seldom():
+            cli_main(flow)
     except BytewaxRuntimeError as error:
         cause: BaseException | None = error
         while isinstance(cause, BytewaxRuntimeError):
             cause = cause.__cause__
         raise (error if cause is None else cause) from None
-    finally:
-        gc.unfreeze()
     if guard.failure is not None:
         raise guard.failure
 

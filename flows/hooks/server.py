@@ -5,7 +5,6 @@ acknowledged, for it keeps nothing.
 """
 
 import asyncio
-import gc
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from starlette.routing import Route
 
+from flows.collector import collecting_seldom
 from flows.guard import PATIENCE_SECONDS, Guard
 from flows.hooks.receiver import Receiver
 from flows.hooks.settings import HooksSettings
@@ -66,11 +66,10 @@ class HooksJob:
     def run(self) -> None:
         """Receive until asked to stop; raises what kept it from going on."""
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)  # others' garbage is no news
-        gc.freeze()
         try:
-            self._server.run(sockets=[self._socket])
+            with collecting_seldom():
+                self._server.run(sockets=[self._socket])
         finally:
-            gc.unfreeze()
             self._socket.close()
         if self._producer.failure is not None:
             raise self._producer.failure

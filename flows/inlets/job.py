@@ -5,11 +5,11 @@ was not taken, and comes again. Killed, it loses no more.
 """
 
 import asyncio
-import gc
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Protocol
 
 from flows.channels.settings import ChannelSettings
+from flows.collector import collecting_seldom
 from flows.guard import Guard
 from flows.inlets.cursors import CursorFile
 from flows.inlets.folder import FolderInlet
@@ -90,11 +90,8 @@ class InletsJob:
         self._run(self._once)
 
     def _run(self, work: _Work) -> None:
-        gc.freeze()
-        try:
+        with collecting_seldom():
             asyncio.run(self._turned(work))
-        finally:
-            gc.unfreeze()
         if self._producer.failure is not None:
             raise self._producer.failure
 
