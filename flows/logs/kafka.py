@@ -72,6 +72,7 @@ class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
         slice_records: int = SLICE_RECORDS,
         guard: Guard | None = None,
         done: Callable[[int], int] | None = None,
+        pause_seconds: float = 0.0,
     ) -> None:
         """Read a topic.
 
@@ -82,6 +83,8 @@ class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
             slice_records: most messages taken at once.
             guard: of the flow.
             done: last position of a partition that is safe in the lake, to show to lag tools.
+            pause_seconds: after a read of fewer messages, so that the next one is worth its slice; for
+                where other sources of the same flow take the time meanwhile.
         """
         self.log = log
         self.starts = dict(starts)
@@ -89,6 +92,7 @@ class KafkaSource(DynamicSource[tuple[str, ReadSlice]]):
         self.slice_records = slice_records
         self.guard = guard or Guard()
         self.done = done
+        self.pause_seconds = pause_seconds
 
     def build(self, step_id: str, worker_index: int, worker_count: int) -> "_Reader":
         """The one reader of this process."""
@@ -99,6 +103,7 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
     def __init__(self, source: KafkaSource) -> None:
         self.source = source
         self.shown_at = time.monotonic()
+        self.due = 0.0
         log = source.log
         starts = {(log.name, partition): start for partition, start in source.starts.items()}
         client = consumer(log.settings, log.settings.group)
@@ -108,13 +113,17 @@ class _Reader(StatelessSourcePartition[tuple[str, ReadSlice]]):
     def next_batch(self) -> list[tuple[str, ReadSlice]]:
         if self.source.guard.is_over or self._is_at_end():
             raise StopIteration
-        with self.source.guard:
-            return self._poll()
+        # not by ``next_awake``: while a source sleeps, no other one gets beyond its epoch
+        if time.monotonic() >= self.due:
+            with self.source.guard:
+                return self._poll()
         return []
 
     def _poll(self) -> list[tuple[str, ReadSlice]]:
         messages = self.reader.poll(self.source.slice_records)
         read_at = time.monotonic()
+        if len(messages) < self.source.slice_records:
+            self.due = read_at + self.source.pause_seconds
         if self.source.done is not None and read_at - self.shown_at > _SHOW_SECONDS:
             self.shown_at = read_at
             self.positions.commit(self._done(self.source.done))

@@ -47,14 +47,16 @@ def messages(log: ParquetLog) -> Messages:
     ]
 
 
-def route_topic(cluster: KafkaSettings, lake: Path, slice_records: int = 256) -> None:
+def route_topic(
+    cluster: KafkaSettings, lake: Path, slice_records: int = 256, pause_seconds: float = 0.0
+) -> None:
     """Route what the journal holds now."""
     log = KafkaLog(cluster, cluster.journal)
     job = RouteJob.open(log, lake)
     ends = {p: log.end(p) for p in job.starts}
     source = KafkaSource(
         log, job.starts, ends=ends, slice_records=slice_records, guard=job.guard,
-        done=job.writer.high_water,
+        done=job.writer.high_water, pause_seconds=pause_seconds,
     )  # fmt: skip
     try:
         run(source, job)
@@ -63,19 +65,39 @@ def route_topic(cluster: KafkaSettings, lake: Path, slice_records: int = 256) ->
         raise
 
 
-@pytest.mark.parametrize("slice_records", [7, 4096])
+@pytest.mark.parametrize(("slice_records", "pause_seconds"), [(7, 0.0), (100, 0.05), (4096, 0.0)])
 def test_a_topic_leaves_the_lake_that_its_recording_leaves(
     cluster: KafkaSettings,
     recording: ParquetLog,
     expected: Digest,
     tmp_path: Path,
     slice_records: int,
+    pause_seconds: float,
 ) -> None:
     write(cluster.bootstrap, cluster.journal, messages(recording))
 
-    route_topic(cluster, tmp_path / "lake", slice_records)
+    route_topic(cluster, tmp_path / "lake", slice_records, pause_seconds)
 
     assert digest([tmp_path / "lake"]) == expected
+
+
+def test_after_a_read_of_less_than_a_slice_more_is_awaited(
+    cluster: KafkaSettings, recording: ParquetLog
+) -> None:
+    first, second, *_ = [one for one in messages(recording) if one[0] == 0]
+    log = KafkaLog(cluster, cluster.journal)
+    reader = KafkaSource(log, {0: log.end(0)}, pause_seconds=3600.0).build("read", 0, 1)
+    write(cluster.bootstrap, cluster.journal, [first, second])
+
+    reader.due = 0.0
+    while not (read := reader.next_batch()):
+        reader.due = 0.0
+    write(cluster.bootstrap, cluster.journal, [first])
+    awaited = [reader.next_batch() for _ in range(100)]
+    reader.close()
+
+    assert read
+    assert awaited == [[]] * 100
 
 
 def test_a_topic_read_in_two_runs_leaves_the_same_lake(
