@@ -291,7 +291,7 @@ class IngestJob:
     def write(self, checked: Checked) -> None:
         """Hand over to the journal, and commit positions now and then."""
         for log, home, event, raw, spare in checked.records:
-            log.put(home.partition, home.key, event, raw, spare)
+            log.put(home, event, raw, spare)
         for source, refusal in checked.letters:
             self.journal.letter(source, refusal)
         if self.references is not None:

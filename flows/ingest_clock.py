@@ -19,6 +19,7 @@ from confluent_kafka.admin import OffsetSpec
 from flows.journals import Journal
 from flows.kafka.client import SECONDS, KafkaSettings, admin
 from flows.kafka.reading import Place
+from flows.logs.log import Home
 from schemas.codec import encode_event
 from schemas.control import ClockTicked, Tick
 
@@ -108,4 +109,4 @@ def tick(journal: Journal, process: str, at: datetime, *, retired: bool = False)
     )
     raw = encode_event(said)
     for partition in range(journal.partitions):
-        journal.put(partition, b"clock", said, raw)
+        journal.put(Home(partition, b"clock"), said, raw)

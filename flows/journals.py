@@ -11,6 +11,7 @@ from flows.guard import Guard
 from flows.kafka.client import KafkaSettings
 from flows.kafka.producer import ReliableProducer
 from flows.kafka.topics import describe
+from flows.logs.log import Home
 from flows.logs.parquet import LogWriter
 from schemas.codec import Refusal, decode_line, encode_event
 from schemas.envelope import Event
@@ -39,19 +40,11 @@ class Journal(Protocol):
     def partitions(self) -> int:
         """Number of its partitions."""
 
-    def put(
-        self,
-        partition: int,
-        key: bytes,
-        event: Event | None,
-        raw: bytes,
-        spare: Letter | None = None,
-    ) -> None:
+    def put(self, home: Home, event: Event | None, raw: bytes, spare: Letter | None = None) -> None:
         """Add a record.
 
         Args:
-            partition: of the log.
-            key: its network, or its order.
+            home: of its network, or of its order.
             event: what it says; without, ``raw`` is a record that says nothing of record time.
             raw: how it came.
             spare: what it becomes if it is too large for the journal.
@@ -84,21 +77,13 @@ class KafkaJournal:
         self._producer = ReliableProducer(settings, guard)
         self.partitions = describe(settings, self._topic).partitions
 
-    def put(
-        self,
-        partition: int,
-        key: bytes,
-        event: Event | None,
-        raw: bytes,
-        spare: Letter | None = None,
-    ) -> None:
+    def put(self, home: Home, event: Event | None, raw: bytes, spare: Letter | None = None) -> None:
         """See ``Journal``."""
-        if (
-            event is not None and event.recordedtime is not None
-        ):  # when it was learnt is not theirs to say
+        if event is not None and event.recordedtime is not None:
+            # when it was learnt is not theirs to say
             raw = encode_event(msgspec.structs.replace(event, recordedtime=None))
         too_large = None if spare is None else partial(self.letter, *spare)
-        self._producer.put(self._topic, partition, key, raw, too_large=too_large)
+        self._producer.put(self._topic, home.partition, home.key, raw, too_large=too_large)
 
     def replay(self, partition: int, key: bytes, line: bytes) -> None:
         """Add a record as it was recorded, with the record time that it brings."""
@@ -134,19 +119,12 @@ class RecordedJournal:
         self._letters: dict[str, list[Refusal]] = {}
         self.partitions = writer.log.partitions
 
-    def put(
-        self,
-        partition: int,
-        key: bytes,
-        event: Event | None,
-        raw: bytes,
-        spare: Letter | None = None,
-    ) -> None:
+    def put(self, home: Home, event: Event | None, raw: bytes, spare: Letter | None = None) -> None:
         """See ``Journal``; nothing is too large for a file."""
         said = event or decode_line(raw, 0)
         assert isinstance(said, Event)
         learnt = msgspec.structs.replace(said, recordedtime=self._clock())
-        self._writer.append_to(partition, learnt)
+        self._writer.append_to(home.partition, learnt)
 
     def letter(self, source: str, refusal: Refusal) -> None:
         """See ``Journal``."""
