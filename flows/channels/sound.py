@@ -23,16 +23,16 @@ def sound_record(kind: inspect.StructType, sources: Sources, value: str) -> str:
         sources: by field that the mapping fills (``data.lines.sku``) what from; empty: the element's number.
         value: expression of the record, an object.
     """
-    of_channel = {"source", "tenant", "network"} - sources.keys()
     types = {about.encode_name: about.type for about in kind.fields}
-    constant = [_sound(types[name], {}, f"channel_{name}()", name) for name in sorted(of_channel)]
+    of_channel = {
+        name: f"channel_{name}()" for name in ("network", "source", "tenant") if name not in sources
+    }
+    fixed = (_sound(types[name], {}, said, name) for name, said in of_channel.items())
     bare = (
-        f"NOT contains({value}.{name}, '/')"
-        if name in sources
-        else f"NOT contains(channel_{name}(), '/')"
+        f"NOT contains({of_channel.get(name, f'{value}.{name}')}, '/')"
         for name in ("tenant", "network")
     )
-    return f"({_all([_filled(kind, sources, value, ''), *constant, *bare])}) IS TRUE"
+    return f"({_all([_filled(kind, sources, value, ''), *fixed, *bare])}) IS TRUE"
 
 
 def sound_line(line: str) -> str:
