@@ -21,13 +21,13 @@ class HeldOpen:
 
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._cursor = connection.cursor()
-        self._commits = 0
+        self._commits = RENEW_AT_COMMITS  # since it was held
         self._hold()
 
     def note_commit(self) -> None:
         """Account for a commit; let go now and then, so that the log is copied into the file."""
         self._commits += 1
-        if self._commits % RENEW_AT_COMMITS == 0:
+        if self._commits >= RENEW_AT_COMMITS:
             roll_back(self._cursor)
             self._hold()
 
@@ -41,5 +41,7 @@ class HeldOpen:
             self._cursor.execute(f"SELECT max(snapshot_id) FROM {METADATA}.ducklake_snapshot")
         except duckdb.Error as error:
             roll_back(self._cursor)
-            if not is_busy(error):  # else it is held the next time
+            if not is_busy(error):  # else the next commit tries again
                 raise
+        else:
+            self._commits = 0
