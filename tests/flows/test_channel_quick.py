@@ -159,20 +159,8 @@ def test_a_record_of_which_anything_is_refused_is_not_vouched_for(member: str, v
 
 
 NAMES_OF_OURS = [
-    "seq",
-    "N",
-    "n",
-    "i",
-    "p",
-    "e",
-    "o",
-    "place",
-    "units",
-    "kind",
-    "line",
-    "raw",
-    "payloads",
-]
+    "seq", "N", "n", "i", "p", "e", "o", "place", "units", "kind", "line", "raw", "payloads",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NAMES_OF_OURS)
