@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from flows.channels.mapping import LEFT_OPEN
+
 _TIME = re.compile(r"^\d{4}[-/]?\d{2}[-/]?\d{2}([T ]\d{2}:?\d{2}.*)?$")
 _CURRENCY = re.compile(r"^[A-Z]{3}$")
 _WORDS = {
@@ -144,7 +146,7 @@ def _parcel(members: Sequence[Member], samples: Sequence[dict[str, Any]]) -> lis
 def _line(field: str, found: Sequence[str], more: str = "", needed: bool = True) -> str:
     """A field with where it comes from, and what else it might be."""
     if not found:
-        return f'{"" if needed else "# "}{field} = "?"  # not found in the samples'
+        return f'{"" if needed else "# "}{field} = "{LEFT_OPEN}"  # not found in the samples'
     value = f'{{ path = "{found[0]}", {more} }}' if more else f'"{found[0]}"'
     others = f"  # or {', '.join(found[1:3])}" if found[1:] else ""
     return f"{field} = {value}{others}"

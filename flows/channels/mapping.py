@@ -84,6 +84,8 @@ class Value(
 
 Spec = DataPath | Value
 
+LEFT_OPEN = "?"
+"""The path that a draft has where the samples say nothing."""
 OTHERS = "*"
 """In a table of codes: what any other code becomes; as its own value, that it stays what it is."""
 

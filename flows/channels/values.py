@@ -28,7 +28,7 @@ from flows.channels.expressions import (
     quoted,
     text,
 )
-from flows.channels.mapping import OTHERS, Mapping, Value, is_within
+from flows.channels.mapping import LEFT_OPEN, OTHERS, Mapping, Value, is_within
 from schemas.codec import MAX_LINE_BYTES
 from schemas.errors import CrossdockError
 
@@ -297,6 +297,8 @@ class ValueCompiler:
     def _path(self, scope: Scope, path: str) -> str:
         """The expression of a path, which is asked for from here on."""
         within = path.startswith(".")
+        if path == LEFT_OPEN:
+            self._refuse("is left open: say where it comes from")
         if within and not scope.element:
             self._refuse(f"{path!r} is within an element, but there is no each")
         names = path.removeprefix(".").split(".")

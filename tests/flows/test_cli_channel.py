@@ -62,6 +62,9 @@ def test_a_draft_asks_for_the_currency_of_prices(tmp_path: Path) -> None:
     mapping = drafted(tmp_path, {name: WEB_ORDER[name] for name in WEB_ORDER if name != "currency"})
 
     assert 'currency = "?"  # not found' in mapping.read_text(encoding="utf-8")
+    done = run("channel", "validate", mapping)
+    assert done.exit_code == 2
+    assert "record[0].data.currency: is left open: say where it comes from" in done.stderr
 
 
 def test_a_draft_of_a_parcel_names_its_codes(tmp_path: Path) -> None:
