@@ -20,7 +20,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from flows.lake.connection import METADATA
+from flows.lake.catalogue import number
+from flows.lake.connection import ALIAS, METADATA
 from flows.lake.durability import transacted
 from flows.lake.views import create_views, views_sha256
 from schemas.errors import LakeError
@@ -237,9 +238,14 @@ def _refresh_views(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    return {name for (name,) in connection.execute(_TABLE_NAMES).fetchall()}
+    """Tables of the snapshot that DuckLake sees: its catalogue, read beside it, may be ahead of that."""
+    seen = number(connection, f"SELECT id FROM ducklake_current_snapshot('{ALIAS}')")
+    return {name for (name,) in connection.execute(_TABLE_NAMES, [seen]).fetchall()}
 
 
 _POSITIONS = "positions_"
-_TABLE_NAMES = f"SELECT table_name FROM {METADATA}.ducklake_table WHERE end_snapshot IS NULL"
+_TABLE_NAMES = (
+    f"SELECT table_name FROM {METADATA}.ducklake_table "
+    "WHERE begin_snapshot <= $1 AND coalesce(end_snapshot > $1, true)"
+)
 """``duckdb_tables()`` works out what is in each table: a tenth of a second, once a connection."""

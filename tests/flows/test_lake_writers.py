@@ -9,7 +9,8 @@ import pytest
 
 from flows.lake.connection import METADATA, open_lake
 from flows.lake.digest import digest
-from flows.lake.layout import Identity
+from flows.lake.durability import transacted
+from flows.lake.layout import Identity, add_owner
 from flows.lake.maintenance import maintain
 from flows.lake.query import connect_reader
 from flows.lake.queue import QueueSettings
@@ -203,3 +204,25 @@ def test_a_writer_that_is_paused_inside_postgres_is_cut_off_by_it(
         limits = writer.execute(asked).fetchall(), reader.execute(asked).fetchall()
 
     assert limits == ([("10s",)], [("0",)])
+
+
+@pytest.mark.parametrize("looked_at", ["positions", f"{METADATA}.ducklake_table"])
+def test_an_owner_that_comes_while_another_is_added_is_not_forgotten(
+    open_writer: Callable[..., LakeWriter], tmp_path: Path, looked_at: str
+) -> None:
+    """DuckLake and its catalogue's tables are read in transactions of their own: which began first?"""
+    open_writer(5).close()
+    others = [1]
+
+    with open_lake(tmp_path / "lake") as connection:
+
+        def add() -> None:
+            connection.execute(f"SELECT count(*) FROM {looked_at}").fetchall()
+            while others:
+                with open_writer(others.pop()) as other:
+                    other.put(effects(0, 9, partition=1))
+            add_owner(connection, 0)
+
+        transacted(connection, add)
+
+    assert rows(tmp_path / "lake", "SELECT count(*) FROM decisions") == [(10,)]
