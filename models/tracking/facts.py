@@ -19,12 +19,12 @@ from schemas.slices import Slice
 
 def encode_facts(state: TrackState, piece: Slice, records: Records) -> npt.NDArray[np.void]:
     """The facts that the records refer to, which they do from here on."""
-    records_of = [(kind, *piece.of_kind(kind)) for kind in (*ORDERS, *DECISIONS)]
     parts, count = [np.zeros(0, FACT)], 0
-    for kind, rows, data in records_of:
-        if kind in DECISIONS:  # those from before they told it have no currency
-            tells = data["currency"].is_valid().to_numpy(zero_copy_only=False)
-            rows, data = rows[tells], data.filter(pa.array(tells))
+    for kind in (*ORDERS, *DECISIONS):
+        rows, data = piece.of_kind(kind)
+        if kind in DECISIONS and data["currency"].null_count:  # of before they told it
+            tells = data["currency"].is_valid()
+            rows, data = rows[tells.to_numpy(zero_copy_only=False)], data.filter(tells)
         if not len(rows):
             continue
         parts.append(_facts(state, kind, data, _tellers(records["entry"][rows])))

@@ -319,9 +319,9 @@ def word(codes: npt.NDArray[Any], words: Sequence[str | None]) -> pa.Array:
 
 def names(state: TrackState, codes: npt.NDArray[Any]) -> pa.Array:
     """Parcels or nodes; null for ``NOBODY``."""
-    known = np.flatnonzero(codes >= 0)
-    names = state.words.take(codes[known].astype(np.int32))
-    return together([(known, names)], np.arange(len(codes)), len(codes))
+    is_known = codes >= 0
+    known = state.words.take(codes[is_known].astype(np.int32))
+    return known.take(pa.array(np.cumsum(is_known) - 1, mask=~is_known))
 
 
 def _lane_names(state: TrackState, asked: Records) -> pa.Array:
