@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 5
+VERSION = 6
 """Version of the tables below; a lake of another version is refused."""
 
 

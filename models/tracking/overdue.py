@@ -14,7 +14,7 @@ from models.tracking.arrays import NOBODY, Limit, Records, Tables, Term
 from models.tracking.goods import is_counted
 from models.tracking.lane_book import find_lane, way_of
 from models.tracking.lanes import HOUR_US
-from models.tracking.verdict import expect, show
+from models.tracking.verdict import expect, show, show_of_node
 from schemas.codes import ExceptionCode, Phase
 
 ORDERED, CANCELLED = int(Step.ORDERED), int(Step.CANCELLED)
@@ -93,8 +93,7 @@ def _look_at_work(
     elif PROGRESS[reached] < PROGRESS[P_PACKED]:
         missed = E_MISSED_PACK if expect(verdict, work.ship_by - terms[T_PACK], clock) else 0
     if missed:
-        show(tables, verdict, missed, work.position, NOBODY)
-        tables.evidence[missed, 2] = work.node
+        show_of_node(tables, verdict, missed, work.position, work.node)
 
 
 @borrowing_kernel
