@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 
+from models.intake.columns import NO_TIME
 from models.policy.document import parse_policy
 from schemas.envelope import Event
 from schemas.tables import Table
 from tests.support.devices import bound, series
-from tests.support.tracks import Tracked, decided, offered, ordered, step, tick, track
+from tests.support.tracks import Tracked, decided, moment, offered, ordered, step, tick, track
 
 PROMISED = [ordered(0, price=10_000), decided(0)]
 
@@ -182,3 +183,50 @@ def test_causes_that_ended_leave_no_room_taken() -> None:
     assert len(changes(tracked)) == 40
     used, kept = int(tracked.state.cursor[4]), int(tracked.state.orders["entries"][0])
     assert used <= kept + 1
+
+
+# Silence ------------------------------------------------------------------------------------------
+
+
+def scans(package: str, days: int) -> list[Event]:
+    """A scan of a parcel each day, and a tick with it."""
+    return [
+        event
+        for day in range(1, days + 1)
+        for event in (step("scanned", 24.0 * day, package=package), tick(24.0 * day + 1.5))
+    ]
+
+
+def test_a_carrier_is_silent_of_one_parcel_while_another_is_scanned_each_day() -> None:
+    tracked = track(on_the_road(*scans("p2", 33)))
+
+    assert changes(tracked) == [("SILENCE", "raised", "p1"), ("EXPIRED", "raised", "p1")]
+    assert asked(tracked, "REVIEW") == [("EXPIRED", "p1")]
+    (order,) = tracked.state.orders[:1]
+    assert order["closed_at"] == NO_TIME, "one parcel is still on its way"
+
+
+def test_an_order_is_over_when_all_its_parcels_are_given_up() -> None:
+    tracked = track(on_the_road(*scans("p2", 3), tick(24 * 34)))
+
+    assert sorted(changes(tracked)) == [
+        (code, "raised", package) for code in ("EXPIRED", "SILENCE") for package in ("p1", "p2")
+    ]
+    (order,) = tracked.state.orders[:1]
+    assert order["closed_at"] == moment(24.0 * 33).timestamp() * 1_000_000
+
+
+def test_a_parcel_is_missed_though_the_rest_has_not_left_its_node() -> None:
+    sent = [*work(("A", "2026-01-05"), ("B", "2026-01-09")), step("handed_over", 5, node="A")]
+
+    tracked = track([*sent, tick(5 + 71), tick(5 + 72)])
+
+    assert changes(tracked) == [("SILENCE", "raised", "1")]
+
+
+def test_news_of_the_order_is_no_word_of_its_parcel() -> None:
+    tracked = track([step("handed_over", 1), decided(60, promise=900, cause=1), tick(73)])
+
+    assert changes(tracked) == [("SILENCE", "raised", "1")]
+    late = track([step("handed_over", 1), step("scanned", 60), tick(73), tick(131)])
+    assert changes(late) == []

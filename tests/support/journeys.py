@@ -180,9 +180,10 @@ class _Parcel:
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
-        self.at = datetime.min.replace(tzinfo=UTC)
+        self.at = self.heard = datetime.min.replace(tzinfo=UTC)
 
     def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
+        self.heard = at
         to = TABLE[self.phase].get(milestone, self.phase)
         again = (Milestone.ATTEMPT_FAILED, Milestone.CUSTOMS_HELD)
         if to != self.phase or milestone in again:
@@ -385,10 +386,11 @@ class _Order:
             if offer.units > 0 and offer.ship_by is not None:
                 missed = self._missed(node, offer, offer.ship_by, now)
                 found |= {(code, node) for code in missed}
-        last = max(e.time for e in self.events if not _is_planned(e))
-        if phase and BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
-            found |= {("SILENCE", "")} if now >= last + timedelta(hours=72) else set()
-            found |= {("EXPIRED", "")} if now >= last + timedelta(days=30) else set()
+        under_way = BEHIND[BEHIND.index(Phase.HANDED_OVER) : BEHIND.index(Phase.DELIVERED)]
+        for name, parcel in self.parcels.items():
+            if self._is_one(name, parcel) and parcel.phase in under_way:
+                found |= {("SILENCE", name)} if now >= parcel.heard + timedelta(hours=72) else set()
+                found |= {("EXPIRED", name)} if now >= parcel.heard + timedelta(days=30) else set()
         return found
 
     def _missed(self, node: str, offer: _Work, ship_by: datetime, now: datetime) -> set[str]:
@@ -417,10 +419,6 @@ def _is_step(event: Event) -> bool:
 
 def _is_taken_back(event: Event) -> bool:
     return _is_step(event) and event.data.classifier is Classifier.RETRACTED  # type: ignore[attr-defined]
-
-
-def _is_planned(event: Event) -> bool:
-    return _is_step(event) and event.data.classifier is not Classifier.ACTUAL  # type: ignore[attr-defined]
 
 
 def _cause(event: Event) -> int:
