@@ -19,7 +19,7 @@ LEAST_RECALL, LEAST_PRECISION = 0.95, 0.9
 """What alarms are held to (domain.md H9)."""
 
 Seed = Annotated[int, typer.Option(min=0, help="Another world of the same sort.")]
-Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of parcels.")]
+Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of orders.")]
 
 
 @app.command("alarms")

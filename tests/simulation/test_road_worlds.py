@@ -30,7 +30,9 @@ def test_only_what_is_held_up_is_late_and_every_sort_of_fault_occurs() -> None:
     _, truths = travel(Road(4, 400))
 
     assert all(t.is_late == t.is_held_up for t in truths)
-    assert {t.is_held_up for t in truths} == {bool(t.proof) for t in truths} == {True, False}
+    is_warm = {bool(proof) for t in truths for proof in t.proofs.values()}
+    assert {t.is_held_up for t in truths} == is_warm == {True, False}
+    assert {len(t.proofs) for t in truths} == {1, 2}
     assert any(t.is_teased for t in truths)
 
 
