@@ -50,6 +50,7 @@ from models.routing.codes import (
     F_VALUE,
     F_WANTS,
     FAILED,
+    FORGOTTEN,
     HELD,
     N_LINES,
     NO_HOLD,
@@ -183,6 +184,17 @@ def _is_as_known(heap: Addresses, i: int) -> bool:
 
 
 @kernel
+def _is_forgotten(heap: Addresses, i: int, now: int) -> bool:
+    """Whether the record's order was closed so long ago that only its id is known; says so."""
+    records = open_records(heap)
+    order = records.order[i]
+    if open_orders(heap).state[order] != FORGOTTEN:
+        return False
+    raise_exception(heap, records.position[i], E_LATE, order, -1, -1, 0, now)
+    return True
+
+
+@kernel
 def receive(heap: Addresses, i: int, now: int) -> None:
     """An order arrived or was amended: the highest revision stands.
 
@@ -194,6 +206,8 @@ def receive(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, position = records.order[i], records.position[i]
     state, revision = orders.state[order], fields[i, F_REVISION]
+    if _is_forgotten(heap, i, now):
+        return
     if state == CANCELLED_EARLY:
         _write_content(heap, i, now)
         close(heap, position, order, T_CUSTOMER, now)
@@ -285,6 +299,8 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, position, kind = records.order[i], records.position[i], records.kind[i]
     state, whole = orders.state[order], fields[i, F_FLAG]
+    if _is_forgotten(heap, i, now):
+        return
     if state in (UNKNOWN, CANCELLED_EARLY):
         if whole:
             orders.state[order], orders.touched_at[order] = CANCELLED_EARLY, now
@@ -348,6 +364,8 @@ def take_payment(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, payment = records.order[i], fields[i, F_PAYMENT]
     state, position = orders.state[order], records.position[i]
+    if _is_forgotten(heap, i, now):
+        return
     if state in (UNKNOWN, CANCELLED_EARLY):
         dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
     elif payment == AUTHORISED and state == HELD and orders.hold[order] == AWAITING_PAYMENT:
