@@ -104,13 +104,56 @@ def test_the_same_revision_with_other_content_is_a_dead_letter_and_the_first_sta
         {"installation": True},
         {"acceptance": True},
         {"requested_by": instant(1)},
-        {"payment": PaymentState.PENDING},
     ],
 )
 def test_any_other_field_makes_other_content(change: dict[str, Any]) -> None:
     rows = route(*one_node(), order("o-1"), order("o-1", **change))
 
     assert rows.reasons() == ["CONFLICTING_ORDER"]
+
+
+@pytest.mark.parametrize("states", ["pending authorised", "authorised pending"])
+def test_an_order_that_is_paid_for_in_the_moment_it_is_made_is_routed(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert rows.held() == {("o-1", 1, "A"): 1}
+    assert rows.reasons() == []
+
+
+@pytest.mark.parametrize("states", ["pending failed", "failed pending"])
+def test_an_order_whose_payment_fails_in_the_moment_it_is_made_is_closed(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert rows.decision()["outcome"] == "CANCELLED"
+    assert rows.reasons() == []
+
+
+@pytest.mark.parametrize("states", ["authorised failed", "failed authorised"])
+def test_of_payments_that_contradict_each_other_the_first_stands(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert len(rows.decisions) == 1
+    assert rows.reasons() == ["CONFLICTING_ORDER"]
+
+
+def test_a_payment_of_a_known_revision_is_not_taken_for_another_content() -> None:
+    rows = route(
+        *one_node(),
+        order("o-1", ("S1", 2), payment=PaymentState.PENDING),
+        order("o-1", ("S1", 3)),
+        order("o-1", ("S1", 2)),
+        amended("o-1", ("S1", 2)),
+    )
+
+    assert rows.held() == {("o-1", 1, "A"): 2}
+    assert rows.reasons() == ["CONFLICTING_ORDER"]
+    assert rows.outcomes() == ["HELD_FOR_REVIEW", "FULLY_ROUTED"], "an amendment that says the same"
 
 
 def test_the_same_content_under_another_event_id_changes_nothing() -> None:
