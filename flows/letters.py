@@ -2,12 +2,14 @@
 
 Each is the message as it came, with the reason, where it came from and which process refused it; what is
 personal in what a channel's platform sent is sealed. It can be sent again to its raw topic once its producer,
-or we, have mended what was wrong; the topic keeps it, and the folds drop repeats.
+or we, have mended what was wrong; the topic keeps it, and a mark beside it says that it was sent, so that
+nobody sends it twice without meaning to: letters stay for longer than the folds know records for repeats.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from confluent_kafka import Message
 
@@ -24,6 +26,9 @@ from schemas.codec import Refusal
 from schemas.crossref import foreign_of
 from schemas.envelope import Event
 
+RESENT = "resent"
+"""Header of a mark on the topic of the letters: offset, in the same partition, of the one that was sent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Letter:
@@ -39,6 +44,7 @@ class Letter:
         source_offset: its offset there.
         raw: the message as it came, personal data sealed.
         bytes_left_out: size of the message, where it could not be kept and ``raw`` is empty.
+        is_resent: whether it was sent again; if it was refused once more, there is another letter.
     """
 
     partition: int
@@ -50,6 +56,7 @@ class Letter:
     source_offset: int
     raw: bytes
     bytes_left_out: int = 0
+    is_resent: bool = False
 
     def opened(self, vault: Vault | None) -> "Letter":
         """The letter with what is sealed in it, ``null`` where the key is destroyed."""
@@ -106,16 +113,20 @@ def read_letters(settings: KafkaSettings, wanted: Wanted) -> Iterator[Letter]:
         for partition in range(describe(settings, settings.dead_letters).partitions):
             first, end = bounds(settings, client, settings.dead_letters, partition)
             place = settings.dead_letters, partition
-            for message in read_range(settings, client, place, first, end):
-                letter = _letter(message)
+            read = partial(read_range, settings, client, place, first, end)
+            resent = {of for message in read() if (of := headers_of(message).get(RESENT))}
+            for message in read():
+                told = headers_of(message)
+                if RESENT in told:
+                    continue
+                letter = _letter(message, told, is_resent=str(message.offset()) in resent)
                 if letter in wanted:
                     yield letter
     finally:
         client.close()
 
 
-def _letter(message: Message) -> Letter:
-    told = headers_of(message)
+def _letter(message: Message, told: Mapping[str, str], *, is_resent: bool) -> Letter:
     return Letter(
         message.partition() or 0,
         message.offset() or 0,
@@ -126,11 +137,12 @@ def _letter(message: Message) -> Letter:
         int(told.get("offset", "-1")),
         message.value() or b"",
         int(told.get(LEFT_OUT, "0")),
+        is_resent,
     )
 
 
 def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
-    """Write letters to the raw topics that they came from; returns how many.
+    """Write letters to the raw topics that they came from, and mark them; returns how many.
 
     What is sealed in them stays so; ingest opens it. A letter whose message is not here is left out: it is
     where it came from, for a while.
@@ -138,12 +150,17 @@ def resend(settings: KafkaSettings, letters: Iterator[Letter]) -> int:
     Raises:
         BrokerError: one can never be written.
     """
-    producer, sent = ReliableProducer(settings), 0
+    producer, sent = ReliableProducer(settings), list[Letter]()
     for letter in letters:
         topic = letter.source.partition("/")[0]
         if topic in settings.raw and letter.is_here:
             headers: dict[str, str | bytes | None] = {HEADER: ""} if is_sealed(letter.raw) else {}
             producer.put(topic, -1, letter.source.encode(), letter.raw, headers)
-            sent += 1
+            sent.append(letter)
     producer.flush()
-    return sent
+    for letter in sent:  # only now: a mark without its message would be a loss
+        mark: dict[str, str | bytes | None] = {RESENT: str(letter.offset)}
+        key = letter.source.encode()
+        producer.put(settings.dead_letters, letter.partition, key, b"", mark)
+    producer.flush()
+    return len(sent)

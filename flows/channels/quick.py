@@ -22,6 +22,9 @@ def is_quick(mapping: Mapping) -> bool:
     return not mapping.texts and not any(record.xref for record in mapping.record)
 
 
+_LEAVES_ROOM = "length(r.id) < 112"
+"""For ``~`` and 16 characters, of the 128 that an id may have."""
+
 _OURS = {"seq", "n", "p", "i", "e", "o", "h", "place", "units", *WITHIN.values()}
 """Columns of the statement, of which a member of the payload is one too."""
 
@@ -59,11 +62,12 @@ class QuickCompiler(Compiler):
         sources = {use.field: use.source for use in self.made.uses if use.record == self.number}
         sources |= dict.fromkeys(self.numbers, "")
         odd = _any_of(filter(None, (whole.problem, is_none))) or "false"
+        said, is_short = ("stated(r)", _LEAVES_ROOM) if self._is_state() else ("r", "true")
         return (
             f"SELECT seq, {self.number} AS kind, encode(line) AS record, "
-            f"is_odd OR NOT is_sound OR NOT ({sound_line('line')}) AS is_doubtful FROM ("
-            f"SELECT seq, to_json(r)::VARCHAR AS line, is_odd, "
-            f"{sound_record(event, sources, 'r')} AS is_sound FROM ("
+            f"is_odd OR NOT is_sound OR NOT is_short OR NOT ({sound_line('line')}) AS is_doubtful FROM ("
+            f"SELECT seq, to_json({said})::VARCHAR AS line, is_odd, "
+            f"{sound_record(event, sources, 'r')} AS is_sound, {is_short} AS is_short FROM ("
             f"SELECT seq, {whole.value} AS r, coalesce({odd}, false) AS is_odd\n"
             f"FROM {rows} WHERE {condition}))"
         )

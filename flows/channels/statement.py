@@ -28,9 +28,22 @@ from flows.channels.expressions import (
 from flows.channels.mapping import RecordMapping, Value
 from flows.channels.values import Scope, Statement, ValueCompiler
 from schemas.envelope import Event
-from schemas.kinds import KIND_OF
+from schemas.kinds import KIND_OF, Kind
 
 TYPES: dict[str, type[Event]] = {kind.tag: event for event, kind in KIND_OF.items()}
+STATES = {
+    kind.tag
+    for kind in (
+        Kind.ORDER_RECEIVED,
+        Kind.ORDER_AMENDED,
+        Kind.INVENTORY_COUNTED,
+        Kind.SUPPLY_PLANNED,
+    )
+}
+"""Records that say how a thing is. Platforms date its states by the second, and two of one second are two
+records: their ids have a hash of what they say. What a mended mapping makes of the same state is another one
+as well, which does no harm: the router knows states by what they are about. Of all others, one id is one
+record."""
 
 
 def money_in(data: AnyMapping[str, Any]) -> Iterator[str]:
@@ -143,7 +156,10 @@ class Compiler(ValueCompiler):
 
     def _selected(self, whole: Made, rows: str, condition: str, is_none: str) -> str:
         """A row for each record: it and what is wrong with it."""
-        value, problems = f"to_json({whole.value})::VARCHAR", whole.problem or "[]::VARCHAR[]"
+        said, problems = whole.value, whole.problem or "[]::VARCHAR[]"
+        if self._is_state():  # a lambda binds what would be worked out at each mention
+            said = f"list_transform([{said}], lambda r: stated(r))[1]"
+        value = f"to_json({said})::VARCHAR"
         if is_none:
             value = f"CASE WHEN NOT {is_none} THEN {value} END"
             problems = f"CASE WHEN {is_none} THEN [] ELSE {problems} END"
@@ -151,6 +167,9 @@ class Compiler(ValueCompiler):
             f"SELECT seq, n, {self.number} AS kind, place, {value} AS record, {problems} AS problems\n"
             f"FROM {rows} WHERE {condition}"
         )
+
+    def _is_state(self) -> bool:
+        return self.mapping.record[self.number].type in STATES
 
     _kept = "seq, n, p"
     """Columns of a payload that go with its elements."""

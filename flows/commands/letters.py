@@ -29,11 +29,12 @@ _SHOWN = 120
 def list_(
     config: Config = None, reason: Reason = None, source: Source = None, as_json: Json = False
 ) -> None:
-    """Count dead letters by reason and source, and say how many would pass today.
+    """Count dead letters by reason and source; say how many were sent again, and how many others would pass.
 
     Example: crossdock dead-letters list --config crossdock.toml
     """
     found: Counter[tuple[str, str]] = Counter()
+    resent: Counter[tuple[str, str]] = Counter()
     passing: Counter[tuple[str, str]] = Counter()
     settings = load_settings(config)
     channels = channels_of(settings)
@@ -41,13 +42,15 @@ def list_(
     for letter in read_letters(kafka_of(settings), Wanted(reason, source)):
         kind = letter.reason, letter.source.partition("/")[0]
         found[kind] += 1
-        passing[kind] += letter.opened(vault).would_pass(channels)
-    rows = [(*kind, count, passing[kind]) for kind, count in sorted(found.items())]
+        resent[kind] += letter.is_resent
+        passing[kind] += not letter.is_resent and letter.opened(vault).would_pass(channels)
+    rows = [(*kind, found[kind], resent[kind], passing[kind]) for kind in sorted(found)]
     if as_json:
-        for why, where, count, passes in rows:
-            print_json({"reason": why, "source": where, "letters": count, "would_pass": passes})
+        for row in rows:
+            names = ("reason", "source", "letters", "resent", "would_pass")
+            print_json(dict(zip(names, row, strict=True)))
         return
-    columns = ("reason", "source", "letters", "would pass now")
+    columns = ("reason", "source", "letters", "sent again", "would pass now")
     console().print(table("Dead letters", columns, rows, numbers=columns[2:]))
 
 
@@ -126,20 +129,26 @@ def resend(
     every: Annotated[
         bool, typer.Option("--all", help="Also those that would be refused again.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also those that were sent again before.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False,
 ) -> None:
-    """Send dead letters to their raw topics again: those that would pass today.
+    """Send dead letters to their raw topics again: those that would pass today, each once.
 
     Example: crossdock dead-letters resend --config crossdock.toml --dry-run
     """
     settings = load_settings(config)
     kafka, channels = with_channels(settings), channels_of(settings)
     vault, wanted = vault_of(settings), list(read_letters(kafka, Wanted(reason, source)))
-    chosen = [letter for letter in wanted if every or letter.opened(vault).would_pass(channels)]
+    chosen = [letter for letter in wanted if again or not letter.is_resent]
+    chosen = [letter for letter in chosen if every or letter.opened(vault).would_pass(channels)]
     chosen = [letter for letter in chosen if letter.opened(vault).is_here]
     sent = len(chosen) if dry_run else resend_letters(kafka, iter(chosen))
     word = "would be sent" if dry_run else "sent"
-    error_console().print(f"{sent} of {len(wanted)} dead letters {word} again", markup=False)
+    before = sum(letter.is_resent for letter in wanted)
+    note = f"; {before} had been sent before" if before else ""
+    error_console().print(f"{sent} of {len(wanted)} dead letters {word} again{note}", markup=False)
 
 
 def _start(letter: Letter) -> str:

@@ -2,7 +2,8 @@
 
 Two generations of a hash set of 128-bit keys. A record is a duplicate if either holds its key. When the
 younger generation is one window old, or full, the older one is dropped and a new one begun, so that a
-key is remembered for at least one window (or ``max_records`` records) and at most two.
+key is remembered for at least one window (or ``max_records`` records) after it was last seen, and at most
+two: what keeps coming, as the last page of a shop that is asked every minute, is kept known.
 """
 
 import numpy as np
@@ -143,10 +144,9 @@ def is_repeated(
         state[young], state[2], state[3] = 0, young, now
     if _find(heap, young, a, b) >= 0:
         return True
-    if state[1 - young] and _find(heap, 1 - young, a, b) >= 0:
-        return True
+    is_known = state[1 - young] > 0 and _find(heap, 1 - young, a, b) >= 0
     _insert(heap, young, a, b)
-    return False
+    return is_known
 
 
 @kernel

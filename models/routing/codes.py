@@ -33,7 +33,7 @@ RECALL_NOTHING, RECALL_STOCK, RECALL_NODE, RECALL_LANE, RECALL_DAYS, RECALL_ANSW
     int(r) for r in Recall
 )
 
-UNKNOWN, CANCELLED_EARLY, HELD, OPEN, CLOSED = (int(s) for s in OrderState)
+UNKNOWN, CANCELLED_EARLY, HELD, OPEN, CLOSED, FORGOTTEN = (int(s) for s in OrderState)
 CONFLICTING, NO_ORDER = (
     int(DeadLetterReason.CONFLICTING_ORDER),
     int(DeadLetterReason.UNKNOWN_ORDER),

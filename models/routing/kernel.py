@@ -43,6 +43,7 @@ from models.routing.codes import (
     CAPACITY_SET,
     CLOCK_TICKED,
     DONE,
+    FORGOTTEN,
     HELD,
     INVENTORY_ADJUSTED,
     INVENTORY_COUNTED,
@@ -201,6 +202,15 @@ def _apply(heap: Addresses, i: int, now: int) -> None:
 
 
 @kernel
+def _keep_known(heap: Addresses, i: int, now: int) -> None:
+    """An order that is heard of, if only again, stays known by its id."""
+    orders = open_orders(heap)
+    order = open_records(heap).order[i]
+    if order >= 0 and orders.state[order] == FORGOTTEN:
+        orders.touched_at[order] = now
+
+
+@kernel
 def _is_control(kind: int) -> bool:
     """Control records have taken effect before; here the units that they affect are taken back."""
     return kind in (NODE_SET, LANE_SET, CAPACITY_SET)
@@ -352,6 +362,7 @@ def walk(heap: Addresses, stop: int) -> int:
             if not has_room(heap, _lines_at_stake(heap, i)):
                 return OUT_OF_ROOM
             roll(heap, now)
+            _keep_known(heap, i, now)
             if not _is_control(records.kind[i]) and not is_repeated(
                 heap, records.key_a[i], records.key_b[i], now,
                 terms.dedupe_us[0], terms.dedupe_max[0],

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from models.heap import Heap, Slot, layout_of
 from models.intake.columns import NO_TIME
+from models.intake.forgotten import Forgotten
 from models.ledger import window
 from models.ledger.names import Names
 from models.ledger.stock import (
@@ -110,6 +111,7 @@ class Network:
     lane_bands: list[npt.NDArray[np.float64]] = field(default_factory=list)
     customers_of: dict[int, list[int]] = field(default_factory=dict)
     signals: list[SignalState] = field(default_factory=list)
+    forgotten: Forgotten = field(default_factory=Forgotten)
     longest_order: int = 64
     recalled: tuple[Recall, int] | None = None  # by the control record at hand
 
@@ -173,6 +175,10 @@ class Network:
             if rows is not self.heap[slot]:
                 self.heap.put(slot, rows)
         self.counts[Count.ORDERS] = named
+        if named > used and len(self.forgotten):
+            new = np.arange(used, named, dtype=np.int32)
+            is_forgotten = self.forgotten.holds(self.names["orders"].take(new))
+            self.heap[Slot.ORDERS]["state"][new[is_forgotten]] = OrderState.FORGOTTEN
 
     def grow_cells(self) -> None:
         """Make room for the SKUs and nodes that have been named."""
@@ -309,15 +315,21 @@ class Network:
     def forget_closed(self) -> None:
         """Drop orders that have been closed for the policy's retention, and compact the tables.
 
-        Orders are numbered anew, so nothing may be encoded that is not taken yet. Called at tile
-        borders only, so that when an order is forgotten does not depend on slices.
+        Their ids stay known for a while. Orders are numbered anew, so nothing may be encoded that is not
+        taken yet. Called at tile borders only, so that when an order is forgotten does not depend on
+        slices; nor does what was named by then, of which nothing was taken.
         """
         self.swept_at = clock = int(self.counts[Count.CLOCK])
-        span = round(self.policy.windows.closed_order_retention_hours * HOUR_US)
+        windows = self.policy.windows
+        span = round(windows.closed_order_retention_hours * HOUR_US)
         orders = self.heap[Slot.ORDERS][: len(self.names["orders"])]
-        state = orders["state"]
+        state, touched = orders["state"], orders["touched_at"]
         finished = (state == OrderState.CLOSED) | (state == OrderState.CANCELLED_EARLY)
-        gone = (finished & (orders["touched_at"] + span <= clock)) | (state == OrderState.UNKNOWN)
+        closed = (finished & (touched + span <= clock)) | (state == OrderState.FORGOTTEN)
+        lost = np.flatnonzero(closed & (touched != NO_TIME)).astype(np.int32)
+        until = touched[lost] + span + round(windows.forgotten_order_hours * HOUR_US)
+        self.forgotten.add(self.names["orders"].take(lost), until, clock)
+        gone = closed | (state == OrderState.UNKNOWN)
         if gone.any():
             self._keep_orders(np.flatnonzero(~gone).astype(np.int32))
         self._drop_supplies()
@@ -393,6 +405,7 @@ class Network:
             arrays |= {f"names.{name}.{k}": v for k, v in held.to_arrays().items()}
         arrays |= kept_stock(heap, len(self.names["skus"]), len(self.names["nodes"]))
         arrays[Slot.SEEN_KEYS.name] = window.held_keys(heap)
+        arrays |= {f"forgotten.{part}": kept for part, kept in self.forgotten.to_arrays().items()}
         arrays["band_lengths"] = np.array([len(b) for b in self.lane_bands], np.int64)
         values = {
             "key": self.key,
@@ -446,6 +459,7 @@ class Network:
             heap.put(slot, arrays[slot.name].astype(layout_of(slot)))
         restore_stock(heap, arrays)
         window.restore(heap, arrays[Slot.SEEN_KEYS.name])
+        network.forgotten.restore({p: arrays[f"forgotten.{p}"] for p in ("keys", "until")})
         for slot, used in network._used().items():
             rows = taken(arrays[slot.name].astype(layout_of(slot)), np.arange(used), _SPARE)
             if slot == Slot.ALLOCATIONS:

@@ -50,6 +50,7 @@ from models.routing.codes import (
     F_VALUE,
     F_WANTS,
     FAILED,
+    FORGOTTEN,
     HELD,
     N_LINES,
     NO_HOLD,
@@ -68,15 +69,19 @@ from models.routing.state import open_allocations, open_lines, open_orders
 
 
 @kernel
-def _content_hash(heap: Addresses, i: int, revision: int) -> np.uint64:
-    """Hash of what an order says as this revision: tells a repeat from a contradiction or a change."""
+def _content_hash(heap: Addresses, i: int, revision: int, payment: int) -> np.uint64:
+    """Hash of what an order says but for these two: tells a repeat from a contradiction or a change."""
     fields = open_fields(heap)
     items = open_items(heap)
     records = open_records(heap)
     h = np.uint64(14695981039346656037)
     prime = np.uint64(1099511628211)
     for f in range(F_TOKEN):
-        said = revision if f == F_REVISION else fields[i, f]
+        said = fields[i, f]
+        if f == F_REVISION:
+            said = revision
+        elif f == F_PAYMENT:
+            said = payment
         h = (h ^ np.uint64(said)) * prime
     for j in range(records.first_line[i], records.first_line[i + 1]):
         h = (h ^ np.uint64(items.number[j])) * prime
@@ -139,7 +144,7 @@ def _write_content(heap: Addresses, i: int, now: int) -> None:
     orders.no_split[order], orders.requested_by[order] = said[F_NO_SPLIT], said[F_REQUESTED]
     orders.carrier[order], orders.service[order] = said[F_CARRIER], said[F_SERVICE]
     orders.customer[order] = said[F_CUSTOMER]
-    orders.content[order] = _content_hash(heap, i, said[F_REVISION])
+    orders.content[order] = _content_hash(heap, i, said[F_REVISION], said[F_PAYMENT])
     orders.tier[order], orders.value_minor[order] = said[F_TIER], said[F_VALUE]
     orders.token[order], orders.currency[order] = said[F_TOKEN], said[F_CURRENCY]
     orders.wants[order] = said[F_WANTS]
@@ -173,13 +178,61 @@ def close(heap: Addresses, position: int, order: int, trigger: int, now: int) ->
 
 
 @kernel
+def _settle_payment(heap: Addresses, order: int, position: int, payment: int, now: int) -> None:
+    """Route a known order that waits for its payment, or cancel what is not paid for."""
+    orders = open_orders(heap)
+    state = orders.state[order]
+    if payment == AUTHORISED and state == HELD and orders.hold[order] == AWAITING_PAYMENT:
+        ask_again(heap, order, T_PAYMENT)
+    elif payment == FAILED and state in (HELD, OPEN):
+        raise_exception(heap, position, E_PAYMENT, order, -1, -1, 0, now)
+        close(heap, position, order, T_PAYMENT, now)
+
+
+@kernel
 def _is_as_known(heap: Addresses, i: int) -> bool:
     """Whether a record says what is known of its order already, whatever revision it calls that."""
     fields = open_fields(heap)
     orders = open_orders(heap)
     order = open_records(heap).order[i]
-    known = _content_hash(heap, i, orders.revision[order])
+    known = _content_hash(heap, i, orders.revision[order], fields[i, F_PAYMENT])
     return orders.content[order] == known and orders.token[order] == fields[i, F_TOKEN]
+
+
+@kernel
+def _receive_again(heap: Addresses, i: int, now: int) -> None:
+    """A revision came once more: the first stands, but for a payment that was pending, in whatever order.
+
+    Shops number revisions by the second, and many an order is made and paid for in one.
+    """
+    fields = open_fields(heap)
+    orders = open_orders(heap)
+    records = open_records(heap)
+    order, position, revision = records.order[i], records.position[i], fields[i, F_REVISION]
+    known, payment = orders.content[order], fields[i, F_PAYMENT]
+    if known == _content_hash(heap, i, revision, payment):
+        raise_exception(heap, position, E_DUPLICATE, order, -1, -1, 0, now)
+    elif known == _content_hash(heap, i, revision, PENDING):
+        orders.content[order] = _content_hash(heap, i, revision, payment)
+        _settle_payment(heap, order, position, payment, now)
+    elif payment == PENDING and (
+        known == _content_hash(heap, i, revision, AUTHORISED)
+        or known == _content_hash(heap, i, revision, FAILED)
+    ):
+        raise_exception(heap, position, E_LATE, order, -1, -1, 0, now)
+    else:
+        dead_letter(heap, position, CONFLICTING, records.kind[i], i, now)
+
+
+@kernel
+def _is_forgotten(heap: Addresses, i: int, now: int) -> bool:
+    """Whether the record's order was closed so long ago that only its id is known; says so."""
+    records = open_records(heap)
+    order = records.order[i]
+    if open_orders(heap).state[order] != FORGOTTEN:
+        return False
+    raise_exception(heap, records.position[i], E_LATE, order, -1, -1, 0, now)
+    return True
 
 
 @kernel
@@ -194,6 +247,8 @@ def receive(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, position = records.order[i], records.position[i]
     state, revision = orders.state[order], fields[i, F_REVISION]
+    if _is_forgotten(heap, i, now):
+        return
     if state == CANCELLED_EARLY:
         _write_content(heap, i, now)
         close(heap, position, order, T_CUSTOMER, now)
@@ -203,14 +258,11 @@ def receive(heap: Addresses, i: int, now: int) -> None:
             raise_exception(heap, position, E_LATE, order, -1, -1, 0, now)
             return
         if revision == orders.revision[order]:
-            if orders.content[order] == _content_hash(heap, i, revision):
-                raise_exception(heap, position, E_DUPLICATE, order, -1, -1, 0, now)
-            else:
-                dead_letter(heap, position, CONFLICTING, records.kind[i], i, now)
+            _receive_again(heap, i, now)
             return
         if _is_as_known(heap, i):
             orders.revision[order] = revision
-            orders.content[order] = _content_hash(heap, i, revision)
+            orders.content[order] = _content_hash(heap, i, revision, fields[i, F_PAYMENT])
             return
         if state == CLOSED:
             raise_exception(heap, position, E_REGRESSION, order, -1, -1, 0, now)
@@ -285,6 +337,8 @@ def cancel(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, position, kind = records.order[i], records.position[i], records.kind[i]
     state, whole = orders.state[order], fields[i, F_FLAG]
+    if _is_forgotten(heap, i, now):
+        return
     if state in (UNKNOWN, CANCELLED_EARLY):
         if whole:
             orders.state[order], orders.touched_at[order] = CANCELLED_EARLY, now
@@ -348,10 +402,9 @@ def take_payment(heap: Addresses, i: int, now: int) -> None:
     records = open_records(heap)
     order, payment = records.order[i], fields[i, F_PAYMENT]
     state, position = orders.state[order], records.position[i]
+    if _is_forgotten(heap, i, now):
+        return
     if state in (UNKNOWN, CANCELLED_EARLY):
         dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
-    elif payment == AUTHORISED and state == HELD and orders.hold[order] == AWAITING_PAYMENT:
-        ask_again(heap, order, T_PAYMENT)
-    elif payment == FAILED and state in (HELD, OPEN):
-        raise_exception(heap, position, E_PAYMENT, order, -1, -1, 0, now)
-        close(heap, position, order, T_PAYMENT, now)
+    else:
+        _settle_payment(heap, order, position, payment, now)

@@ -24,6 +24,7 @@ class OrderState(IntEnum):
     HELD = 2
     OPEN = 3
     CLOSED = 4
+    FORGOTTEN = 5  # closed, and only its id is known any more
 
 
 class Stage(IntEnum):
@@ -40,7 +41,10 @@ ORDER = np.dtype(
         ("first_line", np.int64),
         ("requested_by", np.int64),
         ("content", np.uint64),  # hash of the revision's content
-        ("touched_at", np.int64),
+        (
+            "touched_at",
+            np.int64,
+        ),  # last change; of one that is forgotten: when it was last heard of
         ("requested_from", np.int64),
         ("first_promise", np.int64),  # what the customer was told at first
         ("latest_promise", np.int64),  # what stands; NO_TIME where a unit has no date
@@ -176,6 +180,7 @@ FILL = {
     "first": -1,
     "last": -1,
     "first_supply": -1,
+    "touched_at": NO_TIME,
     "requested_by": NO_TIME,
     "requested_from": NO_TIME,
     "first_promise": NO_TIME,

@@ -51,6 +51,7 @@ from models.routing.codes import (
     F_NODE,
     F_WISH,
     FEASIBLE,
+    FORGOTTEN,
     HELD,
     NO_NODE,
     NO_ORDER,
@@ -75,7 +76,7 @@ def _is_about_nothing(heap: Addresses, i: int, now: int) -> bool:
     records = open_records(heap)
     order, position = records.order[i], records.position[i]
     state = orders.state[order]
-    if state in (UNKNOWN, CANCELLED_EARLY):
+    if state in (UNKNOWN, CANCELLED_EARLY, FORGOTTEN):
         dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
         return True
     waits_for_money = state == HELD and orders.hold[order] == AWAITING_PAYMENT
@@ -135,7 +136,7 @@ def propose(heap: Addresses, i: int, now: int) -> None:
     orders = open_orders(heap)
     records = open_records(heap)
     order, position = records.order[i], records.position[i]
-    if orders.state[order] == UNKNOWN:
+    if orders.state[order] in (UNKNOWN, FORGOTTEN):
         dead_letter(heap, position, NO_ORDER, records.kind[i], i, now)
         return
     valid = orders.state[order] == OPEN and orders.decided_at[order] == fields[i, F_DECISION]

@@ -30,6 +30,7 @@ from models.routing.codes import (
     E_TIMEOUT,
     F_FLAG,
     F_NODE,
+    FORGOTTEN,
     MORE_THAN_RESERVED,
     N_ALLOCATIONS,
     N_ASSUMED,
@@ -102,7 +103,7 @@ def _is_known(heap: Addresses, i: int, now: int) -> bool:
     orders = open_orders(heap)
     records = open_records(heap)
     position, kind = records.position[i], records.kind[i]
-    if orders.state[records.order[i]] in (UNKNOWN, CANCELLED_EARLY):
+    if orders.state[records.order[i]] in (UNKNOWN, CANCELLED_EARLY, FORGOTTEN):
         dead_letter(heap, position, NO_ORDER, kind, i, now)
         return False
     if open_fields(heap)[i, F_NODE] < 0:

@@ -88,7 +88,7 @@ ORDER = np.dtype(
         ("network", np.int32),
         ("phase", np.uint8),
         ("wants", np.uint8),  # this as well
-        ("was_forgotten", np.bool_),  # see forgotten.py
+        ("was_forgotten", np.bool_),  # see models/intake/forgotten.py
     ],
     align=True,
 )

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from models.heap import Heap, Slot
 from models.intake.clock import Clock
 from models.intake.columns import NO_TIME
+from models.intake.forgotten import Forgotten
 from models.ledger import window
 from models.ledger.names import Names
 from models.lifecycle.steps import Step
@@ -46,7 +47,6 @@ from models.tracking.arrays import (
 from models.tracking.asking import MOST_ASKED, QUESTION
 from models.tracking.causes import MOST_RAISED
 from models.tracking.features import N_INPUTS
-from models.tracking.forgotten import Forgotten
 from models.tracking.goods import name_carriers
 from models.tracking.history import MOST_DROPPED, forget
 from models.tracking.lane_book import LaneBook

@@ -178,6 +178,10 @@ def test_letters_pass_once_the_mapping_is_mended(
     ingest(mocked, mended, read(topic, 3))
 
     assert orders(mocked) == ["1"]
+    assert {letter.raw: letter.is_resent for letter in letters(mocked)} == {
+        an_order("1", paid="later"): True,
+        b"{": False,
+    }
 
 
 def test_what_is_personal_is_sealed_in_letters_and_passes_when_they_are_sent_again(
@@ -308,6 +312,10 @@ def test_an_operator_opens_purges_and_sends_again(
     said("vault", "purge", "--channel", "shop", "--customer", "7", "--yes")
     assert "Zorblax" not in said("dead-letters", "show", "--open", "--json")
     assert "1 of 1 dead letters sent again" in said("dead-letters", "resend")
+    assert "0 of 1 dead letters sent again" in said("dead-letters", "resend")
+    assert "1 of 1 dead letters would be sent" in said(
+        "dead-letters", "resend", "--again", "--dry-run"
+    )
     assert b"Zorblax" not in all_of(mocked, topic)[-1][1]
 
 

@@ -146,6 +146,7 @@ def test_an_operator_sees_rows_and_files_that_cannot_be_read_among_the_dead_lett
         "reason": "SCHEMA_INVALID",
         "source": topic(kafka),
         "letters": 2,
+        "resent": 0,
         "would_pass": 0,
     }
     assert shown.stdout.count("(not kept here)") == 2

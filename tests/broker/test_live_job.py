@@ -77,6 +77,8 @@ def test_an_operator_sees_and_mends(cluster: KafkaSettings, config: Path, tmp_pa
     assert (code, "0 of 3 dead letters would be sent" in complaint) == (0, True)
     code, _, complaint = said("dead-letters", "resend", "--config", config, "--all")
     assert (code, "3 of 3 dead letters sent" in complaint) == (0, True)
+    code, _, complaint = said("dead-letters", "resend", "--config", config, "--all")
+    assert (code, "0 of 3 dead letters sent again; 3 had been sent" in complaint) == (0, True)
     code, out, _ = said("status", "--config", config, "--json")
     assert code == 0
     lag = {(r["topic"], r["partition"]): r["lag"] for r in msgspec.json.decode(out)["lag"]}

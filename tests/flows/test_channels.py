@@ -93,7 +93,8 @@ def trouble(shop: Channel, **changes: Any) -> str:
 def test_a_payload_becomes_a_record_that_the_codec_takes(shop: Channel) -> None:
     made = record(shop, country="DE", buyer={"id": 7}, whole=True)
 
-    assert (made.id, made.source, made.subject, made.tenant) == ("A-1", "shop-1", "A-1", "acme")
+    assert made.id.startswith("A-1~")
+    assert (made.source, made.subject, made.tenant) == ("shop-1", "A-1", "acme")
     assert made.data.region == "DE"
     assert made.data.no_split
     assert [(line.line_no, line.sku, line.qty) for line in made.data.lines] == [(1, "X", 2)]
@@ -169,10 +170,27 @@ def test_what_is_no_record_is_not_recognised(shop: Channel) -> None:
     assert reasons == [DeadLetterReason.UNRECOGNISED] * 4
 
 
+def test_two_states_of_one_second_are_two_records_and_a_repeat_is_one(shop: Channel) -> None:
+    said = [order(paid="no"), order(paid="yes"), order(paid="no")]
+
+    first, second, again = (json.loads(r.line)["id"] for r in mapped(shop, *said).records)
+
+    assert first == again
+    assert first != second
+    assert {name.partition("~")[0] for name in (first, second)} == {"A-1"}
+
+
+@pytest.mark.parametrize(("characters", "is_taken"), [(111, True), (120, False)])
+def test_an_id_has_room_for_what_is_said(shop: Channel, characters: int, is_taken: bool) -> None:
+    (made,) = mapped(shop, order(no="N" * characters)).records
+
+    assert isinstance(made.decoded(), OrderReceived) == is_taken
+
+
 def test_an_envelope_is_opened(shop: Channel) -> None:
     made = mapped(shop, {"orders": [order(no="1"), order(no="2")]}, {"orders": order(no="3")})
 
-    assert [(record.payload, json.loads(record.line)["id"]) for record in made.records] == [
+    assert [(record.payload, json.loads(record.line)["subject"]) for record in made.records] == [
         (0, "1"),
         (0, "2"),
         (1, "3"),
@@ -182,7 +200,7 @@ def test_an_envelope_is_opened(shop: Channel) -> None:
 def test_what_is_wrong_with_a_part_leaves_the_rest(shop: Channel) -> None:
     made = mapped(shop, {"orders": [order(no="1"), order(no="2", paid="?")]})
 
-    assert [json.loads(record.line)["id"] for record in made.records] == ["1"]
+    assert [json.loads(record.line)["subject"] for record in made.records] == ["1"]
     assert [t.payload for t in made.troubles] == [0]
 
 

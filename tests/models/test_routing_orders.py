@@ -3,6 +3,7 @@
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from models.routing.fold import TILE
@@ -103,13 +104,56 @@ def test_the_same_revision_with_other_content_is_a_dead_letter_and_the_first_sta
         {"installation": True},
         {"acceptance": True},
         {"requested_by": instant(1)},
-        {"payment": PaymentState.PENDING},
     ],
 )
 def test_any_other_field_makes_other_content(change: dict[str, Any]) -> None:
     rows = route(*one_node(), order("o-1"), order("o-1", **change))
 
     assert rows.reasons() == ["CONFLICTING_ORDER"]
+
+
+@pytest.mark.parametrize("states", ["pending authorised", "authorised pending"])
+def test_an_order_that_is_paid_for_in_the_moment_it_is_made_is_routed(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert rows.held() == {("o-1", 1, "A"): 1}
+    assert rows.reasons() == []
+
+
+@pytest.mark.parametrize("states", ["pending failed", "failed pending"])
+def test_an_order_whose_payment_fails_in_the_moment_it_is_made_is_closed(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert rows.decision()["outcome"] == "CANCELLED"
+    assert rows.reasons() == []
+
+
+@pytest.mark.parametrize("states", ["authorised failed", "failed authorised"])
+def test_of_payments_that_contradict_each_other_the_first_stands(states: str) -> None:
+    said = [order("o-1", payment=PaymentState(state)) for state in states.split()]
+
+    rows = route(*one_node(), *said)
+
+    assert len(rows.decisions) == 1
+    assert rows.reasons() == ["CONFLICTING_ORDER"]
+
+
+def test_a_payment_of_a_known_revision_is_not_taken_for_another_content() -> None:
+    rows = route(
+        *one_node(),
+        order("o-1", ("S1", 2), payment=PaymentState.PENDING),
+        order("o-1", ("S1", 3)),
+        order("o-1", ("S1", 2)),
+        amended("o-1", ("S1", 2)),
+    )
+
+    assert rows.held() == {("o-1", 1, "A"): 2}
+    assert rows.reasons() == ["CONFLICTING_ORDER"]
+    assert rows.outcomes() == ["HELD_FOR_REVIEW", "FULLY_ROUTED"], "an amendment that says the same"
 
 
 def test_the_same_content_under_another_event_id_changes_nothing() -> None:
@@ -560,6 +604,81 @@ def test_a_closed_order_is_forgotten_after_its_retention() -> None:
     rows = route(*log, cancelled("o-1", when=at(5 * HOUR)), handed_over("o-1", when=at(5 * HOUR)))
 
     assert rows.reasons() == ["UNKNOWN_ORDER"]
+
+
+DAY = 24 * HOUR
+FORGET = policy(
+    "version: p\nwindows: {dedupe_hours: 1, closed_order_retention_hours: 24, forgotten_order_hours: 240}\n"
+)
+
+
+def day(number: int) -> list[Event]:
+    """A day on which so much happens that what is over is forgotten."""
+    now = number * DAY
+    return [tick(now), *(adjusted("A", {"S9": 1}, when=at(now)) for _ in range(TILE))]
+
+
+def days(until: int) -> list[Event]:
+    """The days up to one."""
+    return [event for number in range(1, until + 1) for event in day(number)]
+
+
+def said_again(number: int, event: Event) -> Event:
+    """The very same record, learnt once more on that day."""
+    return msgspec.structs.replace(event, recordedtime=instant(number * DAY))
+
+
+ORDERED = order("o-1", ("S1", 2), when=at(0, event_id="o-1@1"))
+
+
+@pytest.mark.parametrize("end", [handed_over("o-1", "A"), cancelled("o-1")])
+@pytest.mark.parametrize(
+    "late",
+    [
+        ORDERED,
+        amended("o-1", ("S1", 3), when=at(0, event_id="o-1@2")),
+        payment("o-1", PaymentState.AUTHORISED, at(0, event_id="o-1@3")),
+        cancelled("o-1", when=at(0, event_id="o-1@4")),
+    ],
+)
+def test_a_forgotten_order_is_not_routed_again(end: Event, late: Event) -> None:
+    log = [FORGET, *one_node(300), ORDERED, end, *days(5)]
+
+    rows = route(*log, said_again(5, late))
+
+    assert rows.held() == {}
+    assert len(rows.outcomes()) == len(route(*log).outcomes())
+    assert rows.codes() == ["LATE_EVENT"]
+    assert rows.reasons() == []
+
+
+def test_an_order_that_was_cancelled_long_before_it_came_is_not_routed() -> None:
+    rows = route(FORGET, *one_node(), cancelled("o-1"), *days(5), said_again(5, ORDERED))
+
+    assert rows.held() == {}
+    assert rows.codes() == ["LATE_EVENT"]
+
+
+def test_an_order_that_a_channel_delivers_late_is_routed() -> None:
+    rows = route(FORGET, *one_node(), *days(5), said_again(5, ORDERED))
+
+    assert rows.held() == {("o-1", 1, "A"): 2}
+
+
+def test_the_id_of_a_forgotten_order_is_known_for_as_long_as_the_policy_says() -> None:
+    log = [FORGET, *one_node(300), ORDERED, cancelled("o-1"), *days(13)]
+
+    assert route(*log, said_again(13, ORDERED)).held() == {("o-1", 1, "A"): 2}
+
+
+def test_a_forgotten_order_that_is_heard_of_again_and_again_stays_known() -> None:
+    log = [FORGET, *one_node(), ORDERED, cancelled("o-1")]
+    for number in range(1, 16):
+        log += [*day(number), said_again(number, ORDERED)]
+
+    rows = route(*log)
+
+    assert rows.outcomes() == ["FULLY_ROUTED", "CANCELLED"]
 
 
 def test_an_open_order_is_never_forgotten() -> None:

@@ -57,6 +57,14 @@ def test_a_key_is_forgotten_after_two_windows() -> None:
     assert seen(heap, 2, 2 * SPAN)
 
 
+def test_a_key_that_keeps_coming_is_kept_known() -> None:
+    heap = window()
+    seen(heap, 1, 0)
+
+    assert all(seen(heap, 1, now) for now in range(SPAN, 20 * SPAN, SPAN))
+    assert heap[Slot.SEEN_STATE][:2].max() == 1, "once in a generation"
+
+
 def test_a_full_generation_makes_way_for_a_new_one() -> None:
     heap = window()
     for key in range(8):

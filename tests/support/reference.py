@@ -355,6 +355,8 @@ class Reference:
             self.close(book)
             return
         if book.said is not None:
+            if said.revision == book.said.revision:
+                self.receive_again(book, said)
             if said.revision <= book.said.revision:
                 return
             if said == msgspec.structs.replace(book.said, revision=said.revision):
@@ -371,6 +373,13 @@ class Reference:
             self.close(book)
         else:
             self.decide(book)
+
+    def receive_again(self, book: Book, said: Order) -> None:
+        assert book.said is not None
+        paid = msgspec.structs.replace(book.said, payment=said.payment)
+        if book.said.payment.value == "pending" and said == paid:
+            book.said = said
+            self.settle_payment(book, said.payment.value)
 
     def write(self, book: Book, said: Order) -> None:
         old, book.said = book.lines, said
@@ -438,12 +447,14 @@ class Reference:
 
     def pay(self, event: PaymentUpdated) -> None:
         book = self.books.get(event.subject)
-        if book is None:
-            return
+        if book is not None:
+            self.settle_payment(book, event.data.state.value)
+
+    def settle_payment(self, book: Book, state: str) -> None:
         waits = book.state == "held" and book.hold == "payment"
-        if event.data.state.value == "authorised" and waits:
+        if state == "authorised" and waits:
             self.again.append((book, False))
-        elif event.data.state.value == "failed" and book.state in ("held", "open"):
+        elif state == "failed" and book.state in ("held", "open"):
             self.close(book)
 
     def work(self, event: WorkHandedOver | WorkRejected | WorkTimedOut | WorkShortPicked) -> None:

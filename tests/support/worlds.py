@@ -41,7 +41,7 @@ class Shape:
         records: length of the log after the network is set up.
         nodes: most nodes of a network.
         networks: names of the networks that share the partition.
-        forgetful: closed orders and seen ids are forgotten within hours.
+        forgetful: closed orders and seen ids are forgotten within hours, their keys too or not.
         clock: whether ingest processes tick.
         dates: whether customers ask for dates, so that lateness depends on the time of the decision.
         changes: whether the network itself changes on the way.
@@ -165,6 +165,7 @@ class _World:
         windows = Windows(
             dedupe_hours=2 if self.shape.forgetful else 24 * 30,
             closed_order_retention_hours=random.choice((0, 1, 4)) if self.shape.forgetful else 8784,
+            forgotten_order_hours=random.choice((0, 2, 720)) if self.shape.forgetful else 720,
             stock_publish_minutes=random.choice((10, 60, 240)),
             accept_within_hours=random.choice((None, 2, 8)) if self.shape.clock else None,
             assume_handed_over_after_hours=random.choice((None, None, 6, 24)),
@@ -348,8 +349,12 @@ class _World:
             again, id=str(when.event_id), recordedtime=b.instant(when.at)
         )
         what = self.random.random()
-        if what < 0.5:
+        if what < 0.4:
             data = msgspec.structs.replace(copy.data, no_split=not copy.data.no_split)
+        elif what < 0.5:
+            was_pending = copy.data.payment is PaymentState.PENDING
+            payment = PaymentState.AUTHORISED if was_pending else PaymentState.PENDING
+            data = msgspec.structs.replace(copy.data, payment=payment)
         elif what < 0.75:
             self.revisions[again.subject] = revision = self.revisions.get(again.subject, 1) + 1
             data = msgspec.structs.replace(copy.data, revision=revision)
