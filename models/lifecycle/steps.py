@@ -48,14 +48,15 @@ class Step(IntEnum):
     REPORTED = 33  # the router found a deviation
     RETRACTED = 34  # stands in for a step that was taken back, whether or not it has come yet
     PAID = 35
-    BOUND = 36  # a device goes with a parcel; from here on nothing is in the order of time
+    BOUND = 36  # a device; from here on nothing is in the order of time
     RELEASED = 37
-    DEVIATED = 38  # a device reported something that must not be, for a while
-    STAYED = 39  # a parcel was at the place that it was to leave
+    DEVIATED = 38  # a device reported things of one sort for a while, good or bad
+    STAYED = 39  # a parcel was at the place that it was to leave, or still was where it had arrived
     SENSED = 40  # never an entry: a reading
     LOCATED = 41  # nor this: a position
     TOLD = 42  # what was told last of a parcel; kept where devices are, as ``notices.py`` says
-    RAISED = 43  # an exception that stands; in a list of its own, see ``causes.py``
+    ATTACHED = 43  # a device goes with a parcel; also kept there
+    RAISED = 44  # an exception that stands; in a list of its own, see ``causes.py``
 
 
 STEP_OF = {milestone: Step(number) for number, milestone in enumerate(Milestone)}

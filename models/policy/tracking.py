@@ -125,8 +125,14 @@ class ColdChain(Section):
     cool: Cool = Cool()
     refrigerated: Refrigerated = Refrigerated()
     frozen: Frozen = Frozen()
-    joined_within_minutes: Minutes = 15  # readings outside, so close together, are one stretch
-    gap_minutes: Minutes = 60  # without a reading
+    joined_within_minutes: Minutes = (
+        15  # readings outside, so close together, are one stretch; further
+    )
+    # apart they are if no good one lies between and the sensor was not silent
+    gap_minutes: Minutes = (
+        60  # without a reading, and a quarter more, a sensor is silent; if it reports
+    )
+    # more rarely than that: twice what it took before
     humidity_high_pct: Annotated[float, Field(ge=0, le=100)] = 75
     humidity_minutes: Minutes = 60
     shock_g: Positive = 6  # a drop of some decimetres; handling stays below
@@ -142,7 +148,7 @@ class ColdChain(Section):
 class Road(Section):
     """What positions may show."""
 
-    stale_minutes: Minutes = 60  # without a position
+    stale_minutes: Minutes = 60  # without a position; as ``gap_minutes`` without a reading
     corridor_km: Positive = 10  # beside the straight way between two planned places
     corridor_share: Annotated[float, Field(ge=0, le=10)] = (
         0.15  # of that way's length, if that is more
@@ -150,4 +156,7 @@ class Road(Section):
     off_route_minutes: Minutes = 30  # outside of it
     dwell_hours: Hours = 12  # at one planned place
     left_after_minutes: Minutes = 10  # without a position in a place, but with one elsewhere
-    stay_minutes: Minutes = 60  # positions in a place, so close together, are one stay
+    stay_minutes: Minutes = (
+        60  # positions in a place, so close together, are one stay; further apart
+    )
+    # they are if none elsewhere lies between

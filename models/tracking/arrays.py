@@ -57,12 +57,13 @@ ENTRY = np.dtype(
 """An order has a dozen of these, so their size is that of the state: 64 bytes, some of which mean something
 else for each sort of entry. What devices tell is kept in entries as well, which come first and have no ``at``,
 in no order. Of a device (``BOUND``): ``said`` when it last measured, ``position`` when it last knew where it
-was, ``also`` the limits of its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of
-its release: ``said`` the time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the
-first that was beyond all measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``):
-``node`` its name, ``said`` and ``also`` when it happened and which step it was, ``classifier`` its phase. Of an
-exception that stands (``RAISED``): ``reason`` its code, ``package`` or ``node`` what it is about,
-``classifier`` whether it was escalated."""
+was, ``also`` the limits of its newest binding, ``cause`` the time of that, ``classifier`` the class of
+``CLASSES``. Of each binding (``ATTACHED``) and release: ``said`` the time, and the same. Of a stretch of
+readings (``DEVIATED``): ``cause`` and ``said`` its first and last, ``also`` the first that was beyond all
+measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``): ``node`` its name, ``said``
+and ``also`` when it happened and which step it was, ``classifier`` its phase. A stay that goes on with the one
+before has ``key`` 1. Of an exception that stands (``RAISED``): ``reason`` its code, ``package`` or ``node``
+what it is about, ``classifier`` whether it was escalated."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
@@ -226,7 +227,7 @@ class Quantity(IntEnum):
 
 
 class Sort(IntEnum):
-    """What a deviation is."""
+    """What the readings of a stretch are: deviations, then what parts them."""
 
     COLD = 0
     WARM = 1
@@ -234,6 +235,10 @@ class Sort(IntEnum):
     SHOCK = 3
     LIGHT = 4
     OFF_ROUTE = 5
+    IN_BAND = 6
+    DRY = 7
+    ON_ROUTE = 8
+    ELSEWHERE = 9  # a position at none of the planned places
 
 
 class Bound(IntEnum):

@@ -1,13 +1,13 @@
-"""What is known of the devices that go with an order's parcels, and of what they found.
+"""What is known of the devices that go with an order's parcels, and while which of them they do.
 
 Theory of operation. Readings are not kept in the state, the lake has them. Kept is, of each device, when it was
-last heard, and of each stretch of bad readings its first and its last. Readings outside a band belong to
-one stretch if no two neighbours are further apart than the policy says: that is single-linkage clustering on a
-line, so stretches grow and join in any order of arrival and come to the same, and a repeated reading adds
-nothing. Good readings in between are not needed, so a device that never deviates costs one entry.
+last heard, its stretches of readings (stretches.py), and each binding and release with its time.
 
-By which band a reading is judged is what is known of its device when it is learnt; how long a stretch may
-last, and whether it was within the time of the binding, is judged each time anew (judge.py).
+A device speaks of a parcel from a binding to the next release from that parcel; of another parcel it may speak
+at the same time. To bind it again changes nothing; with another band, what was measured before counts no
+longer, as the band was wrong. By which band a reading is judged is what is known of its device when it is
+learnt, by the newest binding; how long a stretch may last, and whether it was within the time of a binding, is
+judged each time anew (judge.py).
 """
 
 import numpy as np
@@ -18,7 +18,10 @@ from models.lifecycle.steps import Step
 from models.tracking.arrays import NEVER, NO_PART, NOBODY, Records, Tables
 from models.tracking.history import drop, enter, is_full
 
-BOUND, RELEASED, DEVIATED = int(Step.BOUND), int(Step.RELEASED), int(Step.DEVIATED)
+BOUND, RELEASED = int(Step.BOUND), int(Step.RELEASED)
+DEVIATED, ATTACHED = int(Step.DEVIATED), int(Step.ATTACHED)
+MOST_BOUND = 32
+"""Bindings and releases of a device that are kept of an order: the two oldest become one then."""
 _HALF = 32
 
 
@@ -46,7 +49,7 @@ NO_LIMITS = int(pack(NO_LIMIT, NO_LIMIT))
 
 @borrowing_kernel
 def entry_of(tables: Tables, order: int, step: int, device: int) -> int:
-    """The entry of a device, or of its release; ``NOBODY`` without."""
+    """The entry of a device, or of what was told of a parcel; ``NOBODY`` without."""
     entries, at = tables.entries, tables.orders[order].first
     while at != NOBODY and entries[at].at == NO_TIME:
         if entries[at].step == step and entries[at].node == device:
@@ -56,7 +59,7 @@ def entry_of(tables: Tables, order: int, step: int, device: int) -> int:
 
 
 @borrowing_kernel
-def _add(tables: Tables, record: Records, step: int) -> int:
+def add_first(tables: Tables, record: Records, step: int) -> int:
     """A new entry about the record's device, before all that is in the order of time."""
     entries, order = tables.entries, record.order
     new = enter(tables, order, record.entry)
@@ -75,71 +78,139 @@ def device_of(tables: Tables, record: Records) -> int:
     found = entry_of(tables, record.order, BOUND, record.entry.node)
     if found != NOBODY or is_full(tables, record.order):
         return found
-    return _add(tables, record, BOUND)
+    return add_first(tables, record, BOUND)
 
 
 @borrowing_kernel
 def bind(tables: Tables, record: Records) -> None:
-    """A device goes with a parcel, or no longer; the newest word counts, by when it was true."""
-    wanted, order = record.entry, record.order
+    """A device goes with a parcel, or no longer; its newest band counts, by when that was true."""
+    wanted = record.entry
     device = device_of(tables, record)
     if device == NOBODY:
         return
-    if wanted.step == RELEASED:
-        found = entry_of(tables, order, RELEASED, wanted.node)
-        if found == NOBODY and not is_full(tables, order):
-            found = _add(tables, record, RELEASED)
-        if found != NOBODY:
-            tables.entries[found].said = max(tables.entries[found].said, wanted.at)
-        return
     entry = tables.entries[device]
-    if (wanted.at, wanted.also, wanted.classifier) >= (entry.cause, entry.also, entry.classifier):
-        entry.cause, entry.also = wanted.at, wanted.also
-        entry.classifier, entry.package = wanted.classifier, wanted.package
+    if wanted.step == BOUND:
+        newest = (entry.cause, entry.also, entry.classifier)
+        if (wanted.at, wanted.also, wanted.classifier) >= newest:
+            entry.cause, entry.also = wanted.at, wanted.also
+            entry.classifier, entry.package = wanted.classifier, wanted.package
+    _keep_binding(tables, record, ATTACHED if wanted.step == BOUND else RELEASED)
 
 
 @borrowing_kernel
-def deviate(
-    tables: Tables, record: Records, sort: int, at: int, beyond: bool, joined_us: int
-) -> bool:
-    """A reading that must not be.
+def _is_binding(entry: Records, device: int) -> bool:
+    """Whether an entry is a binding of a device, or a release."""
+    return (entry.step == ATTACHED or entry.step == RELEASED) and entry.node == device
 
-    Args:
-        tables: the order's stretches are changed.
-        record: its.
-        sort: of deviation.
-        at: when.
-        beyond: it is beyond all measure.
-        joined_us: readings so close are one stretch.
 
-    Returns:
-        Whether anything is new.
-    """
-    entries, order, device = tables.entries, record.order, record.entry.node
-    mine, is_new = NOBODY, False
+@borrowing_kernel
+def _keep_binding(tables: Tables, record: Records, step: int) -> None:
+    """Remember a binding or a release, once."""
+    entries, wanted, known = tables.entries, record.entry, 0
+    place = tables.orders[record.order].first
+    while place != NOBODY and entries[place].at == NO_TIME:
+        entry = entries[place]
+        if _is_binding(entry, wanted.node):
+            same = entry.step == step and entry.package == wanted.package
+            if same and entry.said == wanted.at and _has_band_of(entry, wanted):
+                return
+            known += 1
+        place = entry.next
+    if known == MOST_BOUND:
+        _join_oldest(tables, record.order, wanted.node)
+    if is_full(tables, record.order):
+        return
+    new = entries[add_first(tables, record, step)]
+    new.said, new.package = wanted.at, wanted.package
+    new.also, new.classifier = wanted.also, wanted.classifier
+
+
+@borrowing_kernel
+def _join_oldest(tables: Tables, order: int, device: int) -> None:
+    """Let a device's oldest binding be forgotten; if the next one confirms it, that is as old."""
+    entries, oldest, second = tables.entries, NOBODY, NOBODY
     place = tables.orders[order].first
     while place != NOBODY and entries[place].at == NO_TIME:
-        entry, following = entries[place], entries[place].next
-        same = entry.step == DEVIATED and entry.node == device and entry.classifier == sort
-        if same and entry.cause - joined_us <= at <= entry.said + joined_us:
-            if mine == NOBODY:
-                mine = place
-                is_new = at < entry.cause or at > entry.said
-                entry.cause, entry.said = min(entry.cause, at), max(entry.said, at)
-            else:
-                kept, is_new = entries[mine], True
-                kept.cause, kept.said = min(kept.cause, entry.cause), max(kept.said, entry.said)
-                kept.also = min(kept.also, entry.also)
-                drop(tables, order, place)
-        place = following
-    if mine == NOBODY:
-        if is_full(tables, order):
-            return False
-        mine, is_new = _add(tables, record, DEVIATED), True
-        entries[mine].classifier, entries[mine].also = sort, NEVER
-        entries[mine].cause = entries[mine].said = at
-    if beyond and at < entries[mine].also:
-        entries[mine].also, is_new = at, True
-    if is_new:
-        entries[mine].position = record.position
-    return is_new
+        if _is_binding(entries[place], device):
+            if oldest == NOBODY or entries[place].said < entries[oldest].said:
+                oldest = place
+        place = entries[place].next
+    gone = entries[oldest]
+    place = tables.orders[order].first
+    while place != NOBODY and entries[place].at == NO_TIME:
+        entry = entries[place]
+        if place != oldest and _is_binding(entry, device) and entry.package == gone.package:
+            if second == NOBODY or entry.said < entries[second].said:
+                second = place
+        place = entry.next
+    if second != NOBODY and gone.step == ATTACHED and entries[second].step == ATTACHED:
+        if _has_band_of(entries[second], gone):
+            entries[second].said = gone.said
+    drop(tables, order, oldest)
+
+
+@borrowing_kernel
+def _has_band_of(binding: Records, other: Records) -> bool:
+    return binding.also == other.also and binding.classifier == other.classifier
+
+
+@borrowing_kernel
+def _is_later(binding: Records, other: Records) -> bool:
+    """Whether one binding follows another; of two at once the one whose band counts."""
+    if binding.said != other.said:
+        return binding.said > other.said
+    if binding.also != other.also:
+        return binding.also > other.also
+    return binding.classifier > other.classifier
+
+
+@borrowing_kernel
+def released_at(tables: Tables, order: int, binding: Records) -> int:
+    """When a binding ended; ``NEVER``: it has not. Of a device that was never bound: of any parcel."""
+    entries, until = tables.entries, NEVER
+    place = tables.orders[order].first
+    while place != NOBODY and entries[place].at == NO_TIME:
+        entry = entries[place]
+        if entry.step == RELEASED and entry.node == binding.node:
+            is_its = entry.package == binding.package and entry.said >= binding.said
+            if is_its or binding.step != ATTACHED:
+                until = min(until, entry.said)
+        place = entry.next
+    return until
+
+
+@borrowing_kernel
+def is_start(tables: Tables, order: int, binding: Records, until: int) -> bool:
+    """Whether a device speaks of a parcel from this binding on, until it is released.
+
+    A binding that confirms the one before is none; nor is one that another with a different band corrects.
+    """
+    entries, last = tables.entries, NOBODY
+    place = tables.orders[order].first
+    while place != NOBODY and entries[place].at == NO_TIME:
+        other = entries[place]
+        same = other.step == ATTACHED and other.node == binding.node
+        if same and other.package == binding.package:
+            if _is_later(other, binding):
+                if other.said <= until and not _has_band_of(other, binding):
+                    return False
+            elif _is_later(binding, other):
+                if last == NOBODY or _is_later(other, entries[last]):
+                    last = place
+        place = other.next
+    if last == NOBODY or not _has_band_of(entries[last], binding):
+        return True
+    return released_at(tables, order, entries[last]) < binding.said
+
+
+@borrowing_kernel
+def parcel_of_device(tables: Tables, order: int, device: Records) -> int:
+    """The parcel that a device goes with; ``NOBODY``: none is known, or it goes with several."""
+    entries, place = tables.entries, tables.orders[order].first
+    while place != NOBODY and entries[place].at == NO_TIME:
+        entry = entries[place]
+        if entry.step == ATTACHED and entry.node == device.node:
+            if entry.package != device.package and released_at(tables, order, entry) == NEVER:
+                return NOBODY
+        place = entry.next
+    return device.package

@@ -3,8 +3,8 @@
 -- (decision names it as partition/position/index; trigger, selection, policy_version and model_sha256 are its
 -- reasons; view candidates has the nodes that it refused). lane, its carrier, service and mode are those of the plan,
 -- as they were known then; carrier_seen is who reported the parcel. parcels of a node are not told apart by line, so a
--- line goes with each of them. devices were bound to the parcel, and readings, below, above, min_c, max_c and
--- mkt_c are of their temperatures (view cold_chain). exceptions are all that were ever raised for the order.
+-- line goes with each of them. devices were bound to the parcel, and readings, below, above, min_c, max_c and mkt_c are
+-- of their temperatures while they were (view cold_chain). exceptions are all that were ever raised for the order.
 -- Of an order that no journal of the lake tells there is a row per parcel without line and decision.
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md A27 (reverse tracing).

@@ -22,7 +22,7 @@ from schemas.envelope import Event
 from schemas.shipments import ShipmentMilestone
 from schemas.tables import Effects, Table, to_tables
 from schemas.telemetry import DeviceBound, TelemetrySensor
-from tests.support.devices import journey
+from tests.support.devices import bound, journey, released, series
 from tests.support.journeys import (
     Cause,
     contents,
@@ -32,7 +32,16 @@ from tests.support.journeys import (
     with_policies,
     with_ticks,
 )
-from tests.support.tracks import Tracked, activated, moment, tick, track, tracking_log
+from tests.support.tracks import (
+    Tracked,
+    activated,
+    moment,
+    renamed,
+    step,
+    tick,
+    track,
+    tracking_log,
+)
 
 SEEDS = range(20)
 END = 24.0 * 12
@@ -290,9 +299,13 @@ def measured(tracked: Tracked) -> set[tuple[Any, ...]]:
     return {*readings, *positions}
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_cutting_changes_nothing_about_devices(seed: int) -> None:
-    known, happened = journey(seed)
+JOURNEYS = [(seed, 5) for seed in SEEDS] + [(s, every) for every in (20, 30, 60) for s in range(6)]
+"""Seeds, and the minutes from one report to the next."""
+
+
+@pytest.mark.parametrize(("seed", "every"), JOURNEYS)
+def test_cutting_changes_nothing_about_devices(seed: int, every: int) -> None:
+    known, happened = journey(seed, every=every)
     events = [*known, *with_ticks(disturbed(happened, seed), range(12))]
     whole = track(events)
 
@@ -302,9 +315,9 @@ def test_cutting_changes_nothing_about_devices(seed: int) -> None:
     assert said(track(events, range(1, len(events), 7))) == said(whole)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_shuffled_repeated_and_late_telemetry_comes_to_the_same(seed: int) -> None:
-    known, happened = journey(seed)
+@pytest.mark.parametrize(("seed", "every"), JOURNEYS)
+def test_shuffled_repeated_and_late_telemetry_comes_to_the_same(seed: int, every: int) -> None:
+    known, happened = journey(seed, every=every)
     in_order = track([*known, *with_ticks(happened, range(10)), tick(12)])
     assert any(shown(in_order).values())
 
@@ -317,28 +330,47 @@ def test_shuffled_repeated_and_late_telemetry_comes_to_the_same(seed: int) -> No
 
 
 def excursion(events: list[Event], order: str) -> set[str]:
-    """The naive reference: bad readings of a logger, sorted, cut where they are far apart."""
+    """The naive reference: bad readings of a logger, sorted, cut where a good one or silence parts them."""
     mine = {event.id: event for event in events if event.subject == order}.values()
     ends = [e.time for e in mine if isinstance(e, DeviceBound) and e.data.released]
-    ends += [e.time for e in mine if _is_delivery(e)]
+    end = min([*ends, *(e.time for e in mine if _is_delivery(e))])
     reports = [(e.time, r) for e in mine if isinstance(e, TelemetrySensor) for r in e.data.reports]
-    good = [(at, r.value or 0.0) for at, r in reports if r.exception is None]
+    readings = sorted((at, r.value or 0.0) for at, r in reports if r.exception is None)
     codes: set[str] = set()
     for cold in (True, False):
-        stretches: list[list[tuple[datetime, float]]] = []
-        bad = [(at, value) for at, value in good if (value < 2 if cold else value > 8)]
-        for at, value in sorted(bad):
-            if not stretches or at - stretches[-1][-1][0] > timedelta(minutes=15):
-                stretches.append([])
-            stretches[-1].append((at, value))
-        for stretch in stretches:
-            lasted = min(stretch[-1][0], min(ends)) - stretch[0][0]
-            is_beyond = any(v < -0.5 or v > 15 for at, v in stretch if at < min(ends))
-            if is_beyond or lasted >= timedelta(hours=2):
+        bad = [(at, value) for at, value in readings if (value < 2 if cold else value > 8)]
+        for stretch in _stretches(bad, readings):
+            inside = [(at, value) for at, value in stretch if at < end]
+            if not inside:
+                continue
+            goes_on = [at for at, _ in stretch if end <= at <= inside[-1][0] + CLOSE]
+            lasted = (end if goes_on else inside[-1][0]) - inside[0][0]
+            if any(v < -0.5 or v > 15 for _, v in inside) or lasted >= timedelta(hours=2):
                 codes.add("TEMP_EXCURSION_MAJOR")
             elif lasted >= timedelta(minutes=30):
                 codes.add("TEMP_EXCURSION_MINOR")
     return codes if "TEMP_EXCURSION_MAJOR" not in codes else {"TEMP_EXCURSION_MAJOR"}
+
+
+Readings = list[tuple[datetime, float]]
+CLOSE, SILENT = timedelta(minutes=15), timedelta(minutes=75)
+
+
+def _stretches(bad: Readings, readings: Readings) -> list[Readings]:
+    """Bad readings that go on with each other; those of a logger are in band from 2 to 8 degrees."""
+    good = [at for at, value in readings if 2 <= value <= 8]
+    found: list[Readings] = []
+    before = timedelta(0)  # from the reading before those that are close to each other
+    for at, value in bad:
+        last = found[-1][-1][0] if found else None
+        if last is None or at - last > CLOSE:
+            is_parted = last is None or any(last < other < at for other in good)
+            if is_parted or at - (last or at) > max(SILENT, 2 * before):
+                found.append([])
+            earlier = [other for other, _ in readings if other < at]
+            before = at - earlier[-1] if earlier else timedelta(0)
+        found[-1].append((at, value))
+    return found
 
 
 def _is_delivery(event: Event) -> bool:
@@ -347,17 +379,37 @@ def _is_delivery(event: Event) -> bool:
     )
 
 
-def test_excursions_are_those_of_the_reference() -> None:
+@pytest.mark.parametrize("every", [5, 20, 30, 60])
+def test_excursions_are_those_of_the_reference(every: int) -> None:
     seen: set[str] = set()
     for seed in SEEDS:
-        known, happened = journey(seed)
-        found = final(track([*known, *disturbed(happened, seed), tick(9)]))
+        known, happened = journey(seed, every=every)
+        found = final(track([*known, *disturbed(happened, seed), tick(9.5)]))
         for order, (_, causes) in found.items():
             codes = {code for code, _ in causes}
             expected = excursion([*known, *happened], order)
             assert {code for code in codes if code.startswith("TEMP")} == expected
             seen |= codes
     assert {"TEMP_EXCURSION_MINOR", "TEMP_EXCURSION_MAJOR", "GPS_STALE"} <= seen
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_bindings_come_to_the_same_in_any_order(seed: int) -> None:
+    chance = random.Random(seed)
+    known = [bound(0, package="p1"), *(step("handed_over", 0, package=p) for p in ("p1", "p2"))]
+    hours = [chance.uniform(0.5, 9) for _ in range(6)]
+    said = [
+        chance.choice((bound, released))(at, package=chance.choice(("p1", "p2"))) for at in hours
+    ]
+    changes = [renamed(event, f"change-{n}") for n, event in enumerate(said)]
+    values = [12.0 if chance.random() < 0.7 else 5.0 for _ in range(20)]
+    there = step("delivered", chance.uniform(5, 10), package="p2")
+    happened = [*changes, *series(values, every=chance.choice((0.25, 0.5, 1.0))), there]
+    in_order = final(track([*known, *sorted(happened, key=lambda e: e.time), tick(12)]))
+
+    for other in range(3):
+        mixed = disturbed(happened, 100 * seed + other)
+        assert final(track([*known, *mixed, tick(12)])) == in_order
 
 
 @pytest.mark.parametrize("seed", range(5))

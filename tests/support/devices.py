@@ -97,8 +97,10 @@ PLACES = ((40.0, 20.0), (40.3, 20.4), (40.6, 20.9))
 """Some 50 km from one to the next."""
 
 
-def journey(seed: int, orders: int = 6) -> tuple[list[Event], list[Event]]:
+def journey(seed: int, orders: int = 6, every: int = 5) -> tuple[list[Event], list[Event]]:
     """Parcels on a way of three places, each with a logger and a truck, some of them badly treated.
+
+    ``every``: minutes from one report to the next.
 
     Returns:
         What has to be known first, and what is reported then, in the order in which it happened.
@@ -114,33 +116,33 @@ def journey(seed: int, orders: int = 6) -> tuple[list[Event], list[Event]]:
         ):
             known.append(planned(name, hour, *place, order))
         happened += [step("handed_over", 0.5, order), released(9 + chance.random(), order)]
-        happened += _positions(chance, order)
-        happened += _temperatures(chance, order)
+        happened += _positions(chance, order, every)
+        happened += _temperatures(chance, order, every)
         if chance.random() < 0.5:
             happened.append(step("delivered", 8 + chance.random(), order))
     named = [renamed(event, f"{event.id}#{n}") for n, event in enumerate(happened)]
     return known, sorted(named, key=lambda event: event.time)
 
 
-def _positions(chance: random.Random, order: str) -> list[Event]:
+def _positions(chance: random.Random, order: str, every: int) -> list[Event]:
     strays = chance.random() < 0.4
     events = []
-    for n in range(0, 96):
-        hour = n / 12
+    for minute in range(0, 8 * 60, every):
+        hour = minute / 60
         leg, share = divmod(max(0.0, min(7.99, hour)) / 4, 1)
         share = min(1.0, share * 1.5)  # then it waits at the next place
         a, b = PLACES[int(leg)], PLACES[int(leg) + 1]
         latitude, longitude = (x + share * (y - x) for x, y in zip(a, b, strict=True))
-        latitude += 0.2 if strays and 15 < n < 30 else chance.gauss(0, 0.0005)
+        latitude += 0.2 if strays and 75 < minute < 150 else chance.gauss(0, 0.0005)
         events.append(located(hour, latitude, longitude, order))
     return events
 
 
-def _temperatures(chance: random.Random, order: str) -> list[Event]:
-    value, events = 5.0, []
-    for n in range(0, 120):
-        value += chance.gauss(0, 0.8) + (5 - value) * 0.05
+def _temperatures(chance: random.Random, order: str, every: int) -> list[Event]:
+    value, steps, events = 5.0, every / 5, []
+    for minute in range(0, 10 * 60, every):
+        value += chance.gauss(0, 0.8 * steps**0.5) + (5 - value) * 0.05 * steps
         is_failed = chance.random() < 0.03
         exception = SensorException.ERROR if is_failed else None
-        events.append(sensed(n / 12, 85.0 if is_failed else value, order, exception=exception))
+        events.append(sensed(minute / 60, 85.0 if is_failed else value, order, exception=exception))
     return events
