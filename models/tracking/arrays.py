@@ -28,6 +28,8 @@ MAX_ENTRIES = 512
 kept in the lake alone."""
 ACTUAL, PLANNED = map(list(Classifier).index, (Classifier.ACTUAL, Classifier.PLANNED))
 """Of a milestone's ``classifier``; of what has none the first."""
+EFFECT_BITS = 20
+"""Of a cause: the rest is the position of the journal's record."""
 PARTS, NO_PART = 200, 255
 """A share of one as a byte: so many parts; not known."""
 

@@ -18,7 +18,9 @@ from tests.support import tracks
 from tests.support.tracks import renamed
 
 NODES = ("A", "B", "C")
-OUTCOMES = ("FULLY_ROUTED", "FULLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED")
+OUTCOMES = (
+    "FULLY_ROUTED", "FULLY_ROUTED", "PARTIALLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED",
+)  # fmt: skip
 CUSTOMERS = ("c-1", "c-2", "")
 TIERS = ("standard", "vip")
 WORK = (work.WorkAccepted, work.WorkRejected, work.WorkPicked, work.WorkPacked, work.WorkHandedOver)
@@ -170,13 +172,16 @@ def _words(data: orders.Order | decisions.Decision) -> tuple[str | None, ...]:
     return tuple(word or None for word in of)
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 class _Parcel:
     def __init__(self) -> None:
         self.node = self.ships_for = ""
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
-        self.at = datetime.min.replace(tzinfo=UTC)
+        self.at = _NEVER
 
     def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
         to = TABLE[self.phase].get(milestone, self.phase)
@@ -212,7 +217,7 @@ class _Order:
         self.parcels: dict[str, _Parcel] = defaultdict(_Parcel)
         self.works: dict[str, _Work] = defaultdict(_Work)
         self.decided: Phase | None = None
-        self.cause = -1
+        self.cause = self.withdrawn = -1
         self.placed: list[datetime] = []
         self.promise: datetime | None = None
         self.wants = (0, -2, False, False)
@@ -260,7 +265,7 @@ class _Order:
                     self.wants = max(self.wants, wants)
                 self.placed.append(event.time)
                 named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
-                named["CANCELLED"] = Phase.CANCELLED
+                named |= {"PARTIALLY_ROUTED": Phase.BACKORDERED, "CANCELLED": Phase.CANCELLED}
                 if _cause(event) >= self.cause:
                     self.decided, self.cause = named.get(data.outcome, Phase.HELD), _cause(event)
                     self.promise = data.latest_commit_at
@@ -271,6 +276,7 @@ class _Order:
                 mine.offer = max(mine.offer, offer, key=lambda o: o[0]) if mine.offer else offer
             case decisions.WorkWithdrawn(data=data):
                 self.works[data.node].units -= sum(line.qty for line in data.lines)
+                self.withdrawn = max(self.withdrawn, _cause(event))
             case work.WorkAccepted(data=data):
                 self.works[data.node].answers[Phase.RELEASED] = event.time
             case work.WorkRejected(data=data):
@@ -305,7 +311,12 @@ class _Order:
 
     def stand(self, now: datetime) -> tuple[str, frozenset[str]]:
         there = [p for name, p in self.parcels.items() if self._is_one(name, p)]
-        phase = self._goods(there)
+        goods = self._goods(there)
+        phase = goods
+        is_undecided = self.decided is Phase.ROUTED and self.withdrawn >> 20 > self.cause >> 20
+        if is_undecided or self.decided in (Phase.HELD, Phase.BACKORDERED):
+            is_behind = goods in BEHIND and BEHIND.index(goods) < BEHIND.index(self.decided)
+            phase = goods if is_behind else self.decided
         found = {"FEEDBACK_NEGATIVE"} if self.is_bad else set()
         phase, found = self._after_delivery(phase, found, now)
         for parcel in there:
@@ -322,7 +333,7 @@ class _Order:
                 found |= {"CUSTOMS_HOLD"} if held or is_slow else set()
             found |= {parcel.reason.value} - {""}
         if phase in (None, *BEHIND[: BEHIND.index(Phase.DELIVERED)]):
-            found |= self._overdue(phase, now)
+            found |= self._overdue(goods, now)
         return phase.value if phase else "", frozenset(found)
 
     def _is_one(self, name: str, parcel: _Parcel) -> bool:
@@ -339,10 +350,20 @@ class _Order:
         ):
             return Phase.CANCELLED
         if least:
-            return min(least, key=BEHIND.index)
+            found = min(least, key=BEHIND.index)
+            amiss = [p.phase for p in there if self._is_amiss(p)]
+            is_through = BEHIND.index(found) >= BEHIND.index(Phase.DELIVERED)
+            return min(amiss, key=GONE.index) if amiss and is_through else found
         if phases:
             return min(phases, key=GONE.index)
         return self.decided or (Phase.RECEIVED if self.placed else None)
+
+    def _is_amiss(self, parcel: _Parcel) -> bool:
+        is_withdrawn = parcel.ships_for != "" and not self._stands(parcel.ships_for)
+        names = ["accepted"] if self.is_bad else ["accepted", "answered"]
+        content = [self.done[name] for name in names if name in self.done]
+        is_settled = is_withdrawn or parcel.at <= max(content, default=_NEVER)
+        return parcel.phase in (Phase.LOST, Phase.DAMAGED) and not is_settled
 
     def _after_delivery(
         self, phase: Phase | None, found: set[str], now: datetime
@@ -380,7 +401,7 @@ class _Order:
             if offer.units > 0 and offer.ship_by is not None:
                 found |= self._missed(node, offer, offer.ship_by, now)
         last = max(e.time for e in self.events if not _is_planned(e))
-        if phase and BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
+        if phase in BEHIND[BEHIND.index(Phase.HANDED_OVER) : BEHIND.index(Phase.DELIVERED)]:
             found |= {"SILENCE"} if now >= last + timedelta(hours=72) else set()
             found |= {"EXPIRED"} if now >= last + timedelta(days=30) else set()
         return found
@@ -445,6 +466,6 @@ def _word(event: Event) -> str:
 
 _STEPS = [
     *(m.value for m in Milestone), "OrderReceived", "HELD_FOR_REVIEW", "FULLY_ROUTED", "BACKORDERED",
-    "CANCELLED", "WorkAccepted", "WorkRejected", "WorkPicked",
+    "CANCELLED", "PARTIALLY_ROUTED", "WorkAccepted", "WorkRejected", "WorkPicked",
     "ServiceInstalled", "ServiceVisited", "ServiceAccepted", "FeedbackReceived",
 ]  # fmt: skip
