@@ -231,7 +231,8 @@ def furthest_behind(tables: Tables, parcels: int, works: int, decided: int, sett
     """The phase of the order as far as its goods are concerned, those that a node has or had.
 
     What was lost or damaged is behind everything that has arrived, until the loss is settled: its work is
-    withdrawn, so that others ship it or nobody does; or the customer is content all the same.
+    withdrawn, so that others ship it or nobody does; or the customer is content all the same. What is packed
+    and was withdrawn stays where it is. So an order is cancelled if nothing has left.
 
     Args:
         tables: the scratch is read.
@@ -240,27 +241,27 @@ def furthest_behind(tables: Tables, parcels: int, works: int, decided: int, sett
         decided: phase by the decision that stands.
         settled_at: when the customer last was content.
     """
-    least, gone, amiss = NONE, NONE, NONE
+    least, gone, amiss, is_cancelled = NONE, NONE, NONE, decided == P_CANCELLED
     for k in range(parcels):
         if not is_counted(tables, k, parcels):
             continue
         parcel = tables.parcels[k]
         phase = np.int64(parcel.phase)
+        is_wanted = not is_cancelled and not _is_withdrawn(tables, works, parcel.ships_for)
         if not is_gone(phase):
-            least = _lesser(phase, least)
+            if is_wanted or phase != P_PACKED:
+                least = _lesser(phase, least)
             continue
         gone = _lesser(phase, gone)
-        is_wanted = not _is_withdrawn(tables, works, parcel.ships_for)
         if phase in (P_LOST, P_DAMAGED) and is_wanted and parcel.at > settled_at:
             amiss = _lesser(phase, amiss)
     for w in range(works):
         work = tables.works[w]
-        if work.units > 0 and not is_shipped(tables, parcels, work.node):
+        is_wanted = not is_cancelled and work.units > 0
+        if is_wanted and not is_shipped(tables, parcels, work.node):
             least = _lesser(np.int64(work.phase), least)
-    if decided == P_CANCELLED and (least == NONE or PROGRESS[least] <= PROGRESS[P_PACKED]):
-        return P_CANCELLED
     if least == NONE:
-        return gone if gone != NONE else decided
+        return decided if gone == NONE or is_cancelled else gone
     return amiss if amiss != NONE and PROGRESS[least] >= PROGRESS[P_DELIVERED] else least
 
 

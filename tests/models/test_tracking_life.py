@@ -308,6 +308,30 @@ def test_a_loss_is_settled_when_another_node_ships_in_its_place() -> None:
     assert track(events).phase() == "CLOSED"
 
 
+def test_a_cancelled_order_is_watched_while_a_parcel_of_it_is_on_the_road() -> None:
+    gone, stays = step("handed_over", 1, package="1"), step("packed", 1, package="2")
+    cancelled = decided(2, outcome="CANCELLED", cause=9)
+
+    tracked = track([*ROUTED, gone, stays, cancelled, tick(73), tick(74)])
+    arrived = track([*ROUTED, gone, stays, cancelled, step("delivered", 60)])
+
+    assert tracked.phase() == "HANDED_OVER"
+    assert tracked.exceptions() == [("SILENCE", "raised")]
+    assert arrived.phase() == "DELIVERED"
+    assert track([*ROUTED, stays, cancelled]).phase() == "CANCELLED"
+
+
+def test_a_parcel_that_stays_where_it_was_packed_holds_nothing_back() -> None:
+    events = [
+        *(ordered(0), offered(0, "A", cause=0), offered(0, "B", cause=1), decided(0, cause=1)),
+        *(answered(WorkPacked, 2, "B"), step("signed", 20, node="A")),
+        *(offered(30, "B", cause=9, withdrawn=True), decided(30, cause=9)),
+    ]
+
+    assert track(events[:-2]).phase() == "PACKED"
+    assert track(events).phase() == "SIGNED"
+
+
 def test_two_decisions_of_one_instant_count_in_the_order_of_their_causes() -> None:
     routed, cancelled = decided(1, cause=5), decided(1, outcome="CANCELLED", cause=9)
 

@@ -342,28 +342,32 @@ class _Order:
     def _goods(self, there: Sequence[_Parcel]) -> Phase | None:
         shipped = {p.ships_for for p in self.parcels.values() if p.phase}
         waits = [w.phase for node, w in self.works.items() if w.units > 0 and node not in shipped]
-        phases = [p.phase for p in there if p.phase is not None]
-        least = [*(phase for phase in phases if phase not in GONE), *waits]
-        if self.decided is Phase.CANCELLED and all(
-            BEHIND.index(p) <= BEHIND.index(Phase.PACKED)
-            for p in sorted(least, key=BEHIND.index)[:1]
-        ):
+        stay = [p for p in there if p.phase is Phase.PACKED and not self._is_wanted(p)]
+        least = [p.phase for p in there if p.phase and p.phase not in GONE and p not in stay]
+        if self.decided is not Phase.CANCELLED:
+            least += waits
+        elif not least:
             return Phase.CANCELLED
         if least:
             found = min(least, key=BEHIND.index)
             amiss = [p.phase for p in there if self._is_amiss(p)]
             is_through = BEHIND.index(found) >= BEHIND.index(Phase.DELIVERED)
             return min(amiss, key=GONE.index) if amiss and is_through else found
-        if phases:
-            return min(phases, key=GONE.index)
+        gone = [p.phase for p in there if p.phase in GONE]
+        if gone:
+            return min(gone, key=GONE.index)
         return self.decided or (Phase.RECEIVED if self.placed else None)
 
     def _is_amiss(self, parcel: _Parcel) -> bool:
-        is_withdrawn = parcel.ships_for != "" and not self._stands(parcel.ships_for)
         names = ["accepted"] if self.is_bad else ["accepted", "answered"]
         content = [self.done[name] for name in names if name in self.done]
-        is_settled = is_withdrawn or parcel.at <= max(content, default=_NEVER)
-        return parcel.phase in (Phase.LOST, Phase.DAMAGED) and not is_settled
+        is_settled = parcel.at <= max(content, default=_NEVER)
+        is_lost = parcel.phase in (Phase.LOST, Phase.DAMAGED)
+        return is_lost and self._is_wanted(parcel) and not is_settled
+
+    def _is_wanted(self, parcel: _Parcel) -> bool:
+        is_withdrawn = parcel.ships_for != "" and not self._stands(parcel.ships_for)
+        return self.decided is not Phase.CANCELLED and not is_withdrawn
 
     def _after_delivery(
         self, phase: Phase | None, found: set[str], now: datetime
