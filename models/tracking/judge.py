@@ -142,6 +142,8 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     verdict.parcels, verdict.works, verdict.late = parcels, works, late
     verdict.reminder, verdict.deadline = 0, NO_TIME
     verdict.is_over = tables.orders[order].was_forgotten and not is_decided
+    if answered < _arrived_at(tables, parcels):
+        answered = NO_TIME  # of something else than how the goods came
     content = max(accepted, answered if bad == NOBODY else NO_TIME)
     verdict.goods = furthest_behind(tables, parcels, works, decided, content)
     is_undecided = withdrawn >> EFFECT_BITS > cause >> EFFECT_BITS
@@ -157,6 +159,16 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     _look_at_parcels(tables, order, parcels, clock, verdict)
     look_at_devices(tables, order, parcels, clock, verdict)
     look_at_times(tables, order, clock, verdict)
+
+
+@borrowing_kernel
+def _arrived_at(tables: Tables, parcels: int) -> int:
+    """When the last of the parcels that arrived did; ``NO_TIME``: none has."""
+    arrived = NO_TIME
+    for k in range(parcels):
+        if not is_gone(tables.parcels[k].phase):
+            arrived = max(arrived, tables.parcels[k].there_at)
+    return arrived
 
 
 @borrowing_kernel

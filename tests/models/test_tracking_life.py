@@ -465,6 +465,22 @@ def test_a_dissatisfied_customer_is_a_case_for_a_person() -> None:
     assert tracked.phase() == "SIGNED"
 
 
+def test_an_answer_from_before_the_delivery_closes_nothing() -> None:
+    begun = [*ROUTED, step("handed_over", 1), feedback(2, nps=9), step("delivered", 20), tick(21)]
+
+    tracked = track(begun)
+
+    assert tracked.phase() == "DELIVERED"
+    after = track([*begun, step("signed", 30), tick(31), tick(32)])
+    assert [row["template"] for row in after.rows(Table.OUTBOX)][-1] == "FEEDBACK_REQUESTED"
+
+
+def test_an_answer_between_the_delivery_and_a_late_signature_counts() -> None:
+    events = [*ROUTED, step("delivered", 20), feedback(24, nps=9), step("signed", 30)]
+
+    assert track(events).phase() == "CLOSED"
+
+
 def test_installation_is_waited_for_where_only_the_decision_says_so() -> None:
     said = decided(0, revision=2, currency="EUR", installation=True)
     events = [ordered(0), said, step("signed", 1), tick(2)]

@@ -181,9 +181,11 @@ class _Parcel:
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
-        self.at = _NEVER
+        self.at = self.there_at = _NEVER
 
     def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
+        if self.there_at == _NEVER and milestone in (Milestone.DELIVERED, Milestone.SIGNED):
+            self.there_at = at
         to = TABLE[self.phase].get(milestone, self.phase)
         again = (Milestone.ATTEMPT_FAILED, Milestone.CUSTOMS_HELD)
         if to != self.phase or milestone in again:
@@ -226,6 +228,9 @@ class _Order:
         for event in self.events:
             self._take(event)
         self._place()
+        arrived = [p.there_at for p in self.parcels.values() if p.phase not in GONE]
+        if self.done.get("answered", _NEVER) < max(arrived, default=_NEVER):
+            self.done.pop("answered", None)
 
     def _place(self) -> None:
         """Parcels of no known node: of the only one that there is, or one for each that has none."""
