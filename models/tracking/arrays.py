@@ -48,7 +48,11 @@ ENTRY = np.dtype(
         ("next", np.int32),
         ("step", np.uint8),
         ("classifier", np.uint8),  # of a decision how probably it is late, see ``PARTS``
-        ("reason", np.uint8),  # ``ExceptionCode``, or 0; of a device how far along it was last
+        (
+            "reason",
+            np.uint8,
+        ),  # ``ExceptionCode``, or 0; of a device how far along it was last; of a
+        # visit 1 if it left something to do
         ("is_taught", np.bool_),  # the lane has learnt from this delivery
     ],
     align=True,

@@ -256,9 +256,10 @@ def _milestones(
 
 
 def _services(
-    _: TrackState, kind: Kind, _p: Slice, rows: Rows, _d: pa.RecordBatch, records: Records
+    _: TrackState, kind: Kind, _p: Slice, rows: Rows, data: pa.RecordBatch, records: Records
 ) -> None:
     records["entry"]["step"][rows] = SERVICE_STEPS[kind]
+    records["entry"]["reason"][rows] = ~data["fixed"].to_numpy(zero_copy_only=False)
 
 
 def _feedback(

@@ -49,7 +49,7 @@ HELD = int(Step.HELD)
 ROUTED, BACKORDERED = int(Step.ROUTED), int(Step.BACKORDERED)
 CANCELLED, OFFERED, WITHDRAWN = int(Step.CANCELLED), int(Step.OFFERED), int(Step.WITHDRAWN)
 SHORT_PICKED, INSTALLED = int(Step.SHORT_PICKED), int(Step.INSTALLED)
-ACCEPTED, FEEDBACK = int(Step.ACCEPTED), int(Step.FEEDBACK)
+VISITED, ACCEPTED, FEEDBACK = int(Step.VISITED), int(Step.ACCEPTED), int(Step.FEEDBACK)
 RETRACTED, PAID = int(Step.RETRACTED), int(Step.PAID)
 P_ACCEPTED, P_ATTEMPT_FAILED = number(Phase.ACCEPTED), number(Phase.ATTEMPT_FAILED)
 P_BACKORDERED, P_CANCELLED = number(Phase.BACKORDERED), number(Phase.CANCELLED)
@@ -92,7 +92,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         verdict: where the answer goes.
     """
     parcels, works, decided, cause = 0, 0, NONE, NOBODY
-    is_ordered = is_paid = False
+    is_ordered = is_paid = is_begun = False
     withdrawn, promise, last = NOBODY, NO_TIME, NO_TIME
     installed, accepted, answered, bad = NO_TIME, NO_TIME, NO_TIME, NOBODY
     late = NO_PART
@@ -123,8 +123,10 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
             move_work(tables.works[w], entry)
             if step == WITHDRAWN:
                 withdrawn = max(withdrawn, entry.cause)
-        elif step == INSTALLED:
-            installed = entry.at
+        elif step == INSTALLED or (step == VISITED and is_begun and installed == NO_TIME):
+            is_begun = True
+            if not entry.reason:
+                installed = entry.at
         elif step == ACCEPTED:
             accepted = entry.at
         elif step == FEEDBACK:

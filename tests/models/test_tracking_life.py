@@ -7,7 +7,7 @@ import pytest
 
 from schemas.codes import Classifier, Trouble
 from schemas.envelope import Event
-from schemas.shipments import ServiceAccepted, ServiceInstalled
+from schemas.shipments import ServiceAccepted, ServiceInstalled, ServiceVisited
 from schemas.tables import Table
 from schemas.work import WorkAccepted, WorkHandedOver, WorkPacked, WorkPicked
 from tests.support.tracks import (
@@ -463,6 +463,25 @@ def test_a_dissatisfied_customer_is_a_case_for_a_person() -> None:
     (row,) = tracked.rows(Table.EXCEPTIONS)
     assert (row["code"], row["severity"], row["evidence"]) == ("FEEDBACK_NEGATIVE", "high", 1)
     assert tracked.phase() == "SIGNED"
+
+
+def test_a_visit_that_leaves_something_to_do_installs_nothing() -> None:
+    events = [
+        *(ordered(0, installation=True), step("signed", 5)),
+        *(served(ServiceInstalled, 30, fixed=False), tick(40), tick(5 + 24 * 14)),
+    ]
+    again = served(ServiceVisited, 24 * 16)
+
+    tracked = track([*events, again])
+
+    assert track(events).exceptions() == [("INSTALL_OVERDUE", "raised")]
+    assert [row["phase"] for row in tracked.rows(Table.TIMELINE)][-2:] == ["SIGNED", "INSTALLED"]
+
+
+def test_a_visit_before_the_installation_is_none() -> None:
+    events = [ordered(0, installation=True), step("signed", 5), served(ServiceVisited, 30)]
+
+    assert track(events).phase() == "SIGNED"
 
 
 def test_an_answer_from_before_the_delivery_closes_nothing() -> None:

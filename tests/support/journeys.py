@@ -78,7 +78,7 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         case 4 | 5:
             return tracks.answered(chance.choice(WORK), at, node, order)
         case 6:
-            return tracks.served(chance.choice(SERVICES), at, order)
+            return tracks.served(chance.choice(SERVICES), at, order, fixed=chance.random() < 0.7)
         case 7:
             return tracks.feedback(at, order, nps=chance.randrange(11))
     planned = at + 5 if chance.random() < 0.15 else None
@@ -224,7 +224,7 @@ class _Order:
         self.promise: datetime | None = None
         self.wants = (0, -2, False, False)
         self.done: dict[str, datetime] = {}
-        self.is_bad = False
+        self.is_bad = self.is_begun = False
         for event in self.events:
             self._take(event)
         self._place()
@@ -298,8 +298,11 @@ class _Order:
                 else:
                     planned = self.parcels[data.package]
                     planned.node = data.node or planned.node
-            case shipments.ServiceInstalled():
-                self.done["installed"] = event.time
+            case shipments.ServiceInstalled(data=data) | shipments.ServiceVisited(data=data):
+                is_follow_up = self.is_begun and "installed" not in self.done
+                if isinstance(event, shipments.ServiceInstalled) or is_follow_up:
+                    self.is_begun = True
+                    self.done |= {"installed": event.time} if data.fixed else {}
             case shipments.ServiceAccepted():
                 self.done["accepted"] = event.time
             case shipments.FeedbackReceived(data=data):
