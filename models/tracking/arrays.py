@@ -31,6 +31,8 @@ MOST_SHOWN = 5 * MAX_ENTRIES + CODES
 most (its phase, the carrier's reason, silence, its end, a long stay); the others are the order's own."""
 ACTUAL, PLANNED = map(list(Classifier).index, (Classifier.ACTUAL, Classifier.PLANNED))
 """Of a milestone's ``classifier``; of what has none the first."""
+EFFECT_BITS = 20
+"""Of a cause: the rest is the position of the journal's record."""
 PARTS, NO_PART = 200, 255
 """A share of one as a byte: so many parts; not known."""
 
@@ -49,7 +51,11 @@ ENTRY = np.dtype(
         ("next", np.int32),
         ("step", np.uint8),
         ("classifier", np.uint8),  # of a decision how probably it is late, see ``PARTS``
-        ("reason", np.uint8),  # ``ExceptionCode``, or 0; of a device how far along it was last
+        (
+            "reason",
+            np.uint8,
+        ),  # ``ExceptionCode``, or 0; of a device how far along it was last; of a
+        # visit 1 if it left something to do
         ("is_taught", np.bool_),  # the lane has learnt from this delivery
     ],
     align=True,

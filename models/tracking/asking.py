@@ -124,7 +124,7 @@ def ask(tables: Tables, order: int, verdict: Records, clock: int, is_shown: bool
     row, cursor = tables.orders[order], tables.cursor
     now = verdict.last if clock == NO_TIME else clock
     first = cursor[ASKED]
-    is_on_its_way = AT_ROUTED <= PROGRESS[verdict.phase] < AT_DELIVERED
+    is_on_its_way = AT_ROUTED <= PROGRESS[verdict.goods] < AT_DELIVERED
     if is_on_its_way and verdict.closed_at == NO_TIME:
         _ask_about_goods(tables, order, verdict, now)
         row.ask_at = _next_turn(tables, order, first, now)
@@ -165,7 +165,7 @@ def _next(tables: Tables, order: int, now: int, verdict: Records) -> Records:
     question.record, question.index, question.order = cursor[RECORD], cursor[INDEX], order
     question.network, question.package = tables.orders[order].network, NOBODY
     question.now, question.promise, question.scale = now, verdict.promise, 0.0
-    question.step = STEPS[verdict.phase]
+    question.step = STEPS[verdict.goods]
     question.is_last, question.is_over = False, False
     question.is_breached = verdict.active >> E_DELAY_BREACHED & np.uint64(1) != 0
     cursor[ASKED] += 1

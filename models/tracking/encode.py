@@ -14,6 +14,7 @@ from models.intake.columns import NO_TIME, instants, numbers, pair_keys
 from models.lifecycle.steps import STEP_OF, Step
 from models.tracking.arrays import (
     ACTUAL,
+    EFFECT_BITS,
     NO_PART,
     NOBODY,
     PARTS,
@@ -32,8 +33,6 @@ from schemas.slices import Slice
 Rows = npt.NDArray[np.intp]
 
 DAY_US = 86_400_000_000
-EFFECT_BITS = 20
-"""Of a cause: the rest is the position of the journal's record."""
 _CAUSE = r"^\d{1,9}/(?P<position>\d{1,12})/(?P<effect>\d{1,6})$"
 
 DECISIONS = (
@@ -82,7 +81,7 @@ ORDER_KINDS = frozenset(
 
 _OUTCOMES = {
     "FULLY_ROUTED": Step.ROUTED,
-    "PARTIALLY_ROUTED": Step.ROUTED,
+    "PARTIALLY_ROUTED": Step.BACKORDERED,  # in part, and what nodes have is known by their work
     "BACKORDERED": Step.BACKORDERED,
     "UNROUTABLE": Step.UNROUTABLE,
     "CANCELLED": Step.CANCELLED,
@@ -257,9 +256,10 @@ def _milestones(
 
 
 def _services(
-    _: TrackState, kind: Kind, _p: Slice, rows: Rows, _d: pa.RecordBatch, records: Records
+    _: TrackState, kind: Kind, _p: Slice, rows: Rows, data: pa.RecordBatch, records: Records
 ) -> None:
     records["entry"]["step"][rows] = SERVICE_STEPS[kind]
+    records["entry"]["reason"][rows] = ~data["fixed"].to_numpy(zero_copy_only=False)
 
 
 def _feedback(

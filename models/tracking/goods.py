@@ -26,7 +26,9 @@ WORK_ACCEPTED, PICKED = int(Step.WORK_ACCEPTED), int(Step.PICKED)
 P_ROUTED, P_RELEASED = number(Phase.ROUTED), number(Phase.RELEASED)
 P_PICKED, P_PACKED = number(Phase.PICKED), number(Phase.PACKED)
 P_ATTEMPT_FAILED, P_RETURNING = number(Phase.ATTEMPT_FAILED), number(Phase.RETURNING)
-P_CANCELLED = number(Phase.CANCELLED)
+P_DELIVERED, P_CANCELLED = number(Phase.DELIVERED), number(Phase.CANCELLED)
+P_LOST, P_DAMAGED = number(Phase.LOST), number(Phase.DAMAGED)
+P_HELD, P_BACKORDERED = number(Phase.HELD), number(Phase.BACKORDERED)
 
 
 @borrowing_kernel
@@ -217,23 +219,58 @@ def is_gone(phase: int) -> bool:
 
 
 @borrowing_kernel
-def furthest_behind(tables: Tables, parcels: int, works: int, decided: int) -> int:
-    """The phase of the order as far as its goods are concerned."""
-    least, gone = NONE, NONE
+def _lesser(one: int, other: int) -> int:
+    """Of two phases the one further behind; ``NONE`` is none."""
+    if one == NONE or other == NONE:
+        return other if one == NONE else one
+    return one if PROGRESS[one] < PROGRESS[other] else other
+
+
+@borrowing_kernel
+def furthest_behind(tables: Tables, parcels: int, works: int, decided: int, settled_at: int) -> int:
+    """The phase of the order as far as its goods are concerned, those that a node has or had.
+
+    What was lost or damaged is behind everything that has arrived, until the loss is settled: its work is
+    withdrawn, so that others ship it or nobody does; or the customer is content all the same. What is packed
+    and was withdrawn stays where it is. So an order is cancelled if nothing has left.
+
+    Args:
+        tables: the scratch is read.
+        parcels: of the order.
+        works: of its nodes.
+        decided: phase by the decision that stands.
+        settled_at: when the customer last was content.
+    """
+    least, gone, amiss, is_cancelled = NONE, NONE, NONE, decided == P_CANCELLED
     for k in range(parcels):
-        if is_counted(tables, k, parcels):
-            phase = tables.parcels[k].phase
-            if is_gone(phase):
-                gone = phase if gone == NONE or PROGRESS[phase] < PROGRESS[gone] else gone
-            elif least == NONE or PROGRESS[phase] < PROGRESS[least]:
-                least = phase
+        if not is_counted(tables, k, parcels):
+            continue
+        parcel = tables.parcels[k]
+        phase = np.int64(parcel.phase)
+        is_wanted = not is_cancelled and not _is_withdrawn(tables, works, parcel.ships_for)
+        if not is_gone(phase):
+            if is_wanted or phase != P_PACKED:
+                least = _lesser(phase, least)
+            continue
+        gone = _lesser(phase, gone)
+        if phase in (P_LOST, P_DAMAGED) and is_wanted and parcel.at > settled_at:
+            amiss = _lesser(phase, amiss)
     for w in range(works):
         work = tables.works[w]
-        if work.units > 0 and not is_shipped(tables, parcels, work.node):
-            if least == NONE or PROGRESS[work.phase] < PROGRESS[least]:
-                least = work.phase
-    if decided == P_CANCELLED and (least == NONE or PROGRESS[least] <= PROGRESS[P_PACKED]):
-        return P_CANCELLED
-    if least != NONE:
-        return least
-    return gone if gone != NONE else decided
+        is_wanted = not is_cancelled and work.units > 0
+        if is_wanted and not is_shipped(tables, parcels, work.node):
+            least = _lesser(np.int64(work.phase), least)
+    if least == NONE:
+        return decided if gone == NONE or is_cancelled else gone
+    return amiss if amiss != NONE and PROGRESS[least] >= PROGRESS[P_DELIVERED] else least
+
+
+@borrowing_kernel
+def with_what_waits(goods: int, decided: int, is_undecided: bool) -> int:
+    """The phase of the order: units that no node has are part of it.
+
+    They wait for stock, or for a person; or (``is_undecided``) the router took them from a node, and its
+    decision on them, which comes after that, is not known yet.
+    """
+    is_part = decided in (P_HELD, P_BACKORDERED) or (is_undecided and decided == P_ROUTED)
+    return _lesser(decided, goods) if is_part else goods

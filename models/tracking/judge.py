@@ -1,8 +1,9 @@
 """What an order's history and the clock come to: phases, exceptions, and when to look again.
 
 The history is walked once, from what happened first. Parcels and offers are gathered in the scratch; then
-the order's phase is that of the part of it that is furthest behind, and each exception that holds by now has
-its bit. Nothing here is remembered from one time to the next, so nothing depends on the order of arrival.
+the order's phase is that of the part of it that is furthest behind, and units that no node has are a part as
+well; each exception that holds by now has its bit. Nothing here is remembered from one time to the next, so
+nothing depends on the order of arrival.
 
 What the router says counts in the order of its causes, not of its times: those are record times, which
 may go back a little from one record of the journal to the next.
@@ -15,7 +16,16 @@ from models.jit import borrowing_kernel
 from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, number
 from models.policy.answers import Occasion
-from models.tracking.arrays import ACTUAL, NEVER, NO_PART, NOBODY, Records, Tables, Term
+from models.tracking.arrays import (
+    ACTUAL,
+    EFFECT_BITS,
+    NEVER,
+    NO_PART,
+    NOBODY,
+    Records,
+    Tables,
+    Term,
+)
 from models.tracking.goods import (
     furthest_behind,
     is_counted,
@@ -25,6 +35,7 @@ from models.tracking.goods import (
     parcel_of,
     place_parcels,
     settle_work,
+    with_what_waits,
     work_of,
 )
 from models.tracking.overdue import look_at_times
@@ -36,9 +47,9 @@ from schemas.codes import ExceptionCode, Phase
 CUSTOMS_HELD, ORDERED = int(Step.CUSTOMS_HELD), int(Step.ORDERED)
 HELD = int(Step.HELD)
 ROUTED, BACKORDERED = int(Step.ROUTED), int(Step.BACKORDERED)
-CANCELLED, OFFERED = int(Step.CANCELLED), int(Step.OFFERED)
+CANCELLED, OFFERED, WITHDRAWN = int(Step.CANCELLED), int(Step.OFFERED), int(Step.WITHDRAWN)
 SHORT_PICKED, INSTALLED = int(Step.SHORT_PICKED), int(Step.INSTALLED)
-ACCEPTED, FEEDBACK = int(Step.ACCEPTED), int(Step.FEEDBACK)
+VISITED, ACCEPTED, FEEDBACK = int(Step.VISITED), int(Step.ACCEPTED), int(Step.FEEDBACK)
 RETRACTED, PAID = int(Step.RETRACTED), int(Step.PAID)
 P_ACCEPTED, P_ATTEMPT_FAILED = number(Phase.ACCEPTED), number(Phase.ATTEMPT_FAILED)
 P_BACKORDERED, P_CANCELLED = number(Phase.BACKORDERED), number(Phase.CANCELLED)
@@ -81,8 +92,8 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
         verdict: where the answer goes.
     """
     parcels, works, decided, cause = 0, 0, NONE, NOBODY
-    is_ordered = is_paid = False
-    promise, last = NO_TIME, NO_TIME
+    is_ordered = is_paid = is_begun = False
+    withdrawn, promise, last = NOBODY, NO_TIME, NO_TIME
     installed, accepted, answered, bad = NO_TIME, NO_TIME, NO_TIME, NOBODY
     late = NO_PART
     at = tables.orders[order].first
@@ -110,8 +121,12 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
             w = work_of(tables, works, entry.node)
             works = max(works, w + 1)
             move_work(tables.works[w], entry)
-        elif step == INSTALLED:
-            installed = entry.at
+            if step == WITHDRAWN:
+                withdrawn = max(withdrawn, entry.cause)
+        elif step == INSTALLED or (step == VISITED and is_begun and installed == NO_TIME):
+            is_begun = True
+            if not entry.reason:
+                installed = entry.at
         elif step == ACCEPTED:
             accepted = entry.at
         elif step == FEEDBACK:
@@ -129,7 +144,12 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     verdict.parcels, verdict.works, verdict.late = parcels, works, late
     verdict.reminder, verdict.deadline = 0, NO_TIME
     verdict.is_over = tables.orders[order].was_forgotten and not is_decided
-    phase = furthest_behind(tables, parcels, works, decided)
+    if answered < _arrived_at(tables, parcels):
+        answered = NO_TIME  # of something else than how the goods came
+    content = max(accepted, answered if bad == NOBODY else NO_TIME)
+    verdict.goods = furthest_behind(tables, parcels, works, decided, content)
+    is_undecided = withdrawn >> EFFECT_BITS > cause >> EFFECT_BITS
+    phase = with_what_waits(np.int64(verdict.goods), decided, is_undecided)
     verdict.is_known = phase != NONE or parcels > 0
     verdict.phase = phase
     if bad != NOBODY:
@@ -141,6 +161,16 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     _look_at_parcels(tables, order, parcels, clock, verdict)
     look_at_devices(tables, order, parcels, clock, verdict)
     look_at_times(tables, order, clock, verdict)
+
+
+@borrowing_kernel
+def _arrived_at(tables: Tables, parcels: int) -> int:
+    """When the last of the parcels that arrived did; ``NO_TIME``: none has."""
+    arrived = NO_TIME
+    for k in range(parcels):
+        if not is_gone(tables.parcels[k].phase):
+            arrived = max(arrived, tables.parcels[k].there_at)
+    return arrived
 
 
 @borrowing_kernel

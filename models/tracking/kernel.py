@@ -29,7 +29,7 @@ from models.tracking.goods import parcel_named_by
 from models.tracking.history import take
 from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
-from models.tracking.notices import tell_order, tell_parcel
+from models.tracking.notices import tell_order, tell_parcel, untell_parcels
 from models.tracking.road import MOST_SAID, locate
 from models.tracking.sensing import sense
 from schemas.codes import ExceptionCode, Phase
@@ -224,6 +224,8 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
             if flag != REPEATED and flag != BEYOND:
                 judge(tables, record.order, record.clock, verdict)
                 _learn(tables, record, verdict)
+                if record.retracts != 0:
+                    untell_parcels(tables, record.order, verdict)
                 _settle(tables, record.order, verdict, record.clock, True)
                 tables.phases[i, 0] = verdict.phase
                 named = parcel_named_by(record.entry)

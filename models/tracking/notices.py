@@ -3,7 +3,8 @@
 Theory of operation. Of every parcel is kept what was told of it last: its phase, and when that happened. A
 parcel is told of again if its phase is another one because of something that happened later. So a report that
 comes late, twice, or takes something back tells nobody anything, and no report is ever told twice; in
-whatever order reports come in, what is told goes forward in time. What only the order as a whole can come to
+whatever order reports come in, what is told goes forward in time. What was told and taken back is told again
+once it happens after all. What only the order as a whole can come to
 is told once in its life; a date, when it is on another day than the one told last.
 
 A notice is only made where the policy answers it; who is told what is worked out of it in answers.py.
@@ -13,7 +14,7 @@ import numpy as np
 
 from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
-from models.lifecycle.steps import Step
+from models.lifecycle.steps import MILESTONES, Step
 from models.lifecycle.transitions import NONE, PROGRESS, TABLE, number
 from models.policy.answers import Occasion
 from models.tracking.arrays import (
@@ -149,6 +150,27 @@ def tell_parcel(tables: Tables, record: Records, package: int, verdict: Records)
     notice(
         tables, order, phase, verdict, at, np.int64(NO_TIME), name, node, np.int64(RAISED), False
     )
+
+
+@borrowing_kernel
+def untell_parcels(tables: Tables, order: int, verdict: Records) -> None:
+    """Something was taken back: what was told and does not stand is not what a parcel has come to.
+
+    Nothing that happened up to then is told any more.
+    """
+    at = tables.orders[order].first
+    while at != NOBODY and tables.entries[at].at == NO_TIME:
+        entry = tables.entries[at]
+        at = entry.next
+        if entry.step != TOLD:
+            continue
+        phase, since, step = NONE, np.int64(NO_TIME), np.int64(NOBODY)
+        for k in range(verdict.parcels):
+            parcel = tables.parcels[k]
+            if parcel.package == entry.package:
+                phase, since, step = np.int64(parcel.phase), parcel.at, np.int64(parcel.step)
+        if phase != entry.classifier and (since, step) <= (entry.said, entry.also):
+            entry.classifier, entry.also = phase, MILESTONES
 
 
 @borrowing_kernel

@@ -35,13 +35,13 @@ E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
 @borrowing_kernel
 def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     """What is overdue of the order that is being judged."""
-    terms, phase = tables.terms[tables.orders[order].network], verdict.phase
+    terms, goods = tables.terms[tables.orders[order].network], verdict.goods
     parcels, works, promise = verdict.parcels, verdict.works, verdict.promise
-    if verdict.is_over or PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
+    if verdict.is_over or PROGRESS[verdict.phase] >= PROGRESS[P_DELIVERED]:
         return
     if promise != NO_TIME and expect(verdict, promise + 1, clock):
         show(tables, verdict, E_DELAY_BREACHED, NOBODY, NOBODY)
-    if phase in (P_RECEIVED, P_VALIDATED, P_HELD):
+    if goods in (P_RECEIVED, P_VALIDATED, P_HELD):
         first = _begun(tables, order)
         if first != NO_TIME and expect(verdict, first + terms[T_ROUTE], clock):
             show(tables, verdict, E_MISSED_ROUTE, NOBODY, NOBODY)

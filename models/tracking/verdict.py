@@ -32,6 +32,7 @@ VERDICT = np.dtype(
         ("last", np.int64),  # when the newest of what is known happened
         ("closed_at", np.int64),
         ("phase", np.uint8),
+        ("goods", np.uint8),  # the same without units that no node has
         ("parcels", np.int32),  # how many were gathered in the scratch
         (
             "reminder",

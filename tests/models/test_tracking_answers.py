@@ -100,6 +100,33 @@ def test_late_repeated_and_corrected_reports_tell_nobody_anything() -> None:
     assert told(tracked) == told(track(sound))
 
 
+WRONG = [step("handed_over", 1), step("delivered", 5, event_id="wrong")]
+TAKEN_BACK = step("delivered", 6, classifier=Classifier.RETRACTED, retracts="wrong", event_id="r")
+
+
+@pytest.mark.parametrize(
+    "correction", [TAKEN_BACK, step("attempt_failed", 5, retracts="wrong", event_id="c")]
+)
+def test_the_real_delivery_is_told_though_a_wrong_one_was(correction: Event) -> None:
+    events = [*WRONG, correction, step("delivered", 30), step("delivered", 31)]
+
+    tracked = track(events)
+
+    assert told(tracked) == [("SHIPPED", "1"), ("DELIVERED", "1"), ("DELIVERED", "1")]
+    first, second = (details(row)["happened_at"][8:13] for row in tracked.rows(Table.OUTBOX)[1:])
+    assert (first, second) == ("05T14", "06T15")
+
+
+def test_the_real_delivery_is_told_though_nothing_else_is_known_of_the_parcel() -> None:
+    assert templates([WRONG[1], TAKEN_BACK, step("delivered", 30)]) == ["DELIVERED", "DELIVERED"]
+
+
+def test_a_correction_of_the_same_instant_is_not_told_again() -> None:
+    right = step("delivered", 5, retracts="wrong", event_id="right")
+
+    assert templates([*WRONG, right]) == templates([*WRONG, TAKEN_BACK, right]) == templates(WRONG)
+
+
 def test_what_was_learnt_in_another_order_is_told_forwards_in_time() -> None:
     events = [step("out_for_delivery", 8), step("handed_over", 4), step("delivered", 10)]
 

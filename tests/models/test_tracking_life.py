@@ -7,7 +7,7 @@ import pytest
 
 from schemas.codes import Classifier, Trouble
 from schemas.envelope import Event
-from schemas.shipments import ServiceAccepted, ServiceInstalled
+from schemas.shipments import ServiceAccepted, ServiceInstalled, ServiceVisited
 from schemas.tables import Table
 from schemas.work import WorkAccepted, WorkHandedOver, WorkPacked, WorkPicked
 from tests.support.tracks import (
@@ -127,6 +127,7 @@ def test_work_that_was_withdrawn_asks_no_parcel_for_a_node() -> None:
         *ROUTED,
         offered(1, "A", cause=1, withdrawn=True),
         offered(1, "B", cause=2),
+        decided(1, cause=2),
         step("delivered", 9),
     ]
 
@@ -216,6 +217,119 @@ def test_an_order_that_is_withdrawn_from_one_node_waits_for_the_other() -> None:
     ]
 
     assert track(events).phase() == "ROUTED"
+
+
+HALF = [
+    ordered(0),
+    decided(0, outcome="PARTIALLY_ROUTED", promise=90),
+    offered(0, "A", qty=1),
+    step("handed_over", 5, node="A"),
+    step("delivered", 20, node="A"),
+    step("signed", 21, node="A"),
+]
+
+
+def test_an_order_of_which_units_wait_is_not_closed() -> None:
+    tracked = track([*HALF, tick(22), tick(24 * 15), tick(24 * 40)])
+
+    assert tracked.phase() == "BACKORDERED"
+    assert tracked.exceptions() == [("DELAY_BREACHED", "raised")]
+    told = [row["template"] for row in tracked.rows(Table.OUTBOX)]
+    assert "FEEDBACK_REQUESTED" not in told
+
+
+def test_an_order_goes_on_when_what_waited_is_shipped() -> None:
+    rest = [offered(100, "B", qty=1, cause=9), decided(100, promise=200, cause=9)]
+    came = step("signed", 120, node="B", package="2")
+
+    tracked = track([*HALF, *rest, came, feedback(130, nps=9)])
+
+    phases = [row["phase"] for row in tracked.rows(Table.TIMELINE)]
+    assert phases == ["RECEIVED", *["BACKORDERED"] * 6, "ROUTED", "SIGNED", "CLOSED"]
+
+
+def test_nobody_is_asked_how_it_was_while_the_router_moves_what_is_left() -> None:
+    one = [
+        ordered(0),
+        *(offered(0, node, cause=n) for n, node in enumerate("AB")),
+        decided(0, cause=2),
+    ]
+    withdrawn = offered(30, "B", cause=9, withdrawn=True)
+
+    tracked = track([*one, step("signed", 20, node="A"), withdrawn, offered(30, "C", cause=9)])
+
+    assert {row["phase"] for row in tracked.rows(Table.TIMELINE)} == {"RECEIVED", "ROUTED"}
+    assert tracked.rows(Table.OUTBOX) == []
+
+
+@pytest.mark.parametrize("outcome", ["UNROUTABLE", "HELD_FOR_REVIEW"])
+def test_an_order_of_which_a_person_has_to_decide_the_rest_is_not_closed(outcome: str) -> None:
+    said = decided(1, outcome=outcome, cause=9)
+
+    assert track([*HALF, said, tick(24 * 40)]).phase() == "HELD"
+
+
+def test_goods_on_their_way_are_watched_though_others_wait() -> None:
+    tracked = track([*HALF[:4], tick(76), tick(77)])
+
+    assert tracked.phase() == "BACKORDERED"
+    assert tracked.exceptions() == [("SILENCE", "raised")]
+
+
+LOST = [
+    *(ordered(0), decided(0), offered(0, "A", cause=1), offered(0, "B", cause=2)),
+    step("handed_over", 4, node="A", package="a"),
+    step("lost", 5, node="A", package="a"),
+    step("signed", 20, node="B", package="b"),
+]
+
+
+@pytest.mark.parametrize("what", ["lost", "damaged"])
+def test_an_order_of_which_a_parcel_is_lost_is_not_closed_as_if_all_were_well(what: str) -> None:
+    lost = step(what, 6, node="A", package="a")
+
+    tracked = track([*LOST[:5], lost, LOST[-1], feedback(30, nps=3), tick(24 * 60)])
+
+    assert tracked.phase() == what.upper()
+    assert [row["phase"] for row in tracked.rows(Table.TIMELINE)][4:6] == ["ROUTED", "ROUTED"]
+
+
+def test_a_customer_who_is_content_all_the_same_settles_a_loss() -> None:
+    assert track([*LOST, feedback(30, nps=9)]).phase() == "CLOSED"
+    assert track([*LOST, served(ServiceAccepted, 30)]).phase() == "SIGNED"
+
+
+def test_a_loss_is_settled_when_another_node_ships_in_its_place() -> None:
+    moved = [offered(24, "A", cause=9, withdrawn=True), offered(24, "C", cause=9)]
+    events = [*LOST, *moved, decided(24, cause=9)]
+
+    assert track(events).phase() == "ROUTED"
+    events += [step("signed", 60, node="C", package="c"), tick(61), tick(24 * 30)]
+    assert track(events).phase() == "CLOSED"
+
+
+def test_a_cancelled_order_is_watched_while_a_parcel_of_it_is_on_the_road() -> None:
+    gone, stays = step("handed_over", 1, package="1"), step("packed", 1, package="2")
+    cancelled = decided(2, outcome="CANCELLED", cause=9)
+
+    tracked = track([*ROUTED, gone, stays, cancelled, tick(73), tick(74)])
+    arrived = track([*ROUTED, gone, stays, cancelled, step("delivered", 60)])
+
+    assert tracked.phase() == "HANDED_OVER"
+    assert tracked.exceptions() == [("SILENCE", "raised")]
+    assert arrived.phase() == "DELIVERED"
+    assert track([*ROUTED, stays, cancelled]).phase() == "CANCELLED"
+
+
+def test_a_parcel_that_stays_where_it_was_packed_holds_nothing_back() -> None:
+    events = [
+        *(ordered(0), offered(0, "A", cause=0), offered(0, "B", cause=1), decided(0, cause=1)),
+        *(answered(WorkPacked, 2, "B"), step("signed", 20, node="A")),
+        *(offered(30, "B", cause=9, withdrawn=True), decided(30, cause=9)),
+    ]
+
+    assert track(events[:-2]).phase() == "PACKED"
+    assert track(events).phase() == "SIGNED"
 
 
 def test_two_decisions_of_one_instant_count_in_the_order_of_their_causes() -> None:
@@ -349,6 +463,41 @@ def test_a_dissatisfied_customer_is_a_case_for_a_person() -> None:
     (row,) = tracked.rows(Table.EXCEPTIONS)
     assert (row["code"], row["severity"], row["evidence"]) == ("FEEDBACK_NEGATIVE", "high", 1)
     assert tracked.phase() == "SIGNED"
+
+
+def test_a_visit_that_leaves_something_to_do_installs_nothing() -> None:
+    events = [
+        *(ordered(0, installation=True), step("signed", 5)),
+        *(served(ServiceInstalled, 30, fixed=False), tick(40), tick(5 + 24 * 14)),
+    ]
+    again = served(ServiceVisited, 24 * 16)
+
+    tracked = track([*events, again])
+
+    assert track(events).exceptions() == [("INSTALL_OVERDUE", "raised")]
+    assert [row["phase"] for row in tracked.rows(Table.TIMELINE)][-2:] == ["SIGNED", "INSTALLED"]
+
+
+def test_a_visit_before_the_installation_is_none() -> None:
+    events = [ordered(0, installation=True), step("signed", 5), served(ServiceVisited, 30)]
+
+    assert track(events).phase() == "SIGNED"
+
+
+def test_an_answer_from_before_the_delivery_closes_nothing() -> None:
+    begun = [*ROUTED, step("handed_over", 1), feedback(2, nps=9), step("delivered", 20), tick(21)]
+
+    tracked = track(begun)
+
+    assert tracked.phase() == "DELIVERED"
+    after = track([*begun, step("signed", 30), tick(31), tick(32)])
+    assert [row["template"] for row in after.rows(Table.OUTBOX)][-1] == "FEEDBACK_REQUESTED"
+
+
+def test_an_answer_between_the_delivery_and_a_late_signature_counts() -> None:
+    events = [*ROUTED, step("delivered", 20), feedback(24, nps=9), step("signed", 30)]
+
+    assert track(events).phase() == "CLOSED"
 
 
 def test_installation_is_waited_for_where_only_the_decision_says_so() -> None:

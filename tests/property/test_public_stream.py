@@ -26,9 +26,9 @@ from tests.support.worlds import Shape, world
 PHASES = {
     "BACKORDERED": {"BACKORDERED"},
     "UNROUTABLE": {"HELD"},
-    "HELD_FOR_REVIEW": {"HELD", "ROUTED"},
+    "HELD_FOR_REVIEW": {"HELD"},
     "FULLY_ROUTED": {"ROUTED"},
-    "PARTIALLY_ROUTED": {"ROUTED"},
+    "PARTIALLY_ROUTED": {"BACKORDERED"},
     "CANCELLED": {"CANCELLED"},
 }
 

@@ -18,7 +18,9 @@ from tests.support import tracks
 from tests.support.tracks import renamed
 
 NODES = ("A", "B", "C")
-OUTCOMES = ("FULLY_ROUTED", "FULLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED")
+OUTCOMES = (
+    "FULLY_ROUTED", "FULLY_ROUTED", "PARTIALLY_ROUTED", "BACKORDERED", "HELD_FOR_REVIEW", "CANCELLED",
+)  # fmt: skip
 CUSTOMERS = ("c-1", "c-2", "")
 TIERS = ("standard", "vip")
 WORK = (work.WorkAccepted, work.WorkRejected, work.WorkPicked, work.WorkPacked, work.WorkHandedOver)
@@ -76,7 +78,7 @@ def _record(chance: random.Random, order: str, n: int, hours: int) -> Event:
         case 4 | 5:
             return tracks.answered(chance.choice(WORK), at, node, order)
         case 6:
-            return tracks.served(chance.choice(SERVICES), at, order)
+            return tracks.served(chance.choice(SERVICES), at, order, fixed=chance.random() < 0.7)
         case 7:
             return tracks.feedback(at, order, nps=chance.randrange(11))
     planned = at + 5 if chance.random() < 0.15 else None
@@ -174,16 +176,21 @@ def _words(data: orders.Order | decisions.Decision) -> tuple[str | None, ...]:
     return tuple(word or None for word in of)
 
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
 class _Parcel:
     def __init__(self) -> None:
         self.node = self.ships_for = ""
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
-        self.at = self.heard = datetime.min.replace(tzinfo=UTC)
+        self.at = self.heard = self.there_at = _NEVER
 
     def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
         self.heard = at
+        if self.there_at == _NEVER and milestone in (Milestone.DELIVERED, Milestone.SIGNED):
+            self.there_at = at
         to = TABLE[self.phase].get(milestone, self.phase)
         again = (Milestone.ATTEMPT_FAILED, Milestone.CUSTOMS_HELD)
         if to != self.phase or milestone in again:
@@ -217,15 +224,18 @@ class _Order:
         self.parcels: dict[str, _Parcel] = defaultdict(_Parcel)
         self.works: dict[str, _Work] = defaultdict(_Work)
         self.decided: Phase | None = None
-        self.cause = -1
+        self.cause = self.withdrawn = -1
         self.placed: list[datetime] = []
         self.promise: datetime | None = None
         self.wants = (0, -2, False, False)
         self.done: dict[str, datetime] = {}
-        self.is_bad = False
+        self.is_bad = self.is_begun = False
         for event in self.events:
             self._take(event)
         self._place()
+        arrived = [p.there_at for p in self.parcels.values() if p.phase not in GONE]
+        if self.done.get("answered", _NEVER) < max(arrived, default=_NEVER):
+            self.done.pop("answered", None)
 
     def _place(self) -> None:
         """Parcels of no known node: of the only one that there is, or one for each that has none."""
@@ -265,7 +275,7 @@ class _Order:
                     self.wants = max(self.wants, wants)
                 self.placed.append(event.time)
                 named = {"FULLY_ROUTED": Phase.ROUTED, "BACKORDERED": Phase.BACKORDERED}
-                named["CANCELLED"] = Phase.CANCELLED
+                named |= {"PARTIALLY_ROUTED": Phase.BACKORDERED, "CANCELLED": Phase.CANCELLED}
                 if _cause(event) >= self.cause:
                     self.decided, self.cause = named.get(data.outcome, Phase.HELD), _cause(event)
                     self.promise = data.latest_commit_at
@@ -276,6 +286,7 @@ class _Order:
                 mine.offer = max(mine.offer, offer, key=lambda o: o[0]) if mine.offer else offer
             case decisions.WorkWithdrawn(data=data):
                 self.works[data.node].units -= sum(line.qty for line in data.lines)
+                self.withdrawn = max(self.withdrawn, _cause(event))
             case work.WorkAccepted(data=data):
                 self.works[data.node].answers[Phase.RELEASED] = event.time
             case work.WorkRejected(data=data):
@@ -292,8 +303,11 @@ class _Order:
                 else:
                     planned = self.parcels[data.package]
                     planned.node = data.node or planned.node
-            case shipments.ServiceInstalled():
-                self.done["installed"] = event.time
+            case shipments.ServiceInstalled(data=data) | shipments.ServiceVisited(data=data):
+                is_follow_up = self.is_begun and "installed" not in self.done
+                if isinstance(event, shipments.ServiceInstalled) or is_follow_up:
+                    self.is_begun = True
+                    self.done |= {"installed": event.time} if data.fixed else {}
             case shipments.ServiceAccepted():
                 self.done["accepted"] = event.time
             case shipments.FeedbackReceived(data=data):
@@ -310,7 +324,12 @@ class _Order:
 
     def stand(self, now: datetime) -> tuple[str, frozenset[Cause]]:
         there = {name: p for name, p in self.parcels.items() if self._is_one(name, p)}
-        phase = self._goods(list(there.values()))
+        goods = self._goods(list(there.values()))
+        phase = goods
+        is_undecided = self.decided is Phase.ROUTED and self.withdrawn >> 20 > self.cause >> 20
+        if is_undecided or self.decided in (Phase.HELD, Phase.BACKORDERED):
+            is_behind = goods in BEHIND and BEHIND.index(goods) < BEHIND.index(self.decided)
+            phase = goods if is_behind else self.decided
         found = {("FEEDBACK_NEGATIVE", "")} if self.is_bad else set()
         phase, found = self._after_delivery(phase, found, now)
         for name, parcel in there.items():
@@ -328,7 +347,7 @@ class _Order:
             codes |= {parcel.reason.value} - {""}
             found |= {(code, name) for code in codes}
         if phase in (None, *BEHIND[: BEHIND.index(Phase.DELIVERED)]):
-            found |= self._overdue(phase, now)
+            found |= self._overdue(goods, now)
         return phase.value if phase else "", frozenset(found)
 
     def _is_one(self, name: str, parcel: _Parcel) -> bool:
@@ -337,18 +356,32 @@ class _Order:
     def _goods(self, there: Sequence[_Parcel]) -> Phase | None:
         shipped = {p.ships_for for p in self.parcels.values() if p.phase}
         waits = [w.phase for node, w in self.works.items() if w.units > 0 and node not in shipped]
-        phases = [p.phase for p in there if p.phase is not None]
-        least = [*(phase for phase in phases if phase not in GONE), *waits]
-        if self.decided is Phase.CANCELLED and all(
-            BEHIND.index(p) <= BEHIND.index(Phase.PACKED)
-            for p in sorted(least, key=BEHIND.index)[:1]
-        ):
+        stay = [p for p in there if p.phase is Phase.PACKED and not self._is_wanted(p)]
+        least = [p.phase for p in there if p.phase and p.phase not in GONE and p not in stay]
+        if self.decided is not Phase.CANCELLED:
+            least += waits
+        elif not least:
             return Phase.CANCELLED
         if least:
-            return min(least, key=BEHIND.index)
-        if phases:
-            return min(phases, key=GONE.index)
+            found = min(least, key=BEHIND.index)
+            amiss = [p.phase for p in there if self._is_amiss(p)]
+            is_through = BEHIND.index(found) >= BEHIND.index(Phase.DELIVERED)
+            return min(amiss, key=GONE.index) if amiss and is_through else found
+        gone = [p.phase for p in there if p.phase in GONE]
+        if gone:
+            return min(gone, key=GONE.index)
         return self.decided or (Phase.RECEIVED if self.placed else None)
+
+    def _is_amiss(self, parcel: _Parcel) -> bool:
+        names = ["accepted"] if self.is_bad else ["accepted", "answered"]
+        content = [self.done[name] for name in names if name in self.done]
+        is_settled = parcel.at <= max(content, default=_NEVER)
+        is_lost = parcel.phase in (Phase.LOST, Phase.DAMAGED)
+        return is_lost and self._is_wanted(parcel) and not is_settled
+
+    def _is_wanted(self, parcel: _Parcel) -> bool:
+        is_withdrawn = parcel.ships_for != "" and not self._stands(parcel.ships_for)
+        return self.decided is not Phase.CANCELLED and not is_withdrawn
 
     def _after_delivery(
         self, phase: Phase | None, found: set[Cause], now: datetime
@@ -449,6 +482,6 @@ def _word(event: Event) -> str:
 
 _STEPS = [
     *(m.value for m in Milestone), "OrderReceived", "HELD_FOR_REVIEW", "FULLY_ROUTED", "BACKORDERED",
-    "CANCELLED", "WorkAccepted", "WorkRejected", "WorkPicked",
+    "CANCELLED", "PARTIALLY_ROUTED", "WorkAccepted", "WorkRejected", "WorkPicked",
     "ServiceInstalled", "ServiceVisited", "ServiceAccepted", "FeedbackReceived",
 ]  # fmt: skip
