@@ -93,7 +93,7 @@ def plant(path: Path) -> tuple[Path, Planted]:
 
 
 def _plant_errors(planted: Planted, order: str, parcel: str, node: str, carrier: str) -> None:
-    """A delivery that was only planned, and one told by mistake; by a carrier that may be none of the parcel's."""
+    """A delivery that was only planned, and one told by mistake; perhaps by another carrier."""
     said = {"customer": None, "tier": None, "carrier": carrier, "node": node, "source": carrier}
     rows = (("ACT", "wrong", None), ("RET", "right", "wrong"), ("PLN", "plan", None))
     for classifier, event_id, retracts in rows:
