@@ -152,7 +152,11 @@ SCHEMAS: dict[Table, pa.Schema] = {
             *_CAUSE,
             *_SCOPE,
             ("order_id", pa.string()),
-            ("step", pa.string()),  # models.lifecycle.steps.Step, or DEADLINE: time has passed
+            (
+                "step",
+                pa.string(),
+            ),  # models.lifecycle.steps.Step, or DEADLINE: time has passed; RETRACTED: what was said
+            # of this parcel was taken back by what was said of another
             ("classifier", pa.string()),  # of a milestone: ACT, PLN, EST, RET
             ("at", INSTANT),  # when it happened, or was said
             (

@@ -9,6 +9,7 @@ says which rows, by words that must all hold:
 - ``parcel``: about a parcel that the viewer, a carrier or a node, has or had in hands;
 - ``mine``: that name the viewer as their carrier or node;
 - ``standing``: that nobody has taken back;
+- ``actual``: of what has happened, not of plans, estimates or corrections alone;
 - ``step``: whose step is listed under ``steps``: the key nodes of an order's way;
 - ``tenant``: all. Rows of another tenant are hidden from everybody.
 

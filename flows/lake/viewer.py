@@ -195,6 +195,7 @@ _WORDS = {
     " AND (network, order_id, package) IN (SELECT (network, order_id, package) FROM scope)",
     "mine": "(carrier = {subject} OR node = {subject})",
     "standing": "taken_back_at IS NULL",
+    "actual": "coalesce(classifier, 'ACT') = 'ACT'",
     "step": "step IN ({steps})",
     "tenant": "true",
 }

@@ -1,8 +1,8 @@
 """The views shipped with the product: ``schemas/sql/<name>.sql``, each one SELECT.
 
 They are created again whenever their text differs from what the lake was given last, so a new
-release needs no migration step. Names of codes come from the enumeration, through the view
-``exclusion_codes``.
+release needs no migration step. Names of codes come from the enumerations, through the view
+``exclusion_codes`` and the function ``step_number``.
 
 A SELECT that speaks of a ``moment`` is a table function of that name, which answers what was known then; the
 view of the same name is what is known now, so that there is one text of both.
@@ -14,6 +14,7 @@ from importlib.resources import files
 
 import duckdb
 
+from models.lifecycle.steps import Step
 from schemas.codes import Exclusion
 
 VIEWS = (
@@ -72,7 +73,11 @@ def view_statements() -> tuple[str, ...]:
     """What creates every view and function, in the order to run it."""
     codes = ", ".join(f"({code.value}, '{code.name}')" for code in Exclusion)
     names = f"SELECT code, name FROM (VALUES {codes}) AS codes (code, name)"
-    statements = [f"CREATE OR REPLACE VIEW exclusion_codes AS {names}"]
+    steps = ", ".join(f"'{step.name}'" for step in Step)
+    statements = [
+        f"CREATE OR REPLACE VIEW exclusion_codes AS {names}",
+        f"CREATE OR REPLACE MACRO step_number(step) AS list_position([{steps}], step)",
+    ]
     for name in VIEWS:
         body = (files("schemas") / "sql" / f"{name}.sql").read_text(encoding="utf-8")
         if name in MOMENTS:

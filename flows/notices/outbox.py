@@ -5,6 +5,7 @@ catalogue's files tell cheaply whether anything was committed; they are only loo
 and the lake is asked every ``poll_seconds`` in any case.
 """
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -41,7 +42,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Notification:
-    """A row of the outbox; what it has by name is checked when it is planned."""
+    """A row of the outbox of one log; what it has by name is checked when it is planned."""
 
     partition: int
     position: int
@@ -60,11 +61,12 @@ class Notification:
     link: str | None
     details: str | None
     at: datetime
+    log_mark: str
 
     @property
     def key(self) -> str:
-        """What a receiver knows repeats by."""
-        return f"{self.partition}-{self.position}-{self.index}"
+        """What a receiver knows repeats by, whatever other logs and deployments tell it."""
+        return f"{self.log_mark}-{self.partition}-{self.position}-{self.index}"
 
 
 class Taken(NamedTuple):
@@ -74,11 +76,16 @@ class Taken(NamedTuple):
     places: Mapping[int, Place]
 
 
-_COLUMNS = ", ".join(f'"{field.name}"' for field in fields(Notification))
+_COLUMNS = ", ".join(f'"{f.name}"' for f in fields(Notification) if f.name != "log_mark")
 _NEW = f"""SELECT {_COLUMNS} FROM outbox
 WHERE partition = $partition AND position BETWEEN $position AND $high
 AND (position > $position OR "index" > $effect)
 ORDER BY position, "index" LIMIT $room"""
+
+
+def mark_of(log_id: str) -> str:
+    """A log's id in eight letters: enough to tell the logs apart that one receiver hears of."""
+    return hashlib.sha256(log_id.encode()).hexdigest()[:8]
 
 
 class OutboxReader:
@@ -142,6 +149,7 @@ class OutboxReader:
     def _read(self, connection: duckdb.DuckDBPyConnection) -> Taken:
         rows: list[Notification] = []
         places: dict[int, Place] = {}
+        mark = mark_of(identity_of(connection, Flow.TRACK).log_id)
         ends = connection.execute("SELECT partition, position FROM positions ORDER BY 1").fetchall()
         for partition, high in ends:
             place = self._places.get(partition, Place(-1, WHOLE))
@@ -150,7 +158,7 @@ class OutboxReader:
                 continue
             asked = {"partition": partition, "high": high, "room": room, **place._asdict()}
             found = connection.execute(_NEW, asked).to_arrow_table()
-            new = [Notification(**row) for row in found.to_pylist()]
+            new = [Notification(**row, log_mark=mark) for row in found.to_pylist()]
             rows += new
             is_all = len(new) < room
             last = Place(high, WHOLE) if is_all else Place(new[-1].position, new[-1].index)

@@ -58,6 +58,7 @@ def example_of(template: Template, *, is_bare: bool = False) -> Notification:
         link="/orders/acme/eu/SO-20261125-0042",
         details=None if is_bare else msgspec.json.encode(OF_THE_DETAILS).decode(),
         at=datetime(2026, 11, 25, 15, 30, tzinfo=UTC),
+        log_mark="5f0c1a2b",
     )
 
 

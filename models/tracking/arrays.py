@@ -373,17 +373,20 @@ NOTICES = 16_384
 
 
 class Moved(IntEnum):
-    """Columns of a row for what nobody reported: time alone, or a position, has moved something."""
+    """Columns of a row for what nobody reported.
+
+    Time alone, a position, or a correction that names another parcel has moved something.
+    """
 
     RECORD = 0
     INDEX = 1
     ORDER = 2
     PHASE = 3
     AT = 4
-    STEP = 5  # NOBODY: a deadline
+    STEP = 5  # NOBODY: a deadline; RETRACTED: a correction
     PACKAGE = 6
     PLACE = 7
-    HOLDS = 8  # 0: it did not happen after all
+    HOLDS = 8  # 0: it, or what was said of the parcel, did not happen after all
     PACKAGE_PHASE = 9
 
 

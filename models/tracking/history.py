@@ -29,6 +29,7 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
+from models.tracking.goods import parcel_named_by
 
 FREE, USED = int(Cursor.FREE), int(Cursor.USED)
 TAKEN, LATE, REPEATED, BEYOND = (int(f) for f in Flag)
@@ -239,13 +240,25 @@ def take(tables: Tables, record: Records) -> int:
 
 
 @borrowing_kernel
+def parcel_wronged(tables: Tables, record: Records) -> int:
+    """The parcel of what a record is about to take back, if it names another; ``NOBODY``: none is wronged."""
+    wrong = NOBODY if record.retracts == 0 else _find(tables, record.order, record.retracts)
+    if wrong == NOBODY or tables.entries[wrong].step == RETRACTED:
+        return NOBODY
+    package = parcel_named_by(tables.entries[wrong])
+    return NOBODY if package == record.entry.package else package
+
+
+@borrowing_kernel
 def _retract(tables: Tables, record: Records) -> None:
     """Mark what a record takes back; where that has not come yet, keep a mark for it."""
     order, entries = record.order, tables.entries
     found = _find(tables, order, record.retracts)
     if found != NOBODY:
         if entries[found].step != RETRACTED:
+            unlink(tables, order, found)
             entries[found].step, entries[found].classifier = RETRACTED, 0
+            link(tables, order, found)  # where its new step belongs, so that the list stays sorted
         return
     mark = enter(tables, order, record.entry)
     entries[mark].key, entries[mark].step, entries[mark].classifier = record.retracts, RETRACTED, 1

@@ -26,7 +26,7 @@ from models.tracking.asking import MOST_ASKED, ask
 from models.tracking.causes import MOST_RAISED, say_changes
 from models.tracking.devices import bind, entry_of
 from models.tracking.goods import parcel_named_by
-from models.tracking.history import take
+from models.tracking.history import parcel_wronged, take
 from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
 from models.tracking.notices import tell_order, tell_parcel, untell_parcels
@@ -36,7 +36,7 @@ from schemas.codes import ExceptionCode, Phase
 
 RECORD, RAISED, MOVED, _, USED, SWEPT, INDEX, NOTICED, ASKED, LANES = (int(c) for c in Cursor)
 TAKEN, REPEATED, BEYOND = int(Flag.TAKEN), int(Flag.REPEATED), int(Flag.BEYOND)
-IS_BOUND = int(Step.BOUND)
+IS_BOUND, IS_RETRACTED = int(Step.BOUND), int(Step.RETRACTED)
 IS_SENSED, IS_LOCATED = int(Step.SENSED), int(Step.LOCATED)
 P_DELIVERED, P_SIGNED = number(Phase.DELIVERED), number(Phase.SIGNED)
 BREACHED = np.uint64(1) << np.uint64(ExceptionCode.DELAY_BREACHED)
@@ -90,6 +90,30 @@ def _learn(tables: Tables, record: Records, verdict: Records) -> None:
 
 
 @borrowing_kernel
+def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
+    """Of a parcel of the order that was judged last."""
+    for k in range(verdict.parcels):
+        if tables.parcels[k].package == package:
+            return tables.parcels[k].phase
+    return NONE
+
+
+@borrowing_kernel
+def _move(
+    tables: Tables, order: int, at: int, step: int, package: int, holds: int, verdict: Records
+) -> None:
+    """Say what nobody reported of an order that was judged, or of a parcel of it; see ``Moved``."""
+    cursor = tables.cursor
+    row = tables.moved[cursor[MOVED]]
+    row[M_RECORD], row[M_INDEX] = cursor[RECORD], cursor[INDEX]
+    row[M_ORDER], row[M_PHASE], row[M_AT] = order, verdict.phase, at
+    row[M_STEP], row[M_PACKAGE], row[M_PLACE] = step, package, NOBODY
+    row[M_HOLDS], row[M_PACKAGE_PHASE] = holds, _package_phase(tables, verdict, package)
+    cursor[MOVED] += 1
+    cursor[INDEX] += 1
+
+
+@borrowing_kernel
 def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
     """Look at the orders that are due, in order; False if there is no room before the end."""
     cursor = tables.cursor
@@ -108,28 +132,13 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
             before = tables.orders[order].phase
             judge(tables, order, clock, verdict)
             if verdict.phase != before:
-                row = tables.moved[cursor[MOVED]]
-                row[M_RECORD], row[M_INDEX] = cursor[RECORD], cursor[INDEX]
-                row[M_ORDER], row[M_PHASE], row[M_AT] = order, verdict.phase, clock
-                row[M_STEP], row[M_PACKAGE], row[M_PLACE] = NOBODY, NOBODY, NOBODY
-                row[M_HOLDS], row[M_PACKAGE_PHASE] = 1, NONE
-                cursor[MOVED] += 1
-                cursor[INDEX] += 1
+                _move(tables, order, clock, NOBODY, NOBODY, 1, verdict)
             _settle(tables, order, verdict, clock, False)
         else:
             tables.blocks[block] = min(tables.blocks[block], tables.orders[order].due)
         order += 1
     cursor[SWEPT] = 0
     return True
-
-
-@borrowing_kernel
-def _package_phase(tables: Tables, verdict: Records, package: int) -> int:
-    """Of a parcel of the order that was judged last."""
-    for k in range(verdict.parcels):
-        if tables.parcels[k].package == package:
-            return tables.parcels[k].phase
-    return NONE
 
 
 @borrowing_kernel
@@ -217,6 +226,7 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
         else:
             _meet(tables, record)
             cursor[INDEX] = 1  # the first effect is the row of the record itself
+            wronged = parcel_wronged(tables, record)
             flag = take(tables, record)
             tables.flags[i] = flag
             if record.detail != NOBODY and flag != REPEATED:
@@ -232,6 +242,9 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
                 tables.phases[i, 1] = _package_phase(tables, verdict, named)
                 if record.entry.step < MILESTONES and record.entry.classifier == ACTUAL:
                     tell_parcel(tables, record, record.entry.package, verdict)
+                if wronged != NOBODY:
+                    at = record.entry.at
+                    _move(tables, record.order, at, IS_RETRACTED, wronged, 0, verdict)
             else:
                 tables.phases[i, 0], tables.phases[i, 1] = tables.orders[record.order].phase, NONE
         cursor[RECORD] += 1

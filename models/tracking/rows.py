@@ -116,6 +116,7 @@ class Collected:
         columns = self.about(state, piece, rows[:, Moved.RECORD], rows[:, Moved.ORDER])
         at = instant(rows[:, Moved.AT])
         is_deadline = rows[:, Moved.STEP] == NOBODY
+        is_shown = ~is_deadline & (rows[:, Moved.STEP] != Step.RETRACTED)
         latitude, longitude = unpacked(rows[:, Moved.PLACE])
         holds = word(rows[:, Moved.HOLDS], [Classifier.RETRACTED.value, Classifier.ACTUAL.value])
         columns |= {
@@ -127,9 +128,9 @@ class Collected:
             "at": at,
             "recorded_at": piece.envelope["recordedtime"].take(pa.array(rows[:, Moved.RECORD])),
             "package": names(state, rows[:, Moved.PACKAGE]),
-            "latitude": pa.array(latitude, mask=is_deadline),
-            "longitude": pa.array(longitude, mask=is_deadline),
-            "source": pa.array([None, GEOFENCE]).take(pa.array((~is_deadline).astype(np.int64))),
+            "latitude": pa.array(latitude, mask=~is_shown),
+            "longitude": pa.array(longitude, mask=~is_shown),
+            "source": word(is_shown, [None, GEOFENCE]),
             "phase": word(rows[:, Moved.PHASE], _PHASES),
             "package_phase": word(rows[:, Moved.PACKAGE_PHASE], _PHASES),
             "is_late": pa.repeat(False, len(rows)),

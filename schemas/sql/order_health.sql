@@ -6,7 +6,8 @@
 -- null while a parcel is not delivered or units are still to be placed, false once the order can be no more (lost,
 -- or on its way back before it was there). is_in_full: every parcel arrived, and all units ordered (less cancelled
 -- ones) were placed at nodes and not given back (as far as the journal is in the lake). is_otif: on time by the original date, and in full. is_undamaged: no parcel was
--- reported damaged, and no TEMP_EXCURSION_MAJOR. is_documented: no wrong address, nothing held by customs or for a document. is_perfect:
+-- reported damaged, and no TEMP_EXCURSION_MAJOR: none but those that later reports showed to be none, so that they
+-- were resolved before the order was over. is_documented: no wrong address, nothing held by customs or for a document. is_perfect:
 -- all of these. attempts: tries to deliver, failed ones and the one that did not. visits: installations and other
 -- visits; is_closed_visit: one of them left nothing to do; is_fixed_first: the first did, and none followed
 -- within 30 days. cost_minor: all plans, with amount_minor offered for trouble. due_date: day (UTC) of the
@@ -38,8 +39,8 @@ visited AS (
         order_id,
         count(*) AS visits,
         bool_or(fixed) AS is_closed_visit,
-        first(fixed ORDER BY "at", position) AS is_first_fixed,
-        list("at" ORDER BY "at", position) AS days
+        first(fixed ORDER BY "at", turn) AS is_first_fixed,
+        list("at" ORDER BY "at", turn) AS days
     FROM history
     WHERE step IN ('INSTALLED', 'VISITED') AND taken_back_at IS NULL
     GROUP BY tenant, network, order_id
@@ -62,11 +63,32 @@ troubled AS (
         tenant,
         network,
         order_id,
-        bool_or(code = 'TEMP_EXCURSION_MAJOR') AS is_spoilt,
         count(*) FILTER (change = 'raised') AS exceptions
     FROM exceptions
     WHERE order_id <> ''
     GROUP BY tenant, network, order_id
+),
+
+ended AS (
+    SELECT
+        tenant,
+        network,
+        order_id,
+        min(position) AS position
+    FROM timeline
+    WHERE phase IN ('CLOSED', 'CANCELLED', 'RETURNED')
+    GROUP BY tenant, network, order_id
+),
+
+spoilt AS (
+    SELECT tenant, network, order_id
+    FROM exceptions_open
+    WHERE code = 'TEMP_EXCURSION_MAJOR'
+    UNION
+    SELECT e.tenant, e.network, e.order_id
+    FROM exceptions AS e
+    INNER JOIN ended AS n ON e.tenant = n.tenant AND e.network = n.network AND e.order_id = n.order_id
+    WHERE e.code = 'TEMP_EXCURSION_MAJOR' AND e.change = 'resolved' AND e.position >= n.position
 ),
 
 decided AS (
@@ -114,7 +136,7 @@ joined AS (
         coalesce(p.is_lost, false) AS is_lost,
         coalesce(p.parcels, 0) AS parcels,
         coalesce(o.units_placed >= o.units_ordered, true) AS is_complete,
-        NOT coalesce(r.is_damaged, false) AND NOT coalesce(t.is_spoilt, false) AS is_undamaged,
+        NOT coalesce(r.is_damaged, false) AND w.order_id IS NULL AS is_undamaged,
         NOT coalesce(r.is_badly_documented, false) AND NOT coalesce(d.is_badly_documented, false) AS is_documented,
         coalesce(p.failed_attempts, 0) + coalesce(p.arrived, 0) AS attempts,
         coalesce(p.failed_attempts, 0) AS failed_attempts,
@@ -135,6 +157,7 @@ joined AS (
     LEFT JOIN visited AS v ON s.tenant = v.tenant AND s.network = v.network AND s.order_id = v.order_id
     LEFT JOIN reported AS r ON s.tenant = r.tenant AND s.network = r.network AND s.order_id = r.order_id
     LEFT JOIN troubled AS t ON s.tenant = t.tenant AND s.network = t.network AND s.order_id = t.order_id
+    LEFT JOIN spoilt AS w ON s.tenant = w.tenant AND s.network = w.network AND s.order_id = w.order_id
     LEFT JOIN decided AS d ON s.tenant = d.tenant AND s.network = d.network AND s.order_id = d.order_id
     LEFT JOIN offered AS a ON s.tenant = a.tenant AND s.network = a.network AND s.order_id = a.order_id
     LEFT JOIN orders AS o ON s.tenant = o.tenant AND s.network = o.network AND s.order_id = o.order_id

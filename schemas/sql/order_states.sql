@@ -9,7 +9,7 @@
 -- A parcel that is still under way though the order is there stood for others (view shipments), as did one that is
 -- named like its node and never came, where the carrier of another names no node.
 -- history is read once, parcel by parcel, since every reading of a table costs a look-up 10 ms; what was said last
--- is the greatest of (when, what).
+-- is the greatest of (when, what); of the router, of (cause, when, what).
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md D.3 (phases), D.10 (OTD).
 WITH parcels AS (
@@ -27,7 +27,8 @@ WITH parcels AS (
             ),
             (position, "index")
         ) AS is_through,
-        last(node ORDER BY "at", position) FILTER (node <> '' AND taken_back_at IS NULL) AS node,
+        last(node ORDER BY "at", turn)
+            FILTER (node <> '' AND taken_back_at IS NULL AND classifier IS DISTINCT FROM 'RET') AS node,
         coalesce(
             min("at") FILTER (step = 'DELIVERED' AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL),
             min("at") FILTER (step = 'SIGNED' AND coalesce(classifier, 'ACT') = 'ACT' AND taken_back_at IS NULL)
@@ -36,14 +37,14 @@ WITH parcels AS (
         min("at") FILTER (step <> 'DEADLINE') AS first_at,
         max("at") FILTER (step <> 'DEADLINE') AS last_at,
         max(recorded_at) AS known_at,
-        max({'at': "at", 'position': position, 'word': promise_at}) FILTER (promise_at IS NOT NULL) AS promise,
-        max({'at': "at", 'position': position, 'word': first_promise_at})
+        max({'cause': greatest(turn >> 64, 1000), 'at': "at", 'turn': turn, 'word': promise_at}) FILTER (promise_at IS NOT NULL) AS promise,
+        max({'cause': greatest(turn >> 64, 1000), 'at': "at", 'turn': turn, 'word': first_promise_at})
             FILTER (first_promise_at IS NOT NULL) AS first_promise,
-        max({'at': "at", 'position': position, 'word': customer}) FILTER (customer <> '') AS customer,
-        max({'at': "at", 'position': position, 'word': channel}) FILTER (channel <> '') AS channel,
-        max({'at': "at", 'position': position, 'word': tier}) FILTER (tier <> '') AS tier,
-        max({'at': "at", 'position': position, 'word': nps}) FILTER (nps IS NOT NULL) AS nps,
-        max({'at': "at", 'position': position, 'word': csat}) FILTER (csat IS NOT NULL) AS csat,
+        max({'at': "at", 'turn': turn, 'word': customer}) FILTER (customer <> '') AS customer,
+        max({'at': "at", 'turn': turn, 'word': channel}) FILTER (channel <> '') AS channel,
+        max({'at': "at", 'turn': turn, 'word': tier}) FILTER (tier <> '') AS tier,
+        max({'at': "at", 'turn': turn, 'word': nps}) FILTER (nps IS NOT NULL) AS nps,
+        max({'at': "at", 'turn': turn, 'word': csat}) FILTER (csat IS NOT NULL) AS csat,
         count(*) FILTER (is_late) AS late_records,
         any_value(partition) AS partition
     FROM history(moment)

@@ -30,10 +30,10 @@ found AS (
         network,
         order_id,
         package,
-        last(latitude ORDER BY seen_at, position) AS latitude,
-        last(longitude ORDER BY seen_at, position) AS longitude,
-        last(progress ORDER BY seen_at, position) AS progress,
-        last(remaining_km ORDER BY seen_at, position) AS remaining_km,
+        last(latitude ORDER BY seen_at, device) AS latitude,
+        last(longitude ORDER BY seen_at, device) AS longitude,
+        last(progress ORDER BY seen_at, device) AS progress,
+        last(remaining_km ORDER BY seen_at, device) AS remaining_km,
         max(seen_at) AS seen_at
     FROM locations_now(moment)
     GROUP BY tenant, network, order_id, package
@@ -46,11 +46,11 @@ measured AS (
         order_id,
         package,
         last(
-            coalesce(value, (min_value + max_value) / 2, min_value, max_value) ORDER BY "at", position
+            coalesce(value, (min_value + max_value) / 2, min_value, max_value) ORDER BY "at", device, position
         ) FILTER (type = 'Temperature') AS temperature,
-        last(uom ORDER BY "at", position) FILTER (type = 'Temperature') AS temperature_uom,
+        last(uom ORDER BY "at", device, position) FILTER (type = 'Temperature') AS temperature_uom,
         last(
-            coalesce(value, (min_value + max_value) / 2, min_value, max_value) ORDER BY "at", position
+            coalesce(value, (min_value + max_value) / 2, min_value, max_value) ORDER BY "at", device, position
         ) FILTER (type = 'RelativeHumidity') AS humidity,
         max("at") AS measured_at
     FROM readings

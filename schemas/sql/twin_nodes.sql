@@ -70,7 +70,7 @@ work AS (
         network,
         order_id,
         node,
-        last(step ORDER BY "at", position) FILTER (step IN ('OFFERED', 'WITHDRAWN')) AS word,
+        last(step ORDER BY "at", turn) FILTER (step IN ('OFFERED', 'WITHDRAWN')) AS word,
         bool_or(package IS NOT NULL) AS has_parcel
     FROM history(moment)
     WHERE node <> '' AND taken_back_at IS NULL

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.command_line import refused, run
-from tests.support.notices import SECRET, Receiver, Reply, fill, outbox_row, receiving
+from tests.support.notices import MARK, SECRET, Receiver, Reply, fill, outbox_row, receiving
 
 START = 'lake = "{lake}"\n[notify]\n'
 HOOK = '[notify.ways.hook]\nkind = "webhook"\nurl = "{url}"\nsecret = "{secret}"\n'
@@ -43,10 +43,10 @@ def test_what_a_run_could_not_deliver_is_seen_and_sent_again(
 
     first = run("notify", "run", "--once", "--config", config)
     dead = run("notify", "list", "--config", config, "--state", "dead", "--json")
-    shown = run("notify", "list", "--config", config, "--key", "10000-2-0")
+    shown = run("notify", "list", "--config", config, "--key", f"{MARK}-10000-2-0")
     would = run("notify", "retry", "--config", config, "--way", "hook", "--dry-run")
     receiver.answer = lambda _request: Reply()
-    again = run("notify", "retry", "--config", config, "--key", "10000-2-0")
+    again = run("notify", "retry", "--config", config, "--key", f"{MARK}-10000-2-0")
     second = run("notify", "run", "--once", "--config", config)
     status = run("notify", "status", "--config", config, "--json")
 

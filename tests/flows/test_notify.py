@@ -18,6 +18,7 @@ from flows.notices.store import Store
 from flows.notify import NotifyJob
 from schemas.errors import LakeError, StoreError
 from tests.support.notices import (
+    MARK,
     PARTITION,
     Hands,
     Receiver,
@@ -47,7 +48,7 @@ def lake(tmp_path: Path, made_lake: Path) -> Path:
     return Path(shutil.copytree(made_lake, tmp_path / "lake"))
 
 
-FIRST = ["10000-1-0", "10000-1-1", "10000-5-0"]
+FIRST = [f"{MARK}-10000-1-0", f"{MARK}-10000-1-1", f"{MARK}-10000-5-0"]
 
 
 def keys(receiver: Receiver) -> list[str]:
@@ -65,11 +66,29 @@ def test_what_is_committed_is_told_once_and_the_next_run_goes_on(
     deliver(lake, clock, settings)
 
     assert first == FIRST
-    assert keys(receiver) == [*FIRST, "10000-6-0"]
+    assert keys(receiver) == [*FIRST, f"{MARK}-10000-6-0"]
     store = lake.with_name("notify.sqlite")
     assert reports.places(store) == [{"partition": PARTITION, "position": 9}]
     ignored = {"audience": "partner", "template": "SHIPPED", "notifications": 1}
     assert reports.passed_over(store) == [ignored]
+
+
+def test_a_receiver_of_two_logs_takes_neither_for_a_repeat_of_the_other(
+    lake: Path, tmp_path: Path, receiver: Receiver
+) -> None:
+    settings, clock = to_webhook(receiver), Hands()
+    other = fill(tmp_path / "other" / "lake", [outbox_row(1, order_id="elsewhere")], log="log-2")
+    deliver(lake, clock, settings)
+    deliver(other, clock, settings)
+    lake.with_name("notify.sqlite").unlink()  # told again by a store that knows nothing
+    deliver(lake, clock, settings)
+
+    shown = {request.json["id"]: request.json["subject"] for request in receiver.shown.values()}
+
+    assert shown == dict(zip(FIRST, ("o-1", "o-1", "o-5"), strict=True)) | {
+        f"{outbox.mark_of('log-2')}-10000-1-0": "elsewhere"
+    }
+    assert len(receiver.requests) == 7
 
 
 def test_effects_of_one_record_may_be_taken_apart(
@@ -166,5 +185,5 @@ def test_a_process_beside_the_writer_tells_at_once_and_ends_in_order(
 
     assert b"Ctrl-C ends it" in line
     assert (process.returncode, complaint) == (0, b"")
-    assert sorted(keys(receiver)) == [*FIRST, "10000-6-0"]
+    assert sorted(keys(receiver)) == [*FIRST, f"{MARK}-10000-6-0"]
     assert reports.counted(tmp_path / "lake.notify.sqlite") == {"sent": 4}

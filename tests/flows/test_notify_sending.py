@@ -18,6 +18,7 @@ from flows.notices.deliveries import State
 from flows.notices.reports import Wanted
 from flows.notices.sending import Pace
 from tests.support.notices import (
+    MARK,
     NOON,
     SECRET,
     Receiver,
@@ -44,7 +45,7 @@ def of_order(order: str, position: int, **changes: Any) -> Row:
 
 
 def shown(receiver: Receiver) -> list[str]:
-    return [key.split("-", 1)[1] for key in receiver.shown]
+    return [key.split("-", 2)[2] for key in receiver.shown]
 
 
 def test_the_signer_agrees_with_the_published_example() -> None:
@@ -65,7 +66,7 @@ def test_a_webhook_is_a_signed_event_with_a_key_and_what_it_is_ordered_by(
     assert request.headers["webhook-signature"] == signature(request, SECRET)
     assert request.headers["webhook-timestamp"] == str(int(NOON.timestamp()))
     assert request.headers["content-type"].startswith("application/cloudevents+json")
-    assert request.json["id"] == request.headers["webhook-id"] == "10000-7-2"
+    assert request.json["id"] == request.headers["webhook-id"] == f"{MARK}-10000-7-2"
     assert request.json["partitionkey"] == "o-7"
     assert request.json["data"]["details"] == {"promise_at": "2026-11-28T10:00:00Z"}
     assert "28 Nov 2026" in request.json["data"]["message"]["text"]
@@ -98,7 +99,7 @@ def test_one_order_waits_for_its_first_message_and_no_other_order_does(
         assert others == ["2-0", "4-0"]
         assert shown(receiver) == ["2-0", "4-0", "1-0", "3-0"]
         assert set(one.states().values()) == {State.SENT}
-    assert [r.key for r in receiver.requests].count("10000-1-0") == 2
+    assert [r.key for r in receiver.requests].count(f"{MARK}-10000-1-0") == 2
 
 
 def test_attempts_follow_the_schedule_and_end_in_a_dead_letter(
@@ -115,7 +116,7 @@ def test_attempts_follow_the_schedule_and_end_in_a_dead_letter(
 
         assert tried[:6] == [1, 1, 2, 2, 3, 3]
         assert one.states() == {"1-0": State.DEAD, "2-0": State.WAITING}
-        attempts = reports.attempts_of(one.store.path, "10000-1-0")
+        attempts = reports.attempts_of(one.store.path, f"{MARK}-10000-1-0")
     assert [row["status"] for row in attempts] == [503] * 4
     assert [row["outcome"] for row in attempts] == ["waiting"] * 3 + ["dead"]
     assert attempts[-1]["detail"] == "answered 503 Service Unavailable; 4 attempts"
@@ -311,7 +312,7 @@ def test_what_is_finished_is_forgotten_in_time(tmp_path: Path, receiver: Receive
 
         assert gone == 1
         assert one.states() == {"2-0": State.WAITING}
-        assert reports.attempts_of(one.store.path, "10000-1-0") == []
+        assert reports.attempts_of(one.store.path, f"{MARK}-10000-1-0") == []
 
 
 def test_the_pace_is_kept_and_what_was_missed_is_not_made_up_for() -> None:
@@ -381,7 +382,9 @@ def test_a_defect_of_one_attempt_is_told_and_keeps_no_other_from_going(
             "crossdock_notify_defects_total", {"way": "sms"}
         )
     assert counted == 2
-    assert [(line["key"], line["error"]) for line in logged] == [("10000-1-0", "DecodeError")] * 2
+    assert [(line["key"], line["error"]) for line in logged] == [
+        (f"{MARK}-10000-1-0", "DecodeError")
+    ] * 2
     assert logged[0]["where"].startswith("senders.py:")
     assert "+49" not in str(logged)
 

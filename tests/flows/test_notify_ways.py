@@ -27,6 +27,7 @@ from flows.notices.settings import EmailWay
 from schemas.codes import Template
 from schemas.errors import InputError
 from tests.support.notices import (
+    MARK,
     NOON,
     Receiver,
     Reply,
@@ -111,7 +112,7 @@ def test_a_gateway_gets_the_body_that_it_wants_and_knows_us(
     assert first.headers["authorization"] == "Bearer s3cret"
     assert second.headers["authorization"] == "Bearer changed"
     assert first.headers["x-region"] == "cn"
-    assert first.headers["idempotency-key"] == "10000-1-0"
+    assert first.headers["idempotency-key"] == f"{MARK}-10000-1-0"
     assert first.json["mobile"] == "+8613800000001"
     assert first.json["content"] == (
         "[Shop] 订单o-1已发货，预计11月28日前送达。 https://shop.example/orders/o-1"
@@ -171,7 +172,7 @@ def test_a_mail_is_plain_and_html_and_carries_its_key(tmp_path: Path) -> None:
     assert box.receivers == ["one@example.org"]
     assert mail["To"] == "one@example.org"
     assert mail["Subject"] == "订单 <b>&1 已发货"
-    assert mail["Message-ID"] == "<10000-1-0.mail@example.com>"
+    assert mail["Message-ID"] == f"<{MARK}-10000-1-0.mail@example.com>"
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert plain is not None
     assert html is not None
@@ -343,7 +344,11 @@ def test_a_rule_goes_by_the_first_way_that_reaches_the_customer(
         )
 
     went = {request.key: request.path for request in receiver.requests}
-    assert went == {"10000-1-0": "/in/mini", "10000-2-0": "/in/sms", "10000-3-0": "/in/sms"}
+    assert went == {
+        f"{MARK}-10000-1-0": "/in/mini",
+        f"{MARK}-10000-2-0": "/in/sms",
+        f"{MARK}-10000-3-0": "/in/sms",
+    }
 
 
 def test_rules_choose_by_audience_tier_channel_template_tenant_and_network(
@@ -367,7 +372,7 @@ def test_rules_choose_by_audience_tier_channel_template_tenant_and_network(
             outbox_row(6, audience="partner"),
         )
 
-    went = sorted((r.key[6:], r.path[4:], r.json["to"]) for r in receiver.requests)
+    went = sorted((r.key.split("-", 2)[2], r.path[4:], r.json["to"]) for r in receiver.requests)
     assert went == [
         ("1-0", "a", "+8613800000001"),
         ("1-0", "b", "+8613800000001"),
@@ -423,6 +428,6 @@ def test_no_address_is_ever_in_the_store(tmp_path: Path, receiver: Receiver) -> 
 
             assert len(receiver.requests) == 2
     kept = b"".join(f.read_bytes() for f in tmp_path.glob("notify.sqlite*"))
-    assert b"10000-1-0" in kept
+    assert f"{MARK}-10000-1-0".encode() in kept
     for secret in (b"13800000001", b"one@example.org", base64.b64encode(b"one@example.org")):
         assert secret not in kept

@@ -10,6 +10,7 @@ from schemas import decisions, shipments
 from schemas.codes import Trouble
 from schemas.tables import Table
 from tests.support import tracks
+from tests.support.devices import bound, series
 from tests.support.effects import allocation, decision
 from tests.support.facts import TRACKING, rows_in, tracked_facts
 from tests.support.tracks import decided, feedback, moment, ordered, served, step, tick
@@ -124,6 +125,33 @@ def test_a_perfect_order_is_neither_damaged_nor_badly_documented() -> None:
     assert [r["order_id"] for r in found] == ["fine"]
     assert row["first_attempt_rate"] == pytest.approx(2 / 3)
     assert row["attempts_per_order"] == pytest.approx(4 / 3)
+
+
+def warmed(order: str) -> list[Any]:
+    """An order whose logger is too warm for three hours from the seventh on."""
+    parts = delivered(order, 10.5, promise=20)
+    warm = series([12.0] * 37, order, begin=7)
+    return [*parts[:-1], bound(1, order), *warm, tick(10.4), parts[-1]]
+
+
+def test_goods_that_were_too_warm_are_damaged_unless_that_was_an_error() -> None:
+    told = [
+        *warmed("warm"),
+        *warmed("closed"),
+        feedback(30, "closed", nps=9),
+        *warmed("desk"),
+        step("delivered", 7, "desk", event_id="real"),  # what was measured later is nobody's loss
+        tick(40),
+    ]
+    facts = tracked_facts(told)
+
+    found = rows_in(facts, "SELECT order_id, phase, is_undamaged FROM order_health ORDER BY ALL")
+
+    assert [tuple(row.values()) for row in found] == [
+        ("closed", "CLOSED", False),
+        ("desk", "DELIVERED", True),
+        ("warm", "DELIVERED", False),
+    ]
 
 
 def test_a_job_is_fixed_first_if_the_first_visit_leaves_nothing_to_do_and_none_follows() -> None:

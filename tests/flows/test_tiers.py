@@ -257,6 +257,23 @@ def test_names_of_nodes_are_kept_from_customers(
     assert "'N1'" in told(opened["vip"], "FROM shipments")
 
 
+def test_customers_see_what_happened_and_not_what_was_planned_or_taken_back(
+    opened: dict[str, duckdb.DuckDBPyConnection],
+) -> None:
+    steps = {
+        name: {
+            row[0]
+            for row in opened[name]
+            .execute("SELECT step FROM timeline WHERE order_id = 'o2'")
+            .fetchall()
+        }
+        for name in ("customer", "operator")
+    }
+
+    assert steps["customer"] == {"ORDERED", "HANDED_OVER"}
+    assert "DELIVERED" in steps["operator"]
+
+
 def test_the_public_sees_phase_and_dates_of_its_order(
     opened: dict[str, duckdb.DuckDBPyConnection],
 ) -> None:

@@ -71,6 +71,28 @@ def test_what_a_correction_says_counts_from_when_it_was_learnt() -> None:
     assert taken_back["taken_back_at"] == learnt[2].recordedtime
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 1, 3, 2), (3, 2, 1, 0)])
+def test_a_correction_that_names_another_parcel_leaves_the_wrong_one_where_it_was(
+    order: tuple[int, ...],
+) -> None:
+    said = [
+        step("handed_over", 1, package="p1", carrier="sf"),
+        step("out_for_delivery", 9, package="p1"),
+        step("delivered", 10, package="p1", event_id="wrong"),
+        step("delivered", 10, package="p2", event_id="right", retracts="wrong"),
+    ]
+    facts = tracked_facts([*(said[n] for n in order), tick(12)])
+
+    parcels = rows_in(
+        facts, "SELECT package, phase, delivered_at, in_hands_of FROM twin ORDER BY ALL"
+    )
+
+    assert parcels == [
+        {"package": "p1", "phase": "OUT_FOR_DELIVERY", "delivered_at": None, "in_hands_of": "carrier"},
+        {"package": "p2", "phase": "DELIVERED", "delivered_at": moment(10), "in_hands_of": "customer"},
+    ]  # fmt: skip
+
+
 def test_a_delivery_that_was_taken_back_is_none() -> None:
     gone = step("delivered", 12, classifier=Classifier.RETRACTED, retracts="d", event_id="x")
     facts = tracked_facts([step("delivered", 10, event_id="d"), gone])

@@ -13,7 +13,7 @@ from flows.lake.views import create_views
 from schemas.envelope import Event
 from schemas.tables import SCHEMAS, Table
 from tests.support.effects import to_table
-from tests.support.tracks import track
+from tests.support.tracks import Tracked, track
 
 Rows = Mapping[Table, Sequence[dict[str, Any]]]
 TRACKING = 10_000
@@ -37,7 +37,11 @@ def facts_of(tables: Mapping[Table, pa.Table]) -> duckdb.DuckDBPyConnection:
 
 def tracked_facts(events: Iterable[Event], more: Rows | None = None) -> duckdb.DuckDBPyConnection:
     """What the tracking fold makes of these records, beside rows that are given as they are."""
-    made = track(events)
+    return facts_from([track(events)], more)
+
+
+def facts_from(worlds: Sequence[Tracked], more: Rows | None = None) -> duckdb.DuckDBPyConnection:
+    """What the fold has made of several worlds, which have no order in common."""
     tables: dict[Table, pa.Table] = {}
     for table in (
         Table.TIMELINE,
@@ -46,7 +50,7 @@ def tracked_facts(events: Iterable[Event], more: Rows | None = None) -> duckdb.D
         Table.LOCATIONS,
         Table.ESTIMATES,
     ):
-        rows = [{**row, "partition": TRACKING} for row in made.rows(table)]
+        rows = [{**row, "partition": TRACKING} for world in worlds for row in world.rows(table)]
         tables[table] = pa.Table.from_pylist(rows, SCHEMAS[table])
     for table, given in (more or {}).items():
         rows_given = to_table(table, list(given)).cast(SCHEMAS[table])

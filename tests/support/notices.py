@@ -38,6 +38,7 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PARTITION = Flow.TRACK.first_partition
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 LOG = "log-1"
+MARK = outbox.mark_of(LOG)
 BOOK = "token,phone,email,open_id,language\nc-1,+8613800000001,one@example.org,o-1,zh\nc-2,+442071230002,,,en\n"
 Row = dict[str, Any]
 
@@ -254,7 +255,7 @@ class Office:
 
     def keep(self, *rows: Row) -> None:
         """Plan and keep rows."""
-        notifications = [Notification(**row) for row in rows]
+        notifications = [Notification(**row, log_mark=MARK) for row in rows]
         planned = [d for n in notifications for d in self.planner.plan(n, self.clock())]
         self.store.take(planned, collections.Counter(), {}, self.clock())
 
@@ -271,7 +272,7 @@ class Office:
     def states(self) -> dict[str, State]:
         """What has become of each delivery, by key; the last one where there are several ways."""
         rows = reports.listed(self.store.path, reports.Wanted(), 1_000)
-        return {row["key"].split("-", 1)[1]: State(row["state"]) for row in reversed(rows)}
+        return {row["key"].split("-", 2)[2]: State(row["state"]) for row in reversed(rows)}
 
     def details(self) -> list[str]:
         """What is said of each delivery, in the order in which they came."""

@@ -85,6 +85,7 @@ def plant(path: Path) -> tuple[Path, Planted]:
         for parcel in parcels:
             _plant_parcel(planted, tenant, order, *parcel)
     _plant_errors(planted, "o3", "p3", "N2", "K1")
+    _plant_errors(planted, "o2", "N1", "N1", "K1")
     with create_or_open_writer(path, Identity(LogId("planted")), [0]) as writer:
         tables = {table: to_table(table, rows) for table, rows in planted.rows.items()}
         writer.put(Effects(0, 0, tables))
@@ -92,12 +93,12 @@ def plant(path: Path) -> tuple[Path, Planted]:
 
 
 def _plant_errors(planted: Planted, order: str, parcel: str, node: str, carrier: str) -> None:
-    """Of a parcel that another carrier was to have, and had by mistake."""
+    """A delivery that was only planned, and one told by mistake; perhaps by another carrier."""
     said = {"customer": None, "tier": None, "carrier": carrier, "node": node, "source": carrier}
     rows = (("ACT", "wrong", None), ("RET", "right", "wrong"), ("PLN", "plan", None))
     for classifier, event_id, retracts in rows:
         planted.add(
-            Table.TIMELINE, "t1", order, parcel, step="DEPARTED", phase="IN_TRANSIT",
+            Table.TIMELINE, "t1", order, parcel, step="DELIVERED", phase="IN_TRANSIT",
             package_phase="IN_TRANSIT", classifier=classifier, event_id=event_id, retracts=retracts,
             **said,
         )  # fmt: skip
