@@ -256,7 +256,7 @@ class ValueCompiler:
         if spec.map not in self.mapping.maps:
             self._refuse(f"there is no table maps.{spec.map}")
         codes = self.mapping.maps[spec.map]
-        ours = looked_up(raw, codes)
+        ours = looked_up(raw, [*self.mapping.maps].index(spec.map), codes)
         made = self._converted(name, ours, msgspec.structs.replace(spec, map=""), kind)
         if isinstance(kind, inspect.EnumType):
             words = [member.value for member in kind.cls]

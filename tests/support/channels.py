@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flows.channels.book import find_mapping, open_channel
+from flows.channels.codes import Codes
 from flows.channels.engine import Binding, Channel
-from flows.channels.mapping import load_mapping, with_maps
 from flows.channels.report import as_read, unused_paths
 
 ROOT = Path(__file__).parents[2]
@@ -66,8 +67,7 @@ class Sample(NamedTuple):
 
 def shipped(channel: str) -> Channel:
     """A mapping of ``schemas/channels``, with the codes of the tests' shop."""
-    mapping = load_mapping(ROOT / f"schemas/channels/{channel}.toml")
-    return Channel(with_maps(mapping, CODES.get(channel, {})), BINDING)
+    return open_channel(find_mapping(channel), BINDING, [Codes("ours", CODES.get(channel, {}))])
 
 
 def samples(channel: str) -> Iterator[Sample]:
