@@ -86,6 +86,42 @@ def test_a_cancelled_order_is_cancelled_once(shopify: Channel) -> None:
     assert made["id"] == "450789469@2008-01-11T09:00:00-05:00"
 
 
+def test_an_order_of_which_all_is_refunded_is_cancelled_by_the_refund(shopify: Channel) -> None:
+    lines = [line | {"current_quantity": 0} for line in ORDER["line_items"]]
+    refunds = [{"id": n, "created_at": f"2008-01-1{n}T09:00:00-05:00"} for n in (1, 2)]
+    order = ORDER | {"line_items": lines, "financial_status": "refunded", "refunds": refunds}
+
+    (refunded,), (noted,) = (
+        records(shopify, order | {"updated_at": at})
+        for at in ("2008-01-12T09:00:01-05:00", "2008-01-14T09:00:00-05:00")
+    )
+    (edited,) = records(shopify, order | {"refunds": [], "updated_at": "2008-01-13T09:00:00Z"})
+
+    assert (refunded["type"], refunded["subject"]) == ("order.cancelled", "450789469")
+    assert refunded == noted, "a note moves updated_at, too"
+    assert [one["time"] for one in (refunded, edited)] == [
+        "2008-01-12T14:00:00.000000Z",
+        "2008-01-13T09:00:00.000000Z",
+    ]
+
+
+def test_an_order_of_vouchers_alone_is_passed_over(shopify: Channel) -> None:
+    lines = [line | {"requires_shipping": False} for line in ORDER["line_items"]]
+    later = {"updated_at": "2008-01-12T09:00:00-05:00"}
+
+    made, changed = (take(shopify, ORDER | {"line_items": lines} | more) for more in ({}, later))
+
+    why = "an order of which nothing is to be shipped"
+    assert (made.records, made.troubles, made.passed_over) == ([], [], [(0, why)])
+    assert (changed.records, changed.troubles, changed.passed_over) == ([], [], [(0, why)])
+
+
+def test_an_order_that_does_not_say_its_lines_is_refused(shopify: Channel) -> None:
+    (trouble,) = take(shopify, {k: v for k, v in ORDER.items() if k != "line_items"}).troubles
+
+    assert trouble.detail == "data.lines: missing"
+
+
 def test_an_order_that_is_all_on_its_way_is_passed_over(
     shopify: Channel, woocommerce: Channel, amazon: Channel
 ) -> None:
