@@ -137,7 +137,7 @@ def test_an_order_that_is_all_on_its_way_is_passed_over(
 def test_each_tracking_number_is_a_parcel_and_without_one_the_fulfillment_is(
     shopify: Channel,
 ) -> None:
-    sent = FULFILLMENT["fulfillment"]
+    sent = FULFILLMENT["fulfillment"] | {"updated_at": FULFILLMENT["fulfillment"]["created_at"]}
 
     two = records(shopify, sent | {"tracking_numbers": ["A", "B"], "shipment_status": "delivered"})
     none = records(shopify, sent | {"tracking_numbers": []})
@@ -151,8 +151,24 @@ def test_each_tracking_number_is_a_parcel_and_without_one_the_fulfillment_is(
     assert [one["data"]["package"] for one in none] == ["1022782904"]
 
 
+def test_a_tracking_number_that_comes_later_takes_back_the_parcel_without_one(
+    shopify: Channel,
+) -> None:
+    sent = FULFILLMENT["fulfillment"]
+
+    (bare,) = records(shopify, sent | {"tracking_numbers": []})
+    shipped_as, taken_back = records(shopify, sent | {"updated_at": "2023-01-01T00:00:00Z"})
+    later = records(shopify, sent | {"updated_at": "2023-01-02T00:00:00Z"})
+
+    assert bare["data"]["package"] == taken_back["data"]["package"] == "1022782904"
+    assert taken_back["data"]["classifier"] == "RET"
+    assert taken_back["data"]["retracts"] == bare["id"]
+    assert shipped_as["data"]["package"] == sent["tracking_numbers"][0]
+    assert later == [shipped_as, taken_back], "it is taken back once"
+
+
 def test_a_fulfillment_that_is_cancelled_takes_back_that_it_left(shopify: Channel) -> None:
-    (sent,) = records(shopify, FULFILLMENT)
+    sent, _ = records(shopify, FULFILLMENT)
 
     (gone,) = records(shopify, FULFILLMENT["fulfillment"] | {"status": "cancelled"})
 
