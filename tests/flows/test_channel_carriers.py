@@ -332,6 +332,35 @@ def test_stock_that_is_deleted_is_counted_as_none() -> None:
     assert counted["id"] != gone["id"]
 
 
+@pytest.mark.parametrize(
+    ("detail", "milestones"),
+    [
+        ("arrived_at_destination", ["returning", "delivered", "scanned"]),
+        ("arrived_at_facility", ["returning", "arrived", "arrived"]),
+        ("damaged", ["damaged"] * 3),
+        (None, ["returning", "delivered", "scanned"]),
+    ],
+)
+def test_what_is_on_its_way_back_is_not_delivered(
+    detail: str | None, milestones: list[str]
+) -> None:
+    statuses = ["return_to_sender", "delivered", "in_transit"]
+
+    records = made("easypost", easypost(*((status, detail) for status in statuses)))
+
+    assert [milestone for milestone, _ in told(records)] == milestones
+
+
+def test_the_courier_of_the_country_it_goes_to_is_heard_as_well() -> None:
+    here = {"nu": "T1", "com": "sf", "state": "0", "data": [{"ftime": "2026-03-01 08:00:00"}]}
+    there = {"nu": "T1", "com": "ups", "state": "3", "data": [{"ftime": "2026-03-05 08:00:00"}]}
+
+    records = made("kuaidi100", {"lastResult": here, "destResult": there})
+
+    assert told(records) == [("scanned", ""), ("signed", "")]
+    assert [one["data"]["carrier"] for one in records] == ["sf", "ups"]
+
+
 def epcis(**event: Any) -> dict[str, Any]:
     common = {
         "type": "ObjectEvent",

@@ -116,6 +116,18 @@ def test_an_order_of_vouchers_alone_is_passed_over(shopify: Channel) -> None:
     assert (changed.records, changed.troubles, changed.passed_over) == ([], [], [(0, why)])
 
 
+def test_an_order_that_tries_the_shop_out_is_passed_over(shopify: Channel) -> None:
+    tried = ORDER | {"test": True}
+
+    placed, gone = (
+        take(shopify, tried),
+        take(shopify, tried | {"cancelled_at": tried["updated_at"]}),
+    )
+
+    for mapped in (placed, gone):
+        assert (mapped.records, mapped.troubles, len(mapped.passed_over)) == ([], [], 1)
+
+
 def test_an_order_that_does_not_say_its_lines_is_refused(shopify: Channel) -> None:
     (trouble,) = take(shopify, {k: v for k, v in ORDER.items() if k != "line_items"}).troubles
 
@@ -165,6 +177,25 @@ def test_a_tracking_number_that_comes_later_takes_back_the_parcel_without_one(
     assert taken_back["data"]["retracts"] == bare["id"]
     assert shipped_as["data"]["package"] == sent["tracking_numbers"][0]
     assert later == [shipped_as, taken_back], "it is taken back once"
+
+
+def test_an_attempt_of_another_day_is_another_attempt(shopify: Channel) -> None:
+    sent = FULFILLMENT["fulfillment"] | {"shipment_status": "attempted_delivery"}
+    times = ["2020-11-06T10:00:00-05:00", "2020-11-06T18:00:00-05:00", "2020-11-07T10:00:00-05:00"]
+
+    told = [records(shopify, sent | {"updated_at": at})[-1] for at in times]
+
+    assert {one["data"]["milestone"] for one in told} == {"attempt_failed"}
+    assert told[0]["id"] == told[1]["id"] != told[2]["id"]
+
+
+def test_that_a_parcel_is_late_is_known_and_no_milestone(shopify: Channel) -> None:
+    sent = FULFILLMENT["fulfillment"]
+
+    late = take(shopify, sent | {"shipment_status": "delayed"})
+
+    assert [r.line for r in late.records] == [r.line for r in take(shopify, sent).records]
+    assert late.troubles == []
 
 
 def test_a_fulfillment_that_is_cancelled_takes_back_that_it_left(shopify: Channel) -> None:
