@@ -271,12 +271,25 @@ def test_an_unknown_state_of_a_payment_is_refused(woocommerce: Channel) -> None:
 
 
 def test_a_price_that_the_shop_divided_is_the_nearest_amount(woocommerce: Channel) -> None:
-    line = WOO["line_items"][0] | {"price": 3.3333333333333335}
+    line = WOO["line_items"][0] | {"quantity": 3, "subtotal": "10.00", "price": 3.3333333333333335}
 
     (dollars,) = records(woocommerce, WOO | {"line_items": [line]})
     (yen,) = records(woocommerce, WOO | {"line_items": [line], "currency": "JPY"})
 
     assert [one["data"]["lines"][0]["unit_price_minor"] for one in (dollars, yen)] == [333, 3]
+
+
+def test_a_price_is_that_before_discounts(woocommerce: Channel) -> None:
+    line = WOO["line_items"][0] | {
+        "quantity": 2,
+        "subtotal": "20.00",
+        "total": "15.00",
+        "price": 7.5,
+    }
+
+    (made,) = records(woocommerce, WOO | {"line_items": [line]})
+
+    assert made["data"]["lines"][0]["unit_price_minor"] == 1_000
 
 
 def test_an_order_of_amazon_without_an_address_is_of_its_marketplace(amazon: Channel) -> None:
