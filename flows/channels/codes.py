@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from flows.channels.mapping import Mapping, line_of, with_maps
+from flows.channels.mapping import Mapping, line_of, with_maps, wrong_codes
 from flows.channels.settings import ChannelSettings
 from schemas.errors import InputError
 
@@ -29,17 +29,12 @@ class Codes(NamedTuple):
         Raises:
             InputError: it has no such table, or one of these is none.
         """
-        for table, codes in self.tables.items():
+        for table in self.tables:
             if table not in mapping.maps:
                 there = ", ".join(sorted(mapping.maps)) or "none"
                 raise self.refused(table, f"{mapping.name} has no such table; there are {there}")
-            if not isinstance(codes, dict):
-                raise self.refused(table, "is no table of codes")
-            for theirs, ours in codes.items():
-                if not isinstance(ours, str):
-                    raise self.refused(
-                        f"{table}.{theirs}", f"{ours!r} is no text: put it in quotes"
-                    )
+        for field, what in wrong_codes(self.tables):
+            raise self.refused(field, what)
         return with_maps(mapping, self.tables)
 
     def holds(self, field: str) -> bool:

@@ -321,6 +321,21 @@ def test_the_sql_of_a_mapping_reaches_nothing_outside(reaching: str) -> None:
         Channel(parse_mapping(text, "shop.toml"), BINDING)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ("paid = 7\n", "maps.payments.paid: 7 is no text"),
+        ("[maps.payments.x]\n", "x: {} is no text"),
+    ],
+)
+def test_a_code_that_is_no_text_is_named_with_its_line(wrong: str, complaint: str) -> None:
+    text = SHOP.partition("[maps.payments]\n")[0] + "[maps.payments]\n" + wrong
+    line = text.count("\n")
+
+    with pytest.raises(InputError, match=f"shop.toml:{line}: .*{complaint}"):
+        open_channel(MappingText("shop.toml", text), BINDING)
+
+
 MONEY = 'currency = { path = "money", default = "CNY" }\n'
 
 

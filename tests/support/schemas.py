@@ -61,11 +61,12 @@ def _holds(root: Any, keyword: str, said: Any, value: Any, at: str) -> bool:
     if keyword == "enum":
         return bool(value in said)
     if keyword == "required":
-        return not isinstance(value, dict) or value.keys() >= set(said)
+        return not isinstance(value, dict) or set(said) <= set(value)
     if keyword == "pattern":
         return not isinstance(value, str) or bool(re.search(said, value))
     if keyword in ("minLength", "maxLength", "minItems"):
         if not isinstance(value, list if keyword == "minItems" else str):
             return True
-        return len(value) <= said if keyword == "maxLength" else len(value) >= said
+        size, bound = len(value), int(said)
+        return size <= bound if keyword == "maxLength" else size >= bound
     raise NotImplementedError(keyword)
