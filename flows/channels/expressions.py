@@ -134,9 +134,8 @@ def columns(parsed: Any) -> list[list[str]]:
             for one in node:
                 walk(one)
         elif isinstance(node, dict):
-            if node.get("class") == "LAMBDA":
-                for one in columns(node.get("lhs")):
-                    bound.add(one[0])
+            if node.get("class") == "LAMBDA":  # so is p.a -> '$.b', which extracts
+                bound.update(one[0] for one in columns(node.get("lhs")) if len(one) == 1)
             if node.get("class") == "COLUMN_REF":
                 named.append(node["column_names"])
             for one in node.values():

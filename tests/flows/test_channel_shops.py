@@ -105,6 +105,36 @@ def test_an_order_of_which_all_is_refunded_is_cancelled_by_the_refund(shopify: C
     ]
 
 
+def refund(at: str, *lines: tuple[int, str, int]) -> dict[str, Any]:
+    items = [
+        {"line_item_id": line, "restock_type": how, "quantity": qty} for line, how, qty in lines
+    ]
+    return {"id": 9, "created_at": at, "refund_line_items": items}
+
+
+def test_of_an_order_that_left_in_part_what_is_refunded_of_the_rest_is_cancelled(
+    shopify: Channel,
+) -> None:
+    lines = [line | {"id": n} for n, line in enumerate(ORDER["line_items"], 1)]
+    sent = [{"created_at": "2008-01-11T09:00:00-05:00"}]
+    order = ORDER | {"line_items": lines, "fulfillment_status": "fulfilled", "fulfillments": sent}
+    rest = refund("2008-01-12T09:00:00-05:00", (1, "return", 1), (2, "cancel", 1), (3, "cancel", 2))
+    before = refund("2008-01-10T12:00:00-05:00", (2, "cancel", 1))
+    back = refund("2008-01-12T09:00:00-05:00", (1, "return", 1))
+
+    made = records(shopify, order | {"refunds": [before, rest]})
+    others = [take(shopify, order | {"refunds": said}) for said in ([], [before], [before, back])]
+
+    assert {one["type"] for one in made} == {"order.cancelled"}
+    assert [one["data"]["lines"] for one in made] == [
+        [{"line_no": 2, "qty": 1}],
+        [{"line_no": 3, "qty": 2}],
+    ]
+    assert len({one["id"] for one in made}) == 2
+    assert {one["time"] for one in made} == {"2008-01-12T14:00:00.000000Z"}
+    assert [(m.records, m.troubles, len(m.passed_over)) for m in others] == [([], [], 1)] * 3
+
+
 def test_an_order_of_vouchers_alone_is_passed_over(shopify: Channel) -> None:
     lines = [line | {"requires_shipping": False} for line in ORDER["line_items"]]
     later = {"updated_at": "2008-01-12T09:00:00-05:00"}
