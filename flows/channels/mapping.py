@@ -152,6 +152,7 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         unwrap: paths of envelopes around payloads (``orders``: an array of them, or one); all that are there
             are opened, of one within another the inner one. An array at the top is opened always.
         texts: paths of members that hold JSON as a text, which is read like any other.
+        reads: members of arrays (``refunds[].at``) that SQL reads by itself, as in a lambda, with no ``each``.
         zone: of times that name none.
         maps: tables of codes.
         personal: paths of personal data, which is sealed before a payload is kept.
@@ -167,6 +168,7 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     form_field: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = ""
     unwrap: list[DataPath] = []
     texts: list[DataPath] = []
+    reads: list[Member] = []
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
     personal: list[Member] = []

@@ -130,6 +130,8 @@ class ValueCompiler:
         self.mapping = mapping
         self.connection = connection
         self.root: Tree = {}
+        for path in mapping.reads:
+            enter(self.root, path.replace("[]", f".{ELEMENT}").split("."))
         self.made = Statement()
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping

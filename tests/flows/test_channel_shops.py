@@ -105,22 +105,23 @@ def test_an_order_of_which_all_is_refunded_is_cancelled_by_the_refund(shopify: C
     ]
 
 
-def refund(at: str, *lines: tuple[int, str, int]) -> dict[str, Any]:
-    items = [
-        {"line_item_id": line, "restock_type": how, "quantity": qty} for line, how, qty in lines
-    ]
-    return {"id": 9, "created_at": at, "refund_line_items": items}
-
-
 def test_of_an_order_that_left_in_part_what_is_refunded_of_the_rest_is_cancelled(
     shopify: Channel,
 ) -> None:
-    lines = [line | {"id": n} for n, line in enumerate(ORDER["line_items"], 1)]
+    left = [(1, 1), (3, 2), (2, 0)]
+    lines = [
+        line | {"quantity": qty, "current_quantity": now}
+        for line, (qty, now) in zip(ORDER["line_items"], left, strict=True)
+    ]
     sent = [{"created_at": "2008-01-11T09:00:00-05:00"}]
     order = ORDER | {"line_items": lines, "fulfillment_status": "fulfilled", "fulfillments": sent}
-    rest = refund("2008-01-12T09:00:00-05:00", (1, "return", 1), (2, "cancel", 1), (3, "cancel", 2))
-    before = refund("2008-01-10T12:00:00-05:00", (2, "cancel", 1))
-    back = refund("2008-01-12T09:00:00-05:00", (1, "return", 1))
+    before, rest, back = (
+        {
+            "created_at": f"2008-01-{day}T09:00:00-05:00",
+            "refund_line_items": [{"restock_type": how}],
+        }
+        for day, how in ((10, "cancel"), (12, "cancel"), (12, "return"))
+    )
 
     made = records(shopify, order | {"refunds": [before, rest]})
     others = [take(shopify, order | {"refunds": said}) for said in ([], [before], [before, back])]
