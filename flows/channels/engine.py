@@ -20,7 +20,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from flows.channels.expressions import PASSED_OVER, UNRECOGNISED
+from flows.channels.expressions import PASSED_OVER, UNRECOGNISED, keep_codes
 from flows.channels.mapping import Mapping
 from flows.channels.owners import CustomerCompiler
 from flows.channels.quick import QuickCompiler, has_our_names, is_quick
@@ -122,6 +122,9 @@ class Channel:
         self._customer_sql = CustomerCompiler(mapping, self._connection).customer_sql()
         self._assigning = {n for n, record in enumerate(mapping.record) if record.assigns}
         try:  # whatever is wrong with its SQL shows here, not with the first payload
+            for number, codes in enumerate(mapping.maps.values()):
+                for statement in keep_codes(number, codes):
+                    self._connection.execute(statement)
             self._prepare("whole", self.statement)
             if quick:
                 self._prepare("quick", quick)

@@ -27,6 +27,7 @@ nearest ``each``. In SQL (DuckDB's) ``p`` is the payload, ``e`` the element and 
 
 import re
 import tomllib
+from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -151,6 +152,7 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
         unwrap: paths of envelopes around payloads (``orders``: an array of them, or one); all that are there
             are opened, of one within another the inner one. An array at the top is opened always.
         texts: paths of members that hold JSON as a text, which is read like any other.
+        reads: members of arrays (``refunds[].at``) that SQL reads by itself, as in a lambda, with no ``each``.
         zone: of times that name none.
         maps: tables of codes.
         personal: paths of personal data, which is sealed before a payload is kept.
@@ -166,6 +168,7 @@ class Mapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=T
     form_field: Annotated[str, Meta(max_length=64, pattern="^[A-Za-z0-9_-]*$")] = ""
     unwrap: list[DataPath] = []
     texts: list[DataPath] = []
+    reads: list[Member] = []
     zone: str = "UTC"
     maps: dict[str, dict[str, str]] = {}
     personal: list[Member] = []
@@ -185,6 +188,17 @@ def with_maps(mapping: Mapping, maps: AnyMapping[str, dict[str, str]]) -> Mappin
     return msgspec.structs.replace(mapping, maps=tables)
 
 
+def wrong_codes(maps: Any) -> Iterator[tuple[str, str]]:
+    """What is no table of codes, or no code, with the reason; as ``skus.77``."""
+    for table, codes in maps.items() if isinstance(maps, dict) else ():
+        if not isinstance(codes, dict):
+            yield table, "is no table of codes"
+            continue
+        for theirs, ours in codes.items():
+            if not isinstance(ours, str):
+                yield f"{table}.{theirs}", f"{ours!r} is no text: put it in quotes"
+
+
 def load_mapping(file: Path) -> Mapping:
     """A mapping file, checked.
 
@@ -201,7 +215,10 @@ def load_mapping(file: Path) -> Mapping:
 def parse_mapping(text: str, name: str) -> Mapping:
     """The same from its text; ``name`` is what messages call it."""
     try:
-        return msgspec.convert(tomllib.loads(text), Mapping)
+        content = tomllib.loads(text)
+        for field, what in wrong_codes(content.get("maps")):
+            raise refused(text, name, f"maps.{field}", what)
+        return msgspec.convert(content, Mapping)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name}: no TOML: {error}") from error
     except msgspec.ValidationError as error:

@@ -78,6 +78,13 @@ class ChannelSettings(_Model):
     """One channel."""
 
     mapping: str = Field(min_length=1, description="A shipped one by its name, or a TOML file.")
+    maps: dict[str, dict[str, str]] = Field(
+        default={},
+        description="Your own codes (SKUs, nodes), by table of the mapping; before those that it has.",
+    )
+    maps_file: Path | None = Field(
+        default=None, description="A TOML file of such tables; `maps` counts for more."
+    )
     topic: str = Field(
         pattern="^[A-Za-z0-9._-]{1,249}$", description="That has its payloads; no other channel's."
     )

@@ -130,6 +130,8 @@ class ValueCompiler:
         self.mapping = mapping
         self.connection = connection
         self.root: Tree = {}
+        for path in mapping.reads:
+            enter(self.root, path.replace("[]", f".{ELEMENT}").split("."))
         self.made = Statement()
         self.at = ""  # field of the mapping that is being compiled
         self.number = 0  # of the record mapping
@@ -256,7 +258,7 @@ class ValueCompiler:
         if spec.map not in self.mapping.maps:
             self._refuse(f"there is no table maps.{spec.map}")
         codes = self.mapping.maps[spec.map]
-        ours = looked_up(raw, codes)
+        ours = looked_up(raw, [*self.mapping.maps].index(spec.map), codes)
         made = self._converted(name, ours, msgspec.structs.replace(spec, map=""), kind)
         if isinstance(kind, inspect.EnumType):
             words = [member.value for member in kind.cls]

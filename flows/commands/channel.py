@@ -9,6 +9,7 @@ import msgspec
 import typer
 
 from flows.channels.book import find_mapping, open_channel, shipped
+from flows.channels.codes import Codes, codes_of, read_codes
 from flows.channels.engine import Binding, Channel
 from flows.channels.evolution import changes, likely_names
 from flows.channels.infer import infer
@@ -27,7 +28,19 @@ app = group_of_commands(
     "A mapping is a TOML file that says which member of a payload becomes which field of a record; "
     "flows/channels/README.md says how to write one."
 )
-Named = Annotated[str, typer.Argument(metavar="MAPPING", help="A shipped one by name, or a file.")]
+Named = Annotated[
+    str,
+    typer.Argument(
+        metavar="MAPPING",
+        help="A shipped one by name, or a file; with --config a channel by name, with its codes.",
+    ),
+]
+Maps = Annotated[
+    Path | None,
+    typer.Option(
+        "--maps", metavar="CODES", help="A TOML file with codes of your own: SKUs, nodes, states."
+    ),
+]
 Samples = Annotated[
     list[Path], typer.Argument(metavar="SAMPLE...", help="Files with a payload each.")
 ]
@@ -71,6 +84,8 @@ def validate(
             "--against", metavar="RECORDED", help="A payload, or a folder of them; may be repeated."
         ),
     ] = None,
+    maps: Maps = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Check a mapping; with payloads also whether they have what it reads, and what changed since others.
@@ -80,10 +95,11 @@ def validate(
 
     Examples:
       crossdock channel validate shopify
+      crossdock channel validate shop --config crossdock.toml
       crossdock channel validate my.toml --against recorded/
       crossdock channel validate my.toml today-1.json today-2.json --against recorded/
     """
-    channel = open_channel(find_mapping(mapping), _TRIED)
+    channel = _opened(mapping, maps, config)
     recorded = _payloads(against or [])
     said = _compared(channel, recorded, _payloads(samples or []) or recorded)
     if as_json:
@@ -103,14 +119,22 @@ def validate(
 
 
 @app.command("test")
-def try_out(mapping: Named, samples: Samples, as_json: AsJson = False) -> None:
+def try_out(
+    mapping: Named,
+    samples: Samples,
+    maps: Maps = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
     """Try a mapping on samples: every field with where it came from, and what is not used.
 
     Ends with code 1 where a sample is refused.
 
-    Example: crossdock channel test shopify order.json
+    Examples:
+      crossdock channel test shopify order.json
+      crossdock channel test shopify inventory_level.json --maps my-skus.toml
     """
-    channel = open_channel(find_mapping(mapping), _TRIED)
+    channel = _opened(mapping, maps, config)
     tried = [_tried(channel, file) for file in samples]
     if as_json:
         print_json(tried)
@@ -171,6 +195,25 @@ def raw(
     where, payload = raw_payload(kafka_of(settings), place, vault)
     error_console().print(where, markup=False, soft_wrap=True)
     typer.echo(payload)
+
+
+def _opened(name: str, maps: Path | None, config: Path | None) -> Channel:
+    """A mapping by its name, or that of a channel; with one's own codes.
+
+    Raises:
+        InputError: there is none, or it cannot be used.
+    """
+    codes = list[Codes]()
+    if config is not None:
+        channels = load_settings(config).channels
+        if name not in channels:
+            there = ", ".join(channels) or "none"
+            raise InputError(f"{config} has no channel {name}; there are {there}")
+        codes += codes_of(name, channels[name])
+        name = channels[name].mapping
+    if maps is not None:
+        codes.append(read_codes(maps))
+    return open_channel(find_mapping(name), _TRIED, codes)
 
 
 def _list(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from flows.channels.schema import mapping_schema
 from flows.commands.output import error_console
 from flows.files import publish
 from schemas import codes
@@ -21,7 +22,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def schemas(
     out: Annotated[Path, typer.Option(help="Directory to write to; made if it is not there.")],
 ) -> None:
-    """Write a JSON Schema for every kind of record and the cross-reference, and all codes as codes.json.
+    """Write JSON Schemas of all kinds of records, the cross-reference and mappings; all codes as codes.json.
 
     Example: crossdock schemas --out out/schemas
     """
@@ -39,6 +40,7 @@ def schema_files() -> dict[str, bytes]:
     }
     reference = msgspec.json.schema(CrossReference)
     files["cross-reference.json"] = _pretty({"$schema": _DIALECT, **reference})
+    files["mapping.json"] = _pretty({"$schema": _DIALECT, **mapping_schema()})
     return {**files, "codes.json": _pretty(enumerations())}
 
 

@@ -332,6 +332,35 @@ def test_stock_that_is_deleted_is_counted_as_none() -> None:
     assert counted["id"] != gone["id"]
 
 
+@pytest.mark.parametrize(
+    ("detail", "milestones"),
+    [
+        ("arrived_at_destination", ["returning", "delivered", "scanned"]),
+        ("arrived_at_facility", ["returning", "arrived", "arrived"]),
+        ("damaged", ["damaged"] * 3),
+        (None, ["returning", "delivered", "scanned"]),
+    ],
+)
+def test_what_is_on_its_way_back_is_not_delivered(
+    detail: str | None, milestones: list[str]
+) -> None:
+    statuses = ["return_to_sender", "delivered", "in_transit"]
+
+    records = made("easypost", easypost(*((status, detail) for status in statuses)))
+
+    assert [milestone for milestone, _ in told(records)] == milestones
+
+
+def test_the_courier_of_the_country_it_goes_to_is_heard_as_well() -> None:
+    here = {"nu": "T1", "com": "sf", "state": "0", "data": [{"ftime": "2026-03-01 08:00:00"}]}
+    there = {"nu": "T1", "com": "ups", "state": "3", "data": [{"ftime": "2026-03-05 08:00:00"}]}
+
+    records = made("kuaidi100", {"lastResult": here, "destResult": there})
+
+    assert told(records) == [("scanned", ""), ("signed", "")]
+    assert [one["data"]["carrier"] for one in records] == ["sf", "ups"]
+
+
 def epcis(**event: Any) -> dict[str, Any]:
     common = {
         "type": "ObjectEvent",
@@ -363,25 +392,65 @@ def test_a_step_of_epcis_with_a_disposition_may_say_more() -> None:
     assert [m for m, _ in told(records)] == ["arrived", "signed", "returned", "damaged"]
 
 
-def test_an_event_of_epcis_that_is_declared_an_error_takes_back_its_records() -> None:
-    event = epcis(bizStep="arriving")
-    wrong = epcis(bizStep="arriving", errorDeclaration={"declarationTime": "2026-03-01T09:00:00Z"})
+PACKED = {
+    "type": "AggregationEvent",
+    "parentID": "sscc:9",
+    "childEPCs": ["sgtin:1"],
+    "bizStep": "packing",
+}
+TIED = {"type": "AssociationEvent", "action": "ADD", "parentID": "sscc:9", "childEPCs": ["giai:1"]}
+MEASURED = {
+    "sensorMetadata": {"deviceID": "d-1"},
+    "sensorReport": [{"type": "gs1:Temperature", "value": 7.9, "uom": "CEL"}],
+}
+WRONG = {"errorDeclaration": {"declarationTime": "2026-03-01T09:00:00Z"}}
 
-    first, taken_back = made("epcis", event, wrong)
 
-    assert (taken_back["data"]["classifier"], taken_back["data"]["retracts"]) == (
-        "RET",
-        first["id"],
-    )
+@pytest.mark.parametrize(
+    "event",
+    [{"bizStep": "arriving"}, {"bizStep": "installing"}, {"bizStep": "accepting"}, PACKED],
+    ids=["a step", "an installation", "an acceptance", "a packing"],
+)
+def test_an_event_of_epcis_that_is_declared_an_error_takes_back_its_record(
+    event: dict[str, Any],
+) -> None:
+    (first,), (taken_back,) = made("epcis", epcis(**event)), made("epcis", epcis(**event, **WRONG))
+
+    data = taken_back["data"]
+    assert (taken_back["type"], data["classifier"]) == ("shipment.milestone", "RET")
+    assert (taken_back["xref"], data["retracts"]) == (first["xref"], first["id"])
+    assert taken_back["id"] != first["id"]
+
+
+def test_a_device_that_went_with_a_parcel_by_error_was_released_at_once() -> None:
+    (bound,), (released,) = made("epcis", epcis(**TIED)), made("epcis", epcis(**TIED, **WRONG))
+
+    assert (bound["data"]["released"], released["data"]["released"]) == (False, True)
+    assert released["time"] == bound["time"]
+    assert released["id"] != bound["id"]
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        ({"sensorElementList": [MEASURED]}, "readings that are declared an error"),
+        (
+            {"sensorElementList": [MEASURED], "bizStep": "sensor_reporting"},
+            "readings that are declared an error",
+        ),
+        (TIED | {"action": "DELETE"}, "a device that is said to have never been taken off"),
+    ],
+)
+def test_what_cannot_be_taken_back_is_for_a_person(event: dict[str, Any], why: str) -> None:
+    result = mapped("epcis", epcis(**event, **WRONG))
+
+    (trouble,) = result.troubles
+    assert (result.records, trouble.reason) == ([], DeadLetterReason.UNRECOGNISED)
+    assert trouble.detail.startswith(why)
 
 
 def test_what_a_sensor_measured_is_looked_up_by_its_device() -> None:
-    element = {
-        "sensorMetadata": {"deviceID": "d-1"},
-        "sensorReport": [{"type": "gs1:Temperature", "value": 7.9, "uom": "CEL"}],
-    }
-
-    (record,) = made("epcis", epcis(bizStep="sensor_reporting", sensorElementList=[element]))
+    (record,) = made("epcis", epcis(bizStep="sensor_reporting", sensorElementList=[MEASURED]))
 
     assert (record["type"], record["xref"]) == ("telemetry.sensor", "device:d-1")
     assert not isinstance(

@@ -86,6 +86,85 @@ def test_a_cancelled_order_is_cancelled_once(shopify: Channel) -> None:
     assert made["id"] == "450789469@2008-01-11T09:00:00-05:00"
 
 
+def test_an_order_of_which_all_is_refunded_is_cancelled_by_the_refund(shopify: Channel) -> None:
+    lines = [line | {"current_quantity": 0} for line in ORDER["line_items"]]
+    refunds = [{"id": n, "created_at": f"2008-01-1{n}T09:00:00-05:00"} for n in (1, 2)]
+    order = ORDER | {"line_items": lines, "financial_status": "refunded", "refunds": refunds}
+
+    (refunded,), (noted,) = (
+        records(shopify, order | {"updated_at": at})
+        for at in ("2008-01-12T09:00:01-05:00", "2008-01-14T09:00:00-05:00")
+    )
+    (edited,) = records(shopify, order | {"refunds": [], "updated_at": "2008-01-13T09:00:00Z"})
+
+    assert (refunded["type"], refunded["subject"]) == ("order.cancelled", "450789469")
+    assert refunded == noted, "a note moves updated_at, too"
+    assert [one["time"] for one in (refunded, edited)] == [
+        "2008-01-12T14:00:00.000000Z",
+        "2008-01-13T09:00:00.000000Z",
+    ]
+
+
+def test_of_an_order_that_left_in_part_what_is_refunded_of_the_rest_is_cancelled(
+    shopify: Channel,
+) -> None:
+    left = [(1, 1), (3, 2), (2, 0)]
+    lines = [
+        line | {"quantity": qty, "current_quantity": now}
+        for line, (qty, now) in zip(ORDER["line_items"], left, strict=True)
+    ]
+    sent = [{"created_at": "2008-01-11T09:00:00-05:00"}]
+    order = ORDER | {"line_items": lines, "fulfillment_status": "fulfilled", "fulfillments": sent}
+    before, rest, back = (
+        {
+            "created_at": f"2008-01-{day}T09:00:00-05:00",
+            "refund_line_items": [{"restock_type": how}],
+        }
+        for day, how in ((10, "cancel"), (12, "cancel"), (12, "return"))
+    )
+
+    made = records(shopify, order | {"refunds": [before, rest]})
+    others = [take(shopify, order | {"refunds": said}) for said in ([], [before], [before, back])]
+
+    assert {one["type"] for one in made} == {"order.cancelled"}
+    assert [one["data"]["lines"] for one in made] == [
+        [{"line_no": 2, "qty": 1}],
+        [{"line_no": 3, "qty": 2}],
+    ]
+    assert len({one["id"] for one in made}) == 2
+    assert {one["time"] for one in made} == {"2008-01-12T14:00:00.000000Z"}
+    assert [(m.records, m.troubles, len(m.passed_over)) for m in others] == [([], [], 1)] * 3
+
+
+def test_an_order_of_vouchers_alone_is_passed_over(shopify: Channel) -> None:
+    lines = [line | {"requires_shipping": False} for line in ORDER["line_items"]]
+    later = {"updated_at": "2008-01-12T09:00:00-05:00"}
+
+    made, changed = (take(shopify, ORDER | {"line_items": lines} | more) for more in ({}, later))
+
+    why = "an order of which nothing is to be shipped"
+    assert (made.records, made.troubles, made.passed_over) == ([], [], [(0, why)])
+    assert (changed.records, changed.troubles, changed.passed_over) == ([], [], [(0, why)])
+
+
+def test_an_order_that_tries_the_shop_out_is_passed_over(shopify: Channel) -> None:
+    tried = ORDER | {"test": True}
+
+    placed, gone = (
+        take(shopify, tried),
+        take(shopify, tried | {"cancelled_at": tried["updated_at"]}),
+    )
+
+    for mapped in (placed, gone):
+        assert (mapped.records, mapped.troubles, len(mapped.passed_over)) == ([], [], 1)
+
+
+def test_an_order_that_does_not_say_its_lines_is_refused(shopify: Channel) -> None:
+    (trouble,) = take(shopify, {k: v for k, v in ORDER.items() if k != "line_items"}).troubles
+
+    assert trouble.detail == "data.lines: missing"
+
+
 def test_an_order_that_is_all_on_its_way_is_passed_over(
     shopify: Channel, woocommerce: Channel, amazon: Channel
 ) -> None:
@@ -101,7 +180,7 @@ def test_an_order_that_is_all_on_its_way_is_passed_over(
 def test_each_tracking_number_is_a_parcel_and_without_one_the_fulfillment_is(
     shopify: Channel,
 ) -> None:
-    sent = FULFILLMENT["fulfillment"]
+    sent = FULFILLMENT["fulfillment"] | {"updated_at": FULFILLMENT["fulfillment"]["created_at"]}
 
     two = records(shopify, sent | {"tracking_numbers": ["A", "B"], "shipment_status": "delivered"})
     none = records(shopify, sent | {"tracking_numbers": []})
@@ -115,8 +194,43 @@ def test_each_tracking_number_is_a_parcel_and_without_one_the_fulfillment_is(
     assert [one["data"]["package"] for one in none] == ["1022782904"]
 
 
+def test_a_tracking_number_that_comes_later_takes_back_the_parcel_without_one(
+    shopify: Channel,
+) -> None:
+    sent = FULFILLMENT["fulfillment"]
+
+    (bare,) = records(shopify, sent | {"tracking_numbers": []})
+    shipped_as, taken_back = records(shopify, sent | {"updated_at": "2023-01-01T00:00:00Z"})
+    later = records(shopify, sent | {"updated_at": "2023-01-02T00:00:00Z"})
+
+    assert bare["data"]["package"] == taken_back["data"]["package"] == "1022782904"
+    assert taken_back["data"]["classifier"] == "RET"
+    assert taken_back["data"]["retracts"] == bare["id"]
+    assert shipped_as["data"]["package"] == sent["tracking_numbers"][0]
+    assert later == [shipped_as, taken_back], "it is taken back once"
+
+
+def test_an_attempt_of_another_day_is_another_attempt(shopify: Channel) -> None:
+    sent = FULFILLMENT["fulfillment"] | {"shipment_status": "attempted_delivery"}
+    times = ["2020-11-06T10:00:00-05:00", "2020-11-06T18:00:00-05:00", "2020-11-07T10:00:00-05:00"]
+
+    told = [records(shopify, sent | {"updated_at": at})[-1] for at in times]
+
+    assert {one["data"]["milestone"] for one in told} == {"attempt_failed"}
+    assert told[0]["id"] == told[1]["id"] != told[2]["id"]
+
+
+def test_that_a_parcel_is_late_is_known_and_no_milestone(shopify: Channel) -> None:
+    sent = FULFILLMENT["fulfillment"]
+
+    late = take(shopify, sent | {"shipment_status": "delayed"})
+
+    assert [r.line for r in late.records] == [r.line for r in take(shopify, sent).records]
+    assert late.troubles == []
+
+
 def test_a_fulfillment_that_is_cancelled_takes_back_that_it_left(shopify: Channel) -> None:
-    (sent,) = records(shopify, FULFILLMENT)
+    sent, _ = records(shopify, FULFILLMENT)
 
     (gone,) = records(shopify, FULFILLMENT["fulfillment"] | {"status": "cancelled"})
 
@@ -188,12 +302,25 @@ def test_an_unknown_state_of_a_payment_is_refused(woocommerce: Channel) -> None:
 
 
 def test_a_price_that_the_shop_divided_is_the_nearest_amount(woocommerce: Channel) -> None:
-    line = WOO["line_items"][0] | {"price": 3.3333333333333335}
+    line = WOO["line_items"][0] | {"quantity": 3, "subtotal": "10.00", "price": 3.3333333333333335}
 
     (dollars,) = records(woocommerce, WOO | {"line_items": [line]})
     (yen,) = records(woocommerce, WOO | {"line_items": [line], "currency": "JPY"})
 
     assert [one["data"]["lines"][0]["unit_price_minor"] for one in (dollars, yen)] == [333, 3]
+
+
+def test_a_price_is_that_before_discounts(woocommerce: Channel) -> None:
+    line = WOO["line_items"][0] | {
+        "quantity": 2,
+        "subtotal": "20.00",
+        "total": "15.00",
+        "price": 7.5,
+    }
+
+    (made,) = records(woocommerce, WOO | {"line_items": [line]})
+
+    assert made["data"]["lines"][0]["unit_price_minor"] == 1_000
 
 
 def test_an_order_of_amazon_without_an_address_is_of_its_marketplace(amazon: Channel) -> None:

@@ -339,6 +339,42 @@ def test_the_sql_of_a_mapping_reaches_nothing_outside(reaching: str) -> None:
         Channel(parse_mapping(text, "shop.toml"), BINDING)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ("paid = 7\n", "maps.payments.paid: 7 is no text"),
+        ("[maps.payments.x]\n", "x: {} is no text"),
+    ],
+)
+def test_a_code_that_is_no_text_is_named_with_its_line(wrong: str, complaint: str) -> None:
+    text = SHOP.partition("[maps.payments]\n")[0] + "[maps.payments]\n" + wrong
+    line = text.count("\n")
+
+    with pytest.raises(InputError, match=f"shop.toml:{line}: .*{complaint}"):
+        open_channel(MappingText("shop.toml", text), BINDING)
+
+
+def test_sql_sees_the_members_of_arrays_that_the_mapping_says_it_reads() -> None:
+    read = "list_filter(p.notes, lambda x: x.kind = 'no')[-1].said"
+    text = SHOP.replace('id = "no"', f'id = {{ sql = "{read}" }}')
+    reads = 'reads = ["notes[].kind", "notes[].said"]\n'
+    notes = [{"kind": "no", "said": "first"}, {"kind": "no", "said": "last"}, {"kind": "yes"}]
+
+    shop = Channel(parse_mapping(reads + text, "shop.toml"), BINDING)
+
+    assert record(shop, notes=notes).id == "last"
+    with pytest.raises(FieldError, match="its SQL"):
+        Channel(parse_mapping(text, "shop.toml"), BINDING)
+
+
+def test_sql_may_extract_from_a_member_by_an_arrow() -> None:
+    text = SHOP.replace('id = "no"', """id = { sql = "upper(p.extra -> '$.no')" }""")
+
+    made = record(Channel(parse_mapping(text, "shop.toml"), BINDING), extra={"no": "a"})
+
+    assert made.id == '"A"'
+
+
 MONEY = 'currency = { path = "money", default = "CNY" }\n'
 
 

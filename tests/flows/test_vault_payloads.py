@@ -119,6 +119,46 @@ def test_of_no_sample_anything_personal_is_kept_or_made_a_record(name: str, vaul
     assert not any(PLANTED.encode() in one for one in Sealer(None).sealed(channel, keep))
 
 
+TOLD_OF = {
+    "a fulfillment": ("shopify", {"tracking_numbers": [], "destination": {"name": PLANTED}}),
+    "what happens to it": (
+        "shopify",
+        {"fulfillment_id": 1, "status": "delivered", "message": PLANTED, "address1": PLANTED}
+        | {"city": PLANTED, "zip": PLANTED},
+    ),
+    "a refund": (
+        "shopify",
+        {
+            "transactions": [{"receipt": {"payer": PLANTED}}],
+            "refund_line_items": [{"line_item": {"properties": [{"value": PLANTED}]}}],
+        },
+    ),
+    "an order's phone": ("shopify", {"shipping_lines": [{"phone": PLANTED}]}),
+    "a row that is gone": (
+        "debezium-erp",
+        {"op": "d", "before": {"order_no": "7", "customer_no": PLANTED}, "after": None},
+    ),
+    "who came": ("debezium-crm", {"op": "d", "before": {"technician_no": PLANTED}, "after": None}),
+}
+"""Payloads, not whole, that name a person where the samples do not."""
+
+
+@pytest.mark.parametrize(("name", "payload"), TOLD_OF.values(), ids=TOLD_OF.keys())
+def test_what_platforms_say_of_a_person_is_not_kept(name: str, payload: dict[str, Any]) -> None:
+    (sealed,) = kept(None, shipped(name), payload)
+
+    assert PLANTED.encode() not in sealed
+
+
+def test_a_purge_takes_the_number_of_a_customer_whose_row_is_gone(vault: Vault) -> None:
+    channel, (_, row) = shipped("debezium-erp"), TOLD_OF["a row that is gone"]
+    (sealed,) = kept(vault, channel, row)
+
+    vault.destroy(Owner("shop-1", token_of(BINDING.secret, "shop-1", PLANTED)))
+
+    assert json.loads(vault.opened(sealed))["before"] == {"order_no": "7", "customer_no": None}
+
+
 GUESTS = SHOP.replace("texts =", 'known_by = ["memo", "buyer.name"]\ntexts =', 1)
 
 

@@ -11,24 +11,16 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from flows.channels.book import find_mapping, open_channel
+from flows.channels.codes import read_codes
 from flows.channels.engine import Binding, Channel
-from flows.channels.mapping import load_mapping, with_maps
 from flows.channels.report import as_read, unused_paths
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/channels"
 PAYLOADS = ROOT.parent / "shared/data/connector_payloads"
 BINDING = Binding(source="shop-1", tenant="acme", network="eu", secret=b"of the tests")
-CODES = {
-    "shopify": {
-        "skus": {
-            "39072856": "IPOD2008GREEN",
-            "49148385": "IPOD2008RED",
-            "457924702": "IPOD2008BLACK",
-            "808950810": "IPOD2008PINK",
-        }
-    }
-}
+CODES = {"shopify": GOLDEN / "samples/shopify-skus.toml"}
 """What the tests' shop has in its own tables."""
 
 FILES = {
@@ -66,8 +58,8 @@ class Sample(NamedTuple):
 
 def shipped(channel: str) -> Channel:
     """A mapping of ``schemas/channels``, with the codes of the tests' shop."""
-    mapping = load_mapping(ROOT / f"schemas/channels/{channel}.toml")
-    return Channel(with_maps(mapping, CODES.get(channel, {})), BINDING)
+    codes = [read_codes(CODES[channel])] if channel in CODES else []
+    return open_channel(find_mapping(channel), BINDING, codes)
 
 
 def samples(channel: str) -> Iterator[Sample]:
