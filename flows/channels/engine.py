@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from operator import attrgetter
@@ -20,7 +20,7 @@ import duckdb
 import msgspec
 import pyarrow as pa
 
-from flows.channels.expressions import PASSED_OVER, UNRECOGNISED, keep_codes
+from flows.channels.expressions import OVERSIZED, PASSED_OVER, UNRECOGNISED, keep_codes
 from flows.channels.mapping import Mapping
 from flows.channels.owners import CustomerCompiler
 from flows.channels.quick import QuickCompiler, has_our_names, is_quick
@@ -36,6 +36,12 @@ DETAIL_CHARACTERS = 400
 
 NOTHING = "its codes stand for nothing"
 """What is said of a payload of which tables of codes leave no record."""
+
+BATCH_BYTES = 16 * 1024 * 1024
+"""Of payloads at a time, and one more: a poll of common orders has less."""
+
+MEMORY_LIMIT = "1GiB"
+"""For what a statement holds of a batch: ten times what the largest batches of samples take."""
 
 TOKEN_BYTES = 16
 """Of a customer's token: enough that no two customers share one."""
@@ -136,16 +142,8 @@ class Channel:
     def take(self, payloads: Sequence[bytes]) -> Mapped:
         """Make records of payloads; of what is none it says why."""
         mapped = Mapped()
-        held = dict(enumerate(payloads))
-        if self.mapping.form_field:
-            held = {n: held_in(form, self.mapping.form_field) for n, form in held.items()}
-        if self._has_quick:
-            mapped.records = self._quick_records(held)
-            taken = {record.payload for record in mapped.records}
-            held = {number: one for number, one in held.items() if number not in taken}
-        texts = {n: one for n, one in held.items() if _is_text(n, one, mapped)}
-        if texts:
-            self._take_whole(texts, mapped)
+        for held in _parts(payloads):
+            self._take_part(held, mapped)
         mapped.troubles.sort()
         return mapped
 
@@ -176,6 +174,19 @@ class Channel:
             return ""
         return f"{self.mapping.record[kind].assigns}:{event.data.package}"
 
+    def _take_part(self, held: dict[int, bytes], mapped: Mapped) -> None:
+        """The same of some of them, by number."""
+        if self.mapping.form_field:
+            held = {n: held_in(form, self.mapping.form_field) for n, form in held.items()}
+        if self._has_quick:
+            quick = self._quick_records(held)
+            mapped.records += quick
+            taken = {record.payload for record in quick}
+            held = {number: one for number, one in held.items() if number not in taken}
+        texts = {n: one for n, one in held.items() if _is_text(n, one, mapped)}
+        if texts:
+            self._take_whole(texts, mapped)
+
     def _quick_records(self, held: dict[int, bytes]) -> list[Record]:
         """Those of payloads with which nothing is wrong."""
         texts = {number: one for number, one in held.items() if len(one) <= MAX_LINE_BYTES}
@@ -197,12 +208,15 @@ class Channel:
         table = pa.concat_tables(self._tables(texts, mapped))
         wrong: dict[int, list[str]] = {}
         alien: dict[int, list[str]] = {}
+        large: dict[int, str] = {}
         nothing = set[int]()
         for number, kind, record, problems in zip(
             *(table[name].to_pylist() for name in ("seq", "kind", "record", "problems")),
             strict=True,
         ):
-            if kind == PASSED_OVER:
+            if kind == OVERSIZED:
+                large[number] = problems[0]
+            elif kind == PASSED_OVER:
                 mapped.passed_over += [(number, why) for why in problems]
             elif problems:
                 found = alien if kind == UNRECOGNISED else wrong
@@ -213,17 +227,19 @@ class Channel:
                 mapped.records.append(Record(number, record.encode(), kind, is_sound=False))
         mapped.records.sort(key=attrgetter("payload"))
         mapped.alien.update(alien)
-        nothing -= {record.payload for record in mapped.records} | wrong.keys()
+        nothing -= {record.payload for record in mapped.records} | wrong.keys() | large.keys()
         mapped.passed_over += [(number, NOTHING) for number in sorted(nothing)]
+        mapped.troubles += [Trouble(n, DeadLetterReason.TOO_LARGE, why) for n, why in large.items()]
         mapped.troubles += [
             Trouble(number, DeadLetterReason.UNMAPPED, _joined(said))
             for number, said in wrong.items()
+            if number not in large
         ]
         for number, said in alien.items():
             broken = _broken(texts[number])
             if broken:
                 mapped.troubles.append(Trouble(number, DeadLetterReason.SCHEMA_INVALID, broken))
-            elif number not in wrong:
+            elif number not in wrong.keys() | large.keys():
                 detail = _joined(said)
                 mapped.troubles.append(Trouble(number, DeadLetterReason.UNRECOGNISED, detail))
 
@@ -275,6 +291,19 @@ class _Batch:
         return self._table.__arrow_c_stream__(requested_schema)
 
 
+def _parts(payloads: Sequence[bytes]) -> Iterator[dict[int, bytes]]:
+    """Payloads by number, as many at a time as are to be held."""
+    part, size = dict[int, bytes](), 0
+    for number, payload in enumerate(payloads):
+        part[number] = payload
+        size += len(payload)
+        if size > BATCH_BYTES:
+            yield part
+            part, size = {}, 0
+    if part:
+        yield part
+
+
 def _is_text(number: int, payload: bytes, mapped: Mapped) -> bool:
     """Whether a payload may be JSON; of one that cannot be, the trouble is told."""
     if len(payload) > MAX_LINE_BYTES:
@@ -303,6 +332,8 @@ def _broken(text: bytes) -> str:
 def _reason(error: duckdb.Error) -> tuple[DeadLetterReason, str]:
     """Why a payload cannot be looked at; what else the error says may be personal."""
     said = str(error)
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return DeadLetterReason.TOO_LARGE, f"reading it takes more than {MEMORY_LIMIT}"
     if "JSON" in said or "UTF8" in said:
         where = re.search(r"at byte \d+", said)
         return (
@@ -328,7 +359,8 @@ def held_in(form: bytes, name: str) -> bytes:
 
 def _locked(binding: Binding) -> duckdb.DuckDBPyConnection:
     """A database in memory that no statement can leave."""
-    connection = duckdb.connect(config={"threads": 1})
+    bounds = {"memory_limit": MEMORY_LIMIT, "temp_directory": ""}  # nothing is spilled to a disk
+    connection = duckdb.connect(config={"threads": 1, **bounds})
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute((files("flows.channels") / "macros.sql").read_text(encoding="utf-8"))
     for name in ("source", "tenant", "network"):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from collections.abc import Mapping as AnyMapping
+from collections.abc import Set as AnySet
 from typing import Any, NamedTuple
 
 from msgspec import inspect
@@ -14,8 +15,9 @@ Tree = dict[str, Any]
 ELEMENT = "[]"
 WITHIN = {"e": "e1", "i": "i1"}
 """What an element of an array in a record, and its number, are called: the record may be an element itself."""
-UNRECOGNISED, PASSED_OVER = -1, -2
-"""Kinds of a row that is no record: of a piece of a payload that nobody expects, and of one that one does."""
+UNRECOGNISED, PASSED_OVER, OVERSIZED = -1, -2, -3
+"""Kinds of a row that is no record: of a piece of a payload that nobody expects, of one that one does, and
+of one that is too much."""
 
 
 FEW = 64
@@ -60,6 +62,11 @@ def structure(tree: Tree) -> Any:
     if ELEMENT in tree:
         return [structure(tree[ELEMENT])]
     return {name: structure(below) for name, below in tree.items()}
+
+
+def has_array(tree: Tree) -> bool:
+    """Whether an array is asked for, or what has one."""
+    return ELEMENT in tree or any(map(has_array, tree.values()))
 
 
 def elements(array: str, element: str, number: str, newest_first: bool = False) -> str:
@@ -125,6 +132,11 @@ def looked_up(raw: str, table: int, codes: AnyMapping[str, str]) -> str:
     return f"CASE {raw} {' '.join(whens) or 'WHEN NULL THEN NULL'} ELSE {rest} END"
 
 
+def numbered(array: str, within: str) -> str:
+    """A column: of each element its number among those of which an expression in ``e`` says the same."""
+    return f"unnest(among_equals(list_transform({array}, lambda e: coalesce({within}, '')))) AS k"
+
+
 def columns(parsed: Any) -> list[list[str]]:
     """Names that an expression uses, in all its parts; those of its own lambdas left out."""
     named, bound = [], set[str]()
@@ -143,6 +155,21 @@ def columns(parsed: Any) -> list[list[str]]:
 
     walk(parsed)
     return [names for names in named if names[0] not in bound]
+
+
+def wholes(parsed: Any, repeated: AnySet[str]) -> Iterator[list[str]]:
+    """Names that an expression uses, but for their lengths: those of some columns, and all within lambdas."""
+    if isinstance(parsed, list):
+        for one in parsed:
+            yield from wholes(one, repeated)
+    elif isinstance(parsed, dict):
+        kind, within = parsed.get("class"), list(parsed.values())
+        if kind == "COLUMN_REF" and parsed["column_names"][0] in repeated:
+            yield parsed["column_names"]
+        if parsed.get("function_name") == "len":
+            within = [one for one in parsed["children"] if one["class"] != "COLUMN_REF"]
+        for one in within:
+            yield from wholes(one, {"p", "e", "o"} if kind == "LAMBDA" else repeated)
 
 
 def has_query(select: Any) -> bool:

@@ -2,25 +2,25 @@
 
 A row becomes a JSON object whose members are the columns, all of them texts: nothing guesses types, so that
 ``007`` stays what it is, and what is no number is for the mapping to refuse. Files are read a batch at a time
-and every row knows its line. Whoever can write into the folder is not trusted: names that lead out of
-it, links and what would fill the memory are refused.
+and every row knows its line; a Parquet file is decoded by a process of its own, see ``parquet.py``. Whoever can
+write into the folder is not trusted: names that lead out of it, links and what fills the memory are refused.
 """
 
 import csv
 import os
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TextIO
+from subprocess import PIPE, Popen
+from typing import BinaryIO, NamedTuple, TextIO, cast
 
-import duckdb
 import msgspec
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from flows.channels import parquet
 from flows.channels.engine import Channel
 from schemas.codec import MAX_LINE_BYTES
 from schemas.codes import DeadLetterReason
@@ -31,9 +31,6 @@ BATCH_ROWS = 2_000
 
 BATCH_BYTES = 16 * 1024 * 1024
 """Of payloads, after which a batch of a CSV file ends."""
-
-ROW_GROUP_BYTES_MAX = 512 * 1024 * 1024
-"""Of a row group of a Parquet file, decompressed: it is held whole while it is read."""
 
 DELIMITERS = ",;\t|"
 """What may part the fields of a CSV file: that which its header has most of."""
@@ -82,7 +79,7 @@ def take_file(channel: Channel, folder: Path, name: str) -> Iterator[Taken]:
 
 def read_rows(
     folder: Path, name: str, batch: int = BATCH_ROWS
-) -> Iterator[tuple[list[Row], list[Misfit]]]:
+) -> Generator[tuple[list[Row], list[Misfit]], None, None]:
     """Rows of a file in a drop folder, and those that cannot be read; at most ``batch`` at a time.
 
     Raises:
@@ -192,34 +189,39 @@ def _told_apart(header: list[str], name: str) -> list[str]:
 def _parquet_rows(
     file: BinaryIO, name: str, batch: int
 ) -> Iterator[tuple[list[Row], list[Misfit]]]:
-    try:
-        parquet = pq.ParquetFile(file)
-        _told_apart(parquet.schema_arrow.names, name)
-        for number in range(parquet.metadata.num_row_groups):
-            size = parquet.metadata.row_group(number).total_byte_size
-            if size > ROW_GROUP_BYTES_MAX:
-                raise InputError(
-                    f"{name}: row group {number} has {size} bytes, more than {ROW_GROUP_BYTES_MAX}"
-                )
-        line, statement = 1, _as_json(parquet.schema_arrow)
-        with duckdb.connect(config={"threads": 1}) as connection:
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET enable_external_access = false")
-            for rows in parquet.iter_batches(batch_size=batch, use_threads=False):
-                connection.register("batch", pa.Table.from_batches([rows]))
-                texts = connection.execute(statement).to_arrow_table()["row"].to_pylist()
-                yield [Row(line + n, text.encode()) for n, text in enumerate(texts)], []
-                line += len(texts)
-    except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{name} is no Parquet file that can be read: {error}") from error
+    with _decoded(file, name) as lines:
+        if header := lines.readline():
+            _told_apart(msgspec.json.decode(header), name)
+        rows, too_large, size = list[Row](), list[Misfit](), 0
+        for number, text in enumerate(_lines(lines), 1):
+            if text.endswith("\n"):
+                rows.append(Row(number, text[:-1].encode()))
+                size += len(text)
+            else:
+                detail = f"more than {MAX_LINE_BYTES} bytes"
+                too_large.append(Misfit(name, number, DeadLetterReason.TOO_LARGE, detail))
+            if len(rows) + len(too_large) == batch or size > BATCH_BYTES:
+                yield rows, too_large
+                rows, too_large, size = [], [], 0
+        if rows or too_large:
+            yield rows, too_large
 
 
-def _as_json(schema: pa.Schema) -> str:
-    """SQL: rows as JSON objects of texts; objects and arrays stay what they are."""
-    columns = []
-    for field in schema:
-        quoted = '"' + field.name.replace('"', '""') + '"'
-        text = f"to_json({quoted})" if pa.types.is_nested(field.type) else f"{quoted}::VARCHAR"
-        columns.append(f"{text} AS {quoted}")
-    texts = f"SELECT {', '.join(columns)} FROM batch"
-    return f"SELECT to_json(r)::VARCHAR AS row FROM ({texts}) AS r"
+@contextmanager
+def _decoded(file: BinaryIO, name: str) -> Iterator[TextIO]:
+    """What ``parquet.py`` writes of a file."""
+    command = [sys.executable, "-I", parquet.__file__]
+    with Popen(
+        command, stdin=file, stdout=PIPE, stderr=PIPE, encoding="utf-8", start_new_session=True
+    ) as decoder:
+        lines, errors = cast(TextIO, decoder.stdout), cast(TextIO, decoder.stderr)
+        try:
+            yield lines
+            said, code = errors.read().strip(), decoder.wait()
+        finally:
+            decoder.kill()
+    if code == parquet.REFUSED:
+        raise InputError(f"{name} is no Parquet file that can be read: {said}")
+    if code:
+        most = parquet.MEMORY_BYTES // 1024**2
+        raise InputError(f"{name} takes more than {most} MiB to read, or breaks the decoder")

@@ -71,6 +71,13 @@ CREATE MACRO quick_minor(said, units) AS
     CASE WHEN NOT (contains(said, 'e') OR contains(said, 'E'))
          THEN whole_millions(TRY_CAST(round(TRY_CAST(said AS DOUBLE) * (units * 1000000)) AS BIGINT)) END;
 
+-- Of each text its number among those that are equal to it. (With a search for each it would take the square of
+-- the time: so they are sorted, each run of equals is numbered, and all are sorted back.)
+CREATE MACRO among_equals(texts) AS list_transform(list_sort(list_zip(
+    list_transform(list_sort(list_transform(texts, lambda t, i: {t: t, i: i})), lambda x: x.i),
+    flatten(list_transform(map_values(list_histogram(texts)), lambda times: range(1, times::BIGINT + 1)))
+)), lambda x: x[2]);
+
 -- For the SQL of mappings.
 
 -- When an order was changed, as its revision (1 to 1,000,000): seconds since it was made, after half a million of

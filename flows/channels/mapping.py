@@ -101,6 +101,8 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
             of another (``parcels[].scans``), which SQL calls ``o``.
         newest_first: the array is a history that begins with the newest: its elements become records, and are
             numbered, from the oldest.
+        alike: path within an element, as ``.time``: SQL has the element's number among those that say the same
+            there, from 1, as ``k``.
         id: unique within the channel.
         subject: the order, node or device that it is about.
         xref: kind of a foreign id that ``subject`` is (``tracking``), to be looked up.
@@ -119,6 +121,7 @@ class RecordMapping(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fi
     when: str = ""
     each: ArrayPath | Value = ""
     newest_first: bool = False
+    alike: DataPath = ""
     xref: ForeignKind = ""
     assigns: ForeignKind = ""
     network: Spec = ""

@@ -13,6 +13,7 @@ from msgspec import inspect
 from flows.channels.expressions import WITHIN, Converted, Made
 from flows.channels.mapping import Mapping, Value
 from flows.channels.sound import sound_line, sound_record
+from flows.channels.spread import is_heavy
 from flows.channels.statement import TYPES, Compiler
 from flows.channels.values import Said, Scope
 
@@ -25,7 +26,7 @@ def is_quick(mapping: Mapping) -> bool:
 _LEAVES_ROOM = "length(r.id) < 112"
 """For ``~`` and 16 characters, of the 128 that an id may have."""
 
-_OURS = {"seq", "n", "p", "i", "e", "o", "h", "place", "units", *WITHIN.values()}
+_OURS = {"seq", "n", "raw_bytes", "p", "i", "e", "k", "o", "h", "place", "units", *WITHIN.values()}
 """Columns of the statement, of which a member of the payload is one too."""
 
 
@@ -46,13 +47,18 @@ class QuickCompiler(Compiler):
 
     def _whole(self, selects: str) -> str:
         top = Scope("", self.root, "")
-        bare = [f"{self._path(top, path)} IS NULL" for path in self.mapping.unwrap]
+        left = [f"{self._path(top, path)} IS NULL" for path in self.mapping.unwrap]
+        if heavy := is_heavy(self.root, self.lists):
+            left.append(f"NOT {heavy}")
         # by OFFSET no condition on p comes before it, to be answered by a decoder of its own
-        read = f"SELECT seq, TRY(from_json(raw, {self._asked()})) AS p FROM batch OFFSET 0"
+        read = (
+            f"SELECT seq, strlen(raw) AS raw_bytes, TRY(from_json(raw, {self._asked()})) AS p "
+            "FROM batch OFFSET 0"
+        )
         return (
             "WITH pieces AS MATERIALIZED ("
-            f"SELECT * FROM (SELECT seq, 1 AS n, unnest(p) FROM ({read}) WHERE p IS NOT NULL) AS p"
-            f"{' WHERE ' * bool(bare)}{' AND '.join(bare)})\n"
+            f"SELECT * FROM (SELECT seq, 1 AS n, raw_bytes, unnest(p) FROM ({read}) WHERE p IS NOT NULL) AS p"
+            f"{' WHERE ' * bool(left)}{' AND '.join(left)})\n"
             f"{selects}"
         )
 

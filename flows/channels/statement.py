@@ -13,12 +13,14 @@ from typing import Any
 from msgspec import inspect
 
 from flows.channels.expressions import (
+    OVERSIZED,
     PASSED_OVER,
     UNRECOGNISED,
     WITHIN,
     Made,
     elements,
     not_null,
+    numbered,
     pieces,
     read_text,
     struct_of,
@@ -26,6 +28,7 @@ from flows.channels.expressions import (
     text,
 )
 from flows.channels.mapping import RecordMapping, Value
+from flows.channels.spread import TOO_HEAVY, is_heavy
 from flows.channels.values import Scope, Statement, ValueCompiler
 from schemas.envelope import Event
 from schemas.kinds import KIND_OF, Kind
@@ -66,6 +69,7 @@ class Compiler(ValueCompiler):
             FieldError: a field is none of the record's, or cannot come from where it is said to.
         """
         selects = [self._record(n, record) for n, record in enumerate(self.mapping.record)]
+        self._refuse_wholes()
         self.made.sql = self._whole("\nUNION ALL\n".join(selects))
         return self.made
 
@@ -73,11 +77,18 @@ class Compiler(ValueCompiler):
         """The statement, of what selects the records."""
         why, kind = self._refusals()
         # ``unnest`` keeps conditions on p from being answered by a decoder of their own
+        read = (
+            f"SELECT seq, n, strlen(piece) AS raw_bytes, unnest([from_json(piece, {self._asked()})]) AS p "
+            f"FROM ({self._held()})"
+        )
+        heavy = is_heavy(self.root, self.lists) or "false"
         return (
-            f"WITH pieces AS MATERIALIZED (SELECT seq, n, unnest([from_json(piece, {self._asked()})]) AS p "
-            f"FROM ({self._held()})),\n"
+            f"WITH weighed AS MATERIALIZED (SELECT seq, n, p, {heavy} AS is_heavy FROM ({read})),\n"
+            "pieces AS (SELECT seq, n, p FROM weighed WHERE NOT is_heavy),\n"
             f"made AS MATERIALIZED ({selects})\n"
             f"SELECT * FROM made UNION ALL\n"
+            f"SELECT seq, n, {OVERSIZED}, 0, NULL, [{text(TOO_HEAVY)}] FROM weighed WHERE is_heavy "
+            "UNION ALL\n"
             f"SELECT seq, n, {kind}, 0, NULL, [{why}] FROM pieces ANTI JOIN made USING (seq, n)\n"
             "ORDER BY seq, n, kind, place"
         )
@@ -188,6 +199,7 @@ class Compiler(ValueCompiler):
             if not each.sql:
                 self._refuse("is a path, or SQL that gives a list")
             element, array = Scope("e", {}, "each[]"), self._sql(scope, self.at, each.sql)
+            self.lists.append(array)
         else:
             *holder, inner = each.split("[].")
             if len(holder) > 1:
@@ -200,8 +212,12 @@ class Compiler(ValueCompiler):
                 kept, inner, place = f"{self._kept}, o, h", f".{inner}", "h * 1000000 + i"
             array, element = self._path(scope, inner), self._element_of(scope, inner, "e")
             element.outer = scope if holder else None
-        numbered = elements(array, "e", "i", record.newest_first)
-        inside = f"(SELECT {kept}, {numbered} FROM {rows} AS {self._alias})"
+        columns = elements(array, "e", "i", record.newest_first)
+        if record.alike:
+            self.at = f"record[{self.number}].alike"
+            in_order = f"list_reverse({array})" if record.newest_first else array
+            columns += f", {numbered(in_order, self._path(element, record.alike))}"
+        inside = f"(SELECT {kept}, {columns} FROM {rows} AS {self._alias})"
         return element, f"SELECT *, {place} AS place FROM {inside} AS {self._alias}"
 
     def _data(self, record: RecordMapping) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from flows.channels.expressions import (
     default_of,
     enter,
     found,
+    has_array,
     has_query,
     joined,
     looked_up,
@@ -27,6 +28,7 @@ from flows.channels.expressions import (
     plain,
     quoted,
     text,
+    wholes,
 )
 from flows.channels.mapping import LEFT_OPEN, OTHERS, Mapping, Value, is_within
 from schemas.codec import MAX_LINE_BYTES
@@ -139,6 +141,8 @@ class ValueCompiler:
         self.money = ""  # a field of it that is money, if its data has a currency
         self.nothing: list[str] = []  # conditions under which it is known to be none
         self.numbers: set[str] = set()  # its fields that are the number of their element
+        self.lists: list[str] = []  # expressions of arrays whose elements become records
+        self.wholes: list[tuple[str, str, Tree]] = []  # fields, and what they read again and again
         self.read: list[str] = []  # paths of the value that is being compiled
 
     def _spec(
@@ -344,10 +348,16 @@ class ValueCompiler:
                 self._path(scope, "." + ".".join(names))
             elif column == "o" and names and scope.outer:
                 self._path(scope.outer, "." + ".".join(names))
+            elif column == "k" and self.mapping.record[self.number].alike and scope.element == "e":
+                continue
             elif column not in ("p", "e", "i"):
                 self._refuse(
                     f"{column!r} is none of p (the payload), e (the element) and i (its number)"
                 )
+        for column, *names in wholes(parsed, {"p", "o"} if scope.element else set()):
+            outer = scope.outer.tree if scope.outer else {}
+            tree = {"p": self.root, "e": scope.tree, "o": outer}[column]
+            self.wholes.append((at, ".".join([column, *names]), enter(tree, names)))
         return f"({expression})" if scope.element != WITHIN["e"] else self._renamed(parsed, named)
 
     def _renamed(self, parsed: Any, named: list[list[str]]) -> str:
@@ -357,6 +367,16 @@ class ValueCompiler:
         question = "SELECT json_deserialize_sql(?)"
         (said,) = self.connection.execute(question, [json.dumps(parsed)]).fetchone() or ("",)
         return f"({said.removeprefix('SELECT ')})"
+
+    def _refuse_wholes(self) -> None:
+        """What reads an array for each element of it takes the square of the time."""
+        for at, name, tree in self.wholes:
+            if has_array(tree):
+                self.at = at
+                self._refuse(
+                    f"reads {name}, which is or has an array, again and again: of that it may ask the len "
+                    "alone; alike has the number of an element among equals"
+                )
 
     def _is_personal(self, source: str) -> bool:
         return any(is_within(source, path) for path in self.mapping.personal)

@@ -19,8 +19,6 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-import duckdb
-
 from flows.channels.files import Misfit, Row, read_rows
 from flows.channels.ways import FolderSettings
 from flows.files import digest, make_directory, publish, sync_directory
@@ -151,8 +149,6 @@ class FolderInlet:
                 kept += len(rows) - len(too_large)
         except InputError as error:
             wrong = " ".join(str(error).split())
-        except duckdb.Error as error:  # what it says may be personal
-            wrong = f"the rest cannot be read: {type(error).__name__}"
         except OSError as error:  # not tried again: each time its first rows would come again
             wrong = f"the rest cannot be read: {error.strerror}"
         else:

@@ -186,6 +186,52 @@ def test_a_torn_parquet_file_is_refused(tmp_path: Path) -> None:
             rows_of(tmp_path, csv_of(tmp_path, torn, "torn.parquet"))
 
 
+BOMBS = {
+    "one text in all rows": pa.DictionaryArray.from_arrays(
+        pa.array([0] * 4_000), ["x" * 3_000_000]
+    ),
+    "one row with many elements": pa.ListArray.from_arrays(
+        [0, 20_000_000], pa.nulls(20_000_000, pa.int32())
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_small_file_that_stands_for_gigabytes_is_refused(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "in.parquet"
+    pq.write_table(pa.table({"a": BOMBS[kind]}), file, compression="zstd", store_schema=False)
+    assert file.stat().st_size < 500
+
+    with pytest.raises(InputError, match=r"in.parquet takes more than 3072 MiB to read"):
+        rows_of(tmp_path, "in.parquet")
+
+
+def test_large_rows_of_parquet_are_rows_and_one_that_no_payload_may_be_fails_alone(
+    tmp_path: Path,
+) -> None:
+    texts = ["a", *("x" * 600_000 for _ in range(40)), "b" * (MAX_LINE_BYTES + 1), "c"]
+    pq.write_table(
+        pa.table({"n": range(43), "text": texts}), tmp_path / "in.parquet", use_dictionary=False
+    )
+
+    batches = list(read_rows(tmp_path, "in.parquet"))
+
+    assert [row.line for rows, _ in batches for row in rows] == [*range(1, 42), 43]
+    assert max(len(rows) for rows, _ in batches) < 40
+    assert misfits_of(tmp_path, "in.parquet") == [
+        Misfit("in.parquet", 42, DeadLetterReason.TOO_LARGE, f"more than {MAX_LINE_BYTES} bytes")
+    ]
+
+
+def test_a_file_that_is_not_read_to_its_end_is_let_go(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"n": range(100_000)}), tmp_path / "in.parquet")
+
+    (first, *_), _ = next(rows := read_rows(tmp_path, "in.parquet", 10))
+    rows.close()
+
+    assert first.payload == b'{"n":"0"}'
+
+
 @pytest.mark.parametrize("name", ["../secret.csv", "a/../../secret.csv", "", ".", "link.csv",
                                   "linked/secret.csv", "folder.csv", "pipe.csv", "absent.csv", "in.zip",
                                   "in"])  # fmt: skip
