@@ -356,23 +356,23 @@ def test_a_code_that_is_no_text_is_named_with_its_line(wrong: str, complaint: st
 
 def test_sql_sees_the_members_of_arrays_that_the_mapping_says_it_reads() -> None:
     read = "list_filter(p.notes, lambda x: x.kind = 'no')[-1].said"
-    text = SHOP.replace('id = "no"', f'id = {{ sql = "{read}" }}')
+    text = SHOP.replace('subject = "no"', f'subject = {{ sql = "{read}" }}')
     reads = 'reads = ["notes[].kind", "notes[].said"]\n'
     notes = [{"kind": "no", "said": "first"}, {"kind": "no", "said": "last"}, {"kind": "yes"}]
 
     shop = Channel(parse_mapping(reads + text, "shop.toml"), BINDING)
 
-    assert record(shop, notes=notes).id == "last"
+    assert record(shop, notes=notes).subject == "last"
     with pytest.raises(FieldError, match="its SQL"):
         Channel(parse_mapping(text, "shop.toml"), BINDING)
 
 
 def test_sql_may_extract_from_a_member_by_an_arrow() -> None:
-    text = SHOP.replace('id = "no"', """id = { sql = "upper(p.extra -> '$.no')" }""")
+    text = SHOP.replace('subject = "no"', """subject = { sql = "upper(p.extra -> '$.no')" }""")
 
     made = record(Channel(parse_mapping(text, "shop.toml"), BINDING), extra={"no": "a"})
 
-    assert made.id == '"A"'
+    assert made.subject == '"A"'
 
 
 MONEY = 'currency = { path = "money", default = "CNY" }\n'
