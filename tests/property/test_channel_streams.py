@@ -18,13 +18,25 @@ import msgspec
 import pytest
 
 from flows.channels.engine import Channel
+from models.policy.document import Policy, Windows
 from schemas.codec import Refusal, decode_line
 from schemas.crossref import Assignment, CrossReference, foreign_of, resolved
 from schemas.envelope import Event
 from schemas.kinds import KIND_OF
 from schemas.tables import Table
 from schemas.topics import LogOf, is_sent_to
-from tests.support.builders import HOUR, START, Rows, effects_of, instant, journal, lane, node, tick
+from tests.support.builders import (
+    HOUR,
+    START,
+    Rows,
+    effects_of,
+    instant,
+    journal,
+    lane,
+    node,
+    policy,
+    tick,
+)
 from tests.support.channels import shipped
 from tests.support.tracks import tick as tracking_tick
 from tests.support.tracks import track
@@ -67,6 +79,9 @@ def life(chance: Random, number: int) -> Iterator[Payload]:
     made, (green, red) = number / 4, ITEMS.values()
     first, last = chance.randint(1, 5), chance.randint(1, 5)
     yield order(number, made, made, lines={green: first}, financial_status="pending")
+    if number == 9:  # made and paid for in one second, and that is all
+        yield order(number, made, made, lines={green: first})
+        return
     yield order(number, made, made + 1, lines={green: first, red: 1})
     for touched in (1.5, 2):
         yield order(number, made, made + touched, lines={green: first, red: 1}, note="a gift")
@@ -107,7 +122,7 @@ def stream(seed: int) -> list[Payload]:
     """What a day brings after the first count, in the order in which it happens."""
     chance = Random(seed)
     counts = [payload for n in range(1, 6) for payload in levels(n)]
-    return counts + [payload for number in range(1, 9) for payload in life(chance, number)]
+    return counts + [payload for number in range(1, 10) for payload in life(chance, number)]
 
 
 def disturbed(payloads: Sequence[Payload], seed: int) -> list[Payload]:
@@ -151,21 +166,27 @@ def found(line: bytes) -> Event:
     return event
 
 
-def learnt_in_turn(events: Sequence[Event]) -> list[Event]:
+def learnt_in_turn(events: Sequence[Event], hours: float = 90) -> list[Event]:
     """Each was learnt a second after the one before, when all of it had happened."""
     return [
-        msgspec.structs.replace(event, recordedtime=instant(90 * HOUR + n))
+        msgspec.structs.replace(event, recordedtime=instant(hours * HOUR + n))
         for n, event in enumerate(events)
     ]
 
 
-def reserved(events: Sequence[Event]) -> Facts:
-    """What the router holds for each order at the end, what was said of it last, and the stock."""
+def reserved(events: Sequence[Event], again_hours: Sequence[float] = ()) -> Facts:
+    """What the router holds for each order at the end, what was said of it last, and the stock.
+
+    Args:
+        events: in the order in which they are learnt.
+        again_hours: when the same is learnt once more, all of it.
+    """
     told = [e for e in events if is_sent_to(e, LogOf.JOURNAL)]
-    end = tick(100 * HOUR)
-    rows = Rows(
-        effects_of(journal(node(PLACE), lane(PLACE, region="US"), *learnt_in_turn(told), end))
-    )
+    log = [policy(Policy(version="p", windows=Windows(dedupe_hours=24))), node(PLACE)]
+    log += [lane(PLACE, region="US"), *learnt_in_turn(told), tick(100 * HOUR)]
+    for hours in again_hours:
+        log += [*learnt_in_turn(told, hours), tick((hours + 1) * HOUR)]
+    rows = Rows(effects_of(journal(*log)))
     assert not rows.dead_letters
     last = {d["order_id"]: d for d in rows.decisions}
     return {
@@ -214,6 +235,19 @@ def test_payloads_in_any_order_repeated_late_and_in_any_batches_come_to_the_same
     assert lived(mixed) == lived(plain)
 
 
+@pytest.mark.parametrize(
+    "every",
+    [12, 60],
+    ids=["within the window", "when the window has forgotten them"],
+)
+def test_what_is_fetched_again_for_weeks_counts_once(every: int) -> None:
+    events = mapped(levels(0) + stream(1), Random(1))
+
+    again = reserved(events, range(100, 1_000, every))
+
+    assert again == reserved(events)
+
+
 def test_a_day_comes_to_what_its_payloads_say() -> None:
     """So that equal is not equally empty."""
     events = mapped(levels(0) + stream(1), Random(1))
@@ -221,7 +255,7 @@ def test_a_day_comes_to_what_its_payloads_say() -> None:
     routed, tracked = reserved(events), lived(events)
 
     assert {name: said[0] for name, said in routed["orders"].items()} == {
-        str(n): "CANCELLED" if n % 4 == 0 else "FULLY_ROUTED" for n in range(1, 9)
+        str(n): "CANCELLED" if n % 4 == 0 else "FULLY_ROUTED" for n in range(1, 10)
     }
     assert [on_hand for on_hand, _ in routed["stock"].values()] == [905, 905]
     assert {tracked["phases"][str(n)] for n in (3, 6)} == {"DELIVERED"}

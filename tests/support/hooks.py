@@ -190,6 +190,23 @@ def office(make: Make, kafka: KafkaSettings, **hooks: Any) -> Iterator[Office]:
         made.close()
 
 
+def order_of(name: str) -> bytes:
+    """A shop's order of one unit, of a kilobyte."""
+    body = {
+        "id": name,
+        "created_at": "2026-01-05T09:01:00Z",
+        "updated_at": "2026-01-05T09:01:00Z",
+        "currency": "EUR",
+        "financial_status": "paid",
+        "fulfillment_status": None,
+        "cancelled_at": None,
+        "shipping_address": {"country_code": "R1"},
+        "line_items": [{"sku": "S1", "quantity": 1, "price": "9.90", "grams": 200}],
+        "note": "x" * 700,
+    }
+    return json.dumps(body).encode()
+
+
 class Load:
     """Platforms that post one event after another, each until it is taken, to whoever receives."""
 
@@ -235,7 +252,7 @@ class Load:
         number, seen = 0, 0
         platform: Platform | None = None
         while not self._is_over:
-            event = json.dumps({"id": f"{sender}-{number}", "filler": "x" * 1_000}).encode()
+            event = order_of(f"{sender}-{number}")
             with self._changed:
                 self.sent.add(event)
                 if platform is None:
