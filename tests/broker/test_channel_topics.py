@@ -450,3 +450,22 @@ def test_channels_need_a_secret(topic: str, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="customer_secret"):
         channels_of(settings.model_copy(update={"customer_secret": ""}))
+
+
+def test_a_carrier_of_one_tenant_says_nothing_of_the_parcels_of_another(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    ours = settings_of(topic, tmp_path / "shop.toml")
+    other = ours.channels["shop"].model_copy(update={"tenant": "other"})
+    write(mocked.bootstrap, topic, [(0, sent_as("theirs"))])
+    ingest(mocked, ours.model_copy(update={"channels": {"shop": other}}), read(topic, 1))
+    write(mocked.bootstrap, topic, [(0, parcel("ours-too"))])
+    ingest(mocked, ours, read(topic, 2))
+    before = scans(mocked)
+
+    write(mocked.bootstrap, topic, [(0, sent_as("o-1"))])
+    ingest(mocked, ours, lambda _: len(scans(mocked)) == 1)
+
+    assert before == []
+    assert scans(mocked) == [("ours-too", "o-1")]
+    assert letters(mocked) == []
