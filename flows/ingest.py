@@ -192,7 +192,8 @@ class IngestJob:
                 raw = settled.waiting.raw
                 refusals = [Refusal(offset, DeadLetterReason.UNRESOLVED, detail, raw)]
             checked.letters += [(source, refusal) for refusal in refusals if refusal is not None]
-        self.metrics.ingested(len(checked.records), len(checked.letters))
+        letters = [(_topic(source), letter.reason.name) for source, letter in checked.letters]
+        self.metrics.ingested(len(checked.records), letters)
         checked.tick = self.clock.tick(batch.reached)
         return checked
 
@@ -358,6 +359,10 @@ def _homes(event: Event, of: LogOf, partitions: int) -> list[Home]:
 @cache
 def _source(topic: str | None, partition: int | None) -> str:
     return f"{topic}/{partition}"
+
+
+def _topic(source: str) -> str:
+    return source.rpartition("/")[0]
 
 
 def _spare(source: str, offset: int, value: bytes) -> Letter:

@@ -7,7 +7,7 @@ turns over, and ready once it has; a step that hangs makes it unhealthy, so that
 import collections
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from socketserver import ThreadingMixIn
 from typing import Any
@@ -36,6 +36,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._ingested = self._counter("ingested_records", "Records written to the logs.")
         self._refused = self._counter("refused_messages", "Messages that were no record.", "by")
+        self._letters = self._counter(
+            "ingest_dead_letters", "Messages that were no record, by raw topic.", "topic", "reason"
+        )
         self._records = self._counter("records", "Records of a log taken.", "flow", "partition")
         self._decisions = self._counter("decisions", "Decisions made.", "partition")
         self._exceptions = self._counter("exceptions", "Exceptions raised.", "flow", "code")
@@ -83,11 +86,13 @@ class Metrics:
             "uncommitted_records", "Records taken whose effects are not in the lake yet.", "flow"
         )
 
-    def ingested(self, records: int, refused: int) -> None:
-        """Messages of one poll of the raw topics."""
+    def ingested(self, records: int, letters: Sequence[tuple[str, str]]) -> None:
+        """Messages of one poll of the raw topics; of what was no record the topic, and why."""
         self._ingested.inc(records)
-        if refused:
-            self._refused.labels("ingest").inc(refused)
+        if letters:
+            self._refused.labels("ingest").inc(len(letters))
+        for (topic, reason), count in collections.Counter(letters).items():
+            self._letters.labels(topic, reason).inc(count)
 
     def advanced(
         self, flow: Flow, effects: Effects, records: int, refused: int, seconds: float

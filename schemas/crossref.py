@@ -1,8 +1,9 @@
 """The cross-reference: what a foreign id stands for, and when.
 
 A message that knows the order only by a foreign id (tracking number, device, order of a channel) has
-the attribute ``xref`` in place of ``tenant``, ``network`` and ``subject``. Ingest looks it up and makes
-a record for each subject that the id stood for at the message's ``time``.
+the attribute ``xref`` in place of ``network`` and ``subject``. Ingest looks it up and makes a record for
+each subject that the id stood for at the message's ``time``: of the message's ``tenant`` alone, as a tracking
+number of one company may be one of another too; of any where it has none, as it may not know that either.
 """
 
 from collections.abc import Iterable
@@ -66,9 +67,10 @@ class CrossReference(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class Foreign(msgspec.Struct, kw_only=True, frozen=True):
-    """What has to be known of a message to look it up."""
+    """What has to be known of a message to look it up; ``tenant`` is empty where it may be anyone's."""
 
     xref: ForeignId
+    tenant: Annotated[str, Meta(max_length=128)] = ""
     id: Id
     source: Id
     time: Instant
@@ -123,7 +125,7 @@ def resolved(raw: bytes, foreign: Foreign, known: CrossReference) -> list[bytes]
     found = dict.fromkeys(
         (a.tenant, a.network, subject)
         for a in known.assignments
-        if a.holds_at(foreign.time)
+        if a.holds_at(foreign.time) and foreign.tenant in ("", a.tenant)
         for subject in a.subjects
     )
     return [

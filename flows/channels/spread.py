@@ -6,7 +6,7 @@ piece of a payload is weighed before anything is made of it, and what is too hea
 
 from collections.abc import Iterator, Sequence
 
-from flows.channels.expressions import ELEMENT, Tree, quoted
+from flows.channels.expressions import ELEMENT, Tree, has_array, quoted
 
 MOST_TIMES = 50
 """Its own size that the elements of a piece may repeat of it. Only what the mapping reads counts: of orders a
@@ -30,7 +30,13 @@ def is_heavy(root: Tree, lists: Sequence[str]) -> str:
         return ""
     # a lambda, so that what is said is worked out once
     sums = f"list_transform([{said}], lambda said: {repeated})"
-    return f"coalesce({sums}[1] > {MOST_TIMES} * raw_bytes, false)"
+    heavy = f"coalesce({sums}[1] > {MOST_TIMES} * raw_bytes, false)"
+    arrays = [(path, below[ELEMENT]) for path, below in _members(root, "p") if ELEMENT in below]
+    if lists or any(has_array(below) for _, below in arrays):
+        return heavy
+    # few elements cannot repeat so much: most orders are let through by that
+    number = " + ".join(f"coalesce(len({path}), 0)" for path, _ in arrays)
+    return f"CASE WHEN {number} <= {MOST_TIMES} THEN false ELSE {heavy} END"
 
 
 def _repeated(tree: Tree, at: str, said: str, depth: int) -> Iterator[str]:

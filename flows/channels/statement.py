@@ -145,10 +145,12 @@ class Compiler(ValueCompiler):
             "time": self._spec(scope, "time", record.time, fields["time"], is_required=True),
         }
         subject = self._spec(scope, "subject", record.subject, fields["subject"], is_required=True)
+        tenant = Made("channel_tenant()")
         if record.xref:
-            members["xref"] = Made(f"{text(record.xref + ':')} || {subject.value}", subject.problem)
+            xref = Made(f"{text(record.xref + ':')} || {subject.value}", subject.problem)
+            members |= {"xref": xref, "tenant": tenant}
         else:
-            members |= {"subject": subject, "tenant": Made("channel_tenant()")}
+            members |= {"subject": subject, "tenant": tenant}
             members["network"] = Made("channel_network()")
             if record.network:
                 made = self._spec(

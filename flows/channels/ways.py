@@ -58,6 +58,17 @@ class CursorSettings(_Model):
         min_length=1,
         description="Of the query that asks for it; without, a cursor is the address of the next page.",
     )
+    kept: bool = Field(
+        default=False,
+        description="A round begins where the last one ended, as rows are added at the end alone; "
+        "else at the first page.",
+    )
+
+    @property
+    def is_of_a_row(self) -> bool:
+        """Whether it is a member of an element of an array."""
+        names = (self.path or "").split(".")
+        return any(name.removeprefix("-").isdecimal() for name in names)
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -74,6 +85,11 @@ class PollSettings(_Model):
     items: str = Field(default="", description="Path of the array of payloads; the answer without.")
     cursor: CursorSettings | None = Field(
         default=None, description="How to go on; without, the one page is asked for every time."
+    )
+    page_rows: int | None = Field(
+        default=None,
+        ge=2,
+        description="Of a full page; to be set where the cursor is of a row, as -1.updated_at.",
     )
     token_file: Path | None = Field(default=None, description="Has the token in a line.")
     token_env: str | None = Field(default=None, description="A variable that has the same.")
@@ -99,6 +115,12 @@ class PollSettings(_Model):
         if self.token_file is not None and self.token_env is not None:
             raise ValueError("token_file and token_env are both given")
         refuse_address(self.url, ("http", "https"), has_secret=has_token)
+        return self
+
+    @model_validator(mode="after")
+    def _sees_when_it_is_stuck(self) -> Self:
+        if self.cursor is not None and self.cursor.is_of_a_row and self.page_rows is None:
+            raise ValueError("a cursor of a row needs page_rows: how many rows a full page has")
         return self
 
     def token(self) -> str | None:

@@ -45,6 +45,7 @@ class Reason(StrEnum):
     NO_ANSWER = "no_answer"
     ANSWERED = "answered"
     NO_PAGE = "no_page"
+    STUCK = "stuck"
     WRONG_ADDRESS = "wrong_address"
     NO_SECRET = "no_secret"
 

@@ -1,8 +1,9 @@
-"""An address that is polled: page after page until there is nothing new, and again after a while.
+"""An address that is polled: page after page to the end of them, and again after a while.
 
-A page is durable on the topic before its cursor is kept, and its cursor is kept before the next page is asked
-for. At the end of the pages the last one is asked for again in the next round: what is new is on it, and what
-is not has the same ids.
+A round begins at the first page, since what is new may be on any: what is not has the same ids. Where the
+settings say that rows are added at the end alone, the cursor is kept, and a round begins at the page that was
+the last. A page is durable on the topic before its cursor is kept, and its cursor is kept before the next page
+is asked for.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from schemas.errors import InputError
 
 _PAGES = 10_000
 """Of a round: a server whose pages never end is left alone for a while, too."""
+_STUCK = "a full page has the cursor that it was asked by: more rows have it than a page takes"
+_ENDLESS = f"no end after {_PAGES} pages, and the next round begins at the first one again"
 _ATTEMPTS = 3
 """For a page in one round."""
 
@@ -33,8 +36,8 @@ class PollInlet:
         """
         settings.token()
         self._settings = settings
-        self._cursors = cursors
-        self._cursor = cursors.read()
+        self._kept = cursors if settings.cursor and settings.cursor.kept else None
+        self._cursor = self._kept.read() if self._kept else None
         self._keeper = keeper
         self._pages: Pages | None = None
         self._ended_at = time.monotonic()
@@ -47,14 +50,7 @@ class PollInlet:
     async def turn(self) -> float:
         """Take what is new; in so many seconds it is to be asked again."""
         try:
-            for _ in range(_PAGES):
-                page = await self._page()
-                await self._keeper.keep_all(page.payloads)
-                if page.cursor is None or page.cursor == self._cursor:
-                    self._ended_at = time.monotonic()
-                    break
-                await asyncio.to_thread(self._cursors.write, page.cursor)
-                self._cursor = page.cursor
+            await self._round()
         except PageError as error:
             self._keeper.refuse(error.reason, str(error))
             return max(error.wait_seconds, self._settings.every_seconds)
@@ -68,6 +64,32 @@ class PollInlet:
         """Let the connection go."""
         if self._pages is not None:
             await self._pages.close()
+
+    async def _round(self) -> None:
+        """Take page after page.
+
+        Raises:
+            PageError: one was not had, or does not lead to the end.
+        """
+        if self._kept is None:
+            self._cursor = None
+        for _ in range(_PAGES):
+            page = await self._page()
+            await self._keeper.keep_all(page.payloads)
+            if page.cursor is None or page.cursor == self._cursor:
+                if page.cursor and self._is_full(page):
+                    raise PageError(Reason.STUCK, _STUCK)
+                self._ended_at = time.monotonic()
+                return
+            if self._kept is not None:
+                await asyncio.to_thread(self._kept.write, page.cursor)
+            self._cursor = page.cursor
+        if self._kept is None:
+            raise PageError(Reason.STUCK, _ENDLESS)
+
+    def _is_full(self, page: Page) -> bool:
+        rows = self._settings.page_rows
+        return rows is not None and len(page.payloads) >= rows
 
     async def _page(self) -> Page:
         self._pages = self._pages or Pages(self._settings)

@@ -7,7 +7,7 @@ are never printed, only names: any of them may be a secret.
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import stamina
 import structlog
@@ -101,7 +101,11 @@ class KafkaSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     bootstrap: str = Field(min_length=1, description="host:port, comma-separated.")
-    raw: list[str] = Field(default=["crossdock.raw"], description="Topics that others write to.")
+    raw: list[Annotated[str, Field(min_length=1)]] = Field(
+        default=["crossdock.raw"],
+        min_length=1,
+        description="Topics that others write to; what is sent again goes to the first.",
+    )
     journal: str = Field(default="crossdock.journal", description="The log of the route flow.")
     tracking: str = Field(default="crossdock.tracking", description="Decisions, for everyone.")
     dead_letters: str = Field(default="crossdock.dead-letters", description="What was no record.")

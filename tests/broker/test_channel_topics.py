@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import generate_latest
 
 from flows.channels.book import channels_of
 from flows.channels.engine import token_of
@@ -16,6 +17,7 @@ from flows.channels.settings import ChannelSettings, Scheme, Signature
 from flows.guard import Guard
 from flows.hooks.server import HooksJob
 from flows.hooks.settings import HooksSettings
+from flows.ingest import IngestJob
 from flows.kafka.client import KafkaSettings
 from flows.letters import Letter, Wanted, read_letters, resend
 from flows.raw_payloads import raw_payload
@@ -458,3 +460,47 @@ def test_channels_need_a_secret(topic: str, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match="customer_secret"):
         channels_of(settings.model_copy(update={"customer_secret": ""}))
+
+
+def test_a_carrier_of_one_tenant_says_nothing_of_the_parcels_of_another(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    ours = settings_of(topic, tmp_path / "shop.toml")
+    other = ours.channels["shop"].model_copy(update={"tenant": "other"})
+    write(mocked.bootstrap, topic, [(0, sent_as("theirs"))])
+    ingest(mocked, ours.model_copy(update={"channels": {"shop": other}}), read(topic, 1))
+    write(mocked.bootstrap, topic, [(0, parcel("ours-too"))])
+    ingest(mocked, ours, read(topic, 2))
+    before = scans(mocked)
+
+    write(mocked.bootstrap, topic, [(0, sent_as("o-1"))])
+    ingest(mocked, ours, lambda _: len(scans(mocked)) == 1)
+
+    assert before == []
+    assert scans(mocked) == [("ours-too", "o-1")]
+    assert letters(mocked) == []
+
+
+def test_dead_letters_are_counted_by_topic_and_reason(
+    mocked: KafkaSettings, topic: str, tmp_path: Path
+) -> None:
+    payloads = [b"{", an_order("3", paid="perhaps"), an_order("4", lines=[]), an_order("5")]
+    write(mocked.bootstrap, topic, [(0, payload) for payload in payloads])
+    write(mocked.bootstrap, mocked.raw[0], [(0, b"none")])
+    seen = set[IngestJob]()
+
+    def until(job: IngestJob) -> bool:
+        seen.add(job)
+        return read(topic, 4)(job) and read(mocked.raw[0], 1)(job)
+
+    ingest(mocked, settings_of(topic, tmp_path / "shop.toml"), until)
+
+    (job,) = seen
+    counted = generate_latest(job.metrics.registry).decode().splitlines()
+    for name, reason, count in (
+        (topic, "SCHEMA_INVALID", 1),
+        (topic, "UNMAPPED", 2),
+        (mocked.raw[0], "SCHEMA_INVALID", 1),
+    ):
+        labels = f'reason="{reason}",topic="{name}"'
+        assert f"crossdock_ingest_dead_letters_total{{{labels}}} {count}.0" in counted

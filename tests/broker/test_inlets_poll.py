@@ -5,7 +5,7 @@ import gzip
 import json
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -24,10 +24,11 @@ from tests.support import jobs
 from tests.support.broker import MockBroker, all_of
 from tests.support.command_line import refused, run
 from tests.support.inlets import NOWHERE, at_work, config, job_of, kept, metric, started, topic
-from tests.support.shops import Shop, Told, shop
+from tests.support.shops import Asked, Shop, Told, shop
 
 TOKEN = "t0ken-of-the-shop"
-BY_PATH = '{ path = "meta.next", parameter = "after" }'
+BY_PATH = '{ path = "meta.next", parameter = "after", kept = true }'
+BY_LINK = '{ header = "Link" }'
 
 
 @pytest.fixture(autouse=True)
@@ -120,10 +121,88 @@ def test_a_cursor_is_where_the_settings_say(
         Told(b"[]"),
     ]
     with shop(lambda _: told[min(len(there.asked) - 1, 1)]) as there:
-        job_of(config(tmp_path, kafka, way(there, cursor, "items = ''"))).run_once()
+        job_of(config(tmp_path, kafka, way(there, cursor, "items = '', page_rows = 9"))).run_once()
 
     name, _, value = following.partition("=")
     assert [asked.query.get(name) for asked in there.asked] == [None, value]
+
+
+def linked(listed: Sequence[int]) -> Callable[[Asked], Told]:
+    """A listing in numbered pages of two; each links to the next."""
+
+    def answer(asked: Asked) -> Told:
+        page = int(asked.query.get("page", 1))
+        found = [{"n": n} for n in listed[2 * page - 2 : 2 * page]]
+        following = f'</orders?page={page + 1}>; rel="next"'
+        headers = {"link": following} if 2 * page < len(listed) else {}
+        return Told(json.dumps(found).encode(), headers=headers)
+
+    return answer
+
+
+def test_of_a_listing_that_begins_with_the_newest_nothing_is_missed(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    listed = [3, 2, 1, 0]
+    with shop(linked(listed)) as there:
+        file = config(tmp_path, kafka, way(there, BY_LINK, "items = ''"))
+        job_of(file).run_once()
+        listed[:0] = [5, 4]
+        job_of(file).run_once()
+
+    assert kept(kafka) == [{"n": n} for n in (3, 2, 1, 0, 5, 4, 3, 2, 1, 0)]
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_row_that_moves_while_pages_are_read_comes_with_the_next_round(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    listed = list(range(8))
+
+    def answer(asked: Asked) -> Told:
+        told = linked(listed)(asked)
+        if len(there.asked) == 1:
+            listed.append(listed.pop(0))
+        return told
+
+    with shop(answer) as there:
+        file = config(tmp_path, kafka, way(there, BY_LINK, "items = ''"))
+        job_of(file).run_once()
+        first = {row["n"] for row in kept(kafka)}
+        job_of(file).run_once()
+
+    assert first == set(range(8)) - {2}
+    assert {row["n"] for row in kept(kafka)} == set(range(8))
+
+
+def test_more_rows_of_one_moment_than_a_page_takes_are_told_and_count_as_behind(
+    kafka: KafkaSettings, tmp_path: Path
+) -> None:
+    times = [f"2026-03-01T0{n // 3}:00:00Z" for n in range(6)]
+
+    def answer(asked: Asked) -> Told:
+        since = asked.query.get("since", "")
+        rows = [{"n": n, "at": at} for n, at in enumerate(times) if at >= since]
+        found = rows[: int(asked.query["limit"])]
+        return Told(json.dumps(found).encode())
+
+    cursor = '{ path = "-1.at", parameter = "since", kept = true }'
+    with shop(answer) as there:
+        file = config(tmp_path, kafka, way(there, cursor, "items = '', page_rows = 2"))
+        job = job_of(file)
+        turned(job, 2)
+        stuck = metric(job, 'crossdock_inlets_refused_total{channel="stock",reason="stuck"')
+        behind = metric(job, "crossdock_inlets_behind_seconds")
+        file.write_text(
+            file.read_text().replace("limit=2", "limit=4").replace("rows = 2", "rows = 4")
+        )
+        larger = job_of(file)
+        larger.run_once()
+
+    assert stuck == 2
+    assert behind > 0
+    assert {row["n"] for row in kept(kafka)} == set(range(6))
+    assert metric(larger, "crossdock_inlets_behind_seconds") < behind
 
 
 def test_payloads_are_as_they_are_written_whatever_they_are(
@@ -359,6 +438,10 @@ def test_a_cursor_of_another_address_is_not_used_and_a_damaged_one_is_named(
         ('poll = { url = "https://a/", token_env = "A", token_file = "b" }', "are both given"),
         ('poll = { url = "https://a/", cursor = {} }', "set one of path and header"),
         ('poll = { url = "https://a:x/" }', "url cannot be read"),
+        (
+            'poll = { url = "https://a/", cursor = { path = "-1.at", parameter = "since" } }',
+            "needs page_rows",
+        ),
     ],
 )
 def test_settings_that_cannot_work_are_said_in_one_line(

@@ -181,6 +181,12 @@ def test_a_topic_that_is_not_there_is_one_clear_line(cluster: KafkaSettings) -> 
         KafkaLog(cluster, "elsewhere")
 
 
+@pytest.mark.parametrize("raw", [[], [""]])
+def test_there_is_a_raw_topic(raw: list[str]) -> None:
+    with pytest.raises(ValidationError, match="raw"):
+        KafkaSettings(bootstrap="127.0.0.1:1", raw=raw)
+
+
 def test_an_option_that_promises_stand_on_is_not_to_be_set() -> None:
     with pytest.raises(ValidationError, match=r"enable\.idempotence: not to be set"):
         KafkaSettings(bootstrap="127.0.0.1:1", client={"enable.idempotence": False})

@@ -118,6 +118,11 @@ def test_an_order_of_many_lines_is_an_order_however_it_is_read() -> None:
     assert mapped.troubles == []
     assert len(json.loads(mapped.records[0].line)["data"]["lines"]) == 2_000
 
+    order["currency"] = "EUR" * 50_000
+    (trouble,) = shipped("woocommerce").take([json.dumps(order).encode()]).troubles
+
+    assert trouble.reason is DeadLetterReason.TOO_LARGE
+
 
 @pytest.mark.parametrize(
     ("before", "after"),

@@ -13,6 +13,7 @@ from schemas.crossref import (
     CrossReference,
     Foreign,
     assignment_of,
+    foreign_of,
     key_of,
     name_of,
     resolved,
@@ -57,6 +58,25 @@ def test_a_subject_that_is_said_twice_gives_one_record() -> None:
     twice = CrossReference(assignments=[known("o-1", valid_from=START), known("o-2"), known("o-1")])
 
     assert subjects(twice) == ["o-1", "o-2"]
+
+
+def test_a_message_of_a_tenant_is_about_his_orders_alone() -> None:
+    ours, theirs = known("o-1"), Assignment(tenant="other", network="eu", subjects=["o-1", "o-2"])
+    both = CrossReference(assignments=[theirs, ours])
+
+    def found(**said: str) -> list[tuple[str, str]]:
+        raw = msgspec.json.encode(
+            {"xref": "tracking:1", "id": "e", "source": "dhl", "time": START} | said
+        )
+        foreign = foreign_of(raw)
+        assert foreign is not None
+        records = [msgspec.json.decode(one) for one in resolved(raw, foreign, both)]
+        return [(one["tenant"], one["subject"]) for one in records]
+
+    assert found(tenant="acme") == [("acme", "o-1")]
+    assert found(tenant="other") == [("other", "o-1"), ("other", "o-2")]
+    assert found(tenant="unknown") == []
+    assert found() == [("other", "o-1"), ("other", "o-2"), ("acme", "o-1")]
 
 
 def test_of_too_many_the_first_is_forgotten() -> None:
