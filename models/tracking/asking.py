@@ -26,7 +26,7 @@ from models.tracking.arrays import (
     Tables,
     Term,
 )
-from models.tracking.devices import BOUND
+from models.tracking.devices import BOUND, parcel_of_device
 from models.tracking.features import REMAINING_P50, Group, fill
 from models.tracking.goods import is_counted, is_shipped
 from models.tracking.lane_book import (
@@ -219,8 +219,9 @@ def _position_of(tables: Tables, order: int, package: int) -> tuple[int, float]:
     while at != NOBODY and tables.entries[at].at == NO_TIME:
         entry = tables.entries[at]
         at = entry.next
-        mine = entry.package == package or entry.package == NOBODY
-        if entry.step == BOUND and mine and entry.position > located and entry.reason != NO_PART:
+        if entry.step != BOUND or entry.position <= located or entry.reason == NO_PART:
+            continue
+        if parcel_of_device(tables, order, entry) in (NOBODY, package):
             located, share = entry.position, np.int64(entry.reason)
     return located, share / PARTS
 

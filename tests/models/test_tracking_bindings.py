@@ -3,7 +3,16 @@
 from schemas.codes import TempClass
 from schemas.envelope import Event
 from schemas.tables import Table
-from tests.support.devices import MINUTE, bound, released, sensed, series
+from tests.support.devices import (
+    MINUTE,
+    PLACES,
+    bound,
+    located,
+    planned,
+    released,
+    sensed,
+    series,
+)
 from tests.support.tracks import Tracked, renamed, step, tick, track
 
 WARM = [step("handed_over", 0.5), bound(0.6), *series([12.0] * 40, begin=1)]
@@ -74,3 +83,19 @@ def test_the_signature_comes_later_than_the_delivery() -> None:
     events = [bound(0.6), step("delivered", 1), *series([12.0] * 40, begin=1.05)]
 
     assert held(track([*events, step("signed", 9)])) == set()
+
+
+def test_one_truck_brings_two_parcels() -> None:
+    plans = [planned("arrived", 4, *PLACES[1], package=name) for name in ("p1", "p2")]
+    trucks = [bound(0, device="truck", package="p1"), again(0.1, device="truck", package="p2")]
+
+    tracked = track([*plans, *trucks, located(4, *PLACES[1]), located(5, 40.45, 20.65)])
+
+    told = [row for row in tracked.rows(Table.TIMELINE) if row["source"] == "crossdock/geofence"]
+    steps = [(row["package"], row["step"]) for row in told]
+    assert sorted(steps) == [
+        ("p1", "ARRIVED"),
+        ("p1", "DEPARTED"),
+        ("p2", "ARRIVED"),
+        ("p2", "DEPARTED"),
+    ]
