@@ -26,7 +26,7 @@ _DECISION = (
 )  # fmt: skip
 
 _EXCEPTION = ("code", "severity", "node", "sku", "qty")
-_PACKAGE = ("node", "lane_id", "ship_date")
+_PACKAGE = ("node", "lane_id", "ship_date", "ship_by_at")
 _LINE = ("line_no", "sku", "qty")
 _SCOPE = ("position", "index", "tenant", "network", "order_id")
 _N = len(_SCOPE)

@@ -61,12 +61,16 @@ class OfferedLine(msgspec.Struct, kw_only=True, frozen=True, gc=False):
 
 
 class OfferedWork(msgspec.Struct, kw_only=True, frozen=True, gc=False):
-    """Units that a node is to ship, or is not to ship any more."""
+    """Units that a node is to ship, or is not to ship any more.
+
+    ``ship_date`` is a day at the node, which is over at ``ship_by_at``. What is older does not say when.
+    """
 
     node: str
     lines: list[OfferedLine]
     lane_id: str | None = None
     ship_date: str | None = None
+    ship_by_at: Instant | None = None
     priority_score: int = 0
 
 

@@ -126,6 +126,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("event", pa.string()),  # placed, released, consumed; planned, unplanned (supply)
             ("qty", pa.int64()),  # positive
             ("ship_date", pa.date32()),  # the node's day that this was booked on; null if planned
+            ("ship_by_at", INSTANT),  # when that day is over there
         ]
     ),
     Table.EXCEPTIONS: pa.schema(

@@ -305,6 +305,7 @@ class Move(IntEnum):
     EVENT = 7
     QTY = 8
     DAY = 9
+    SHIP_BY = 10
 
 
 class Raised(IntEnum):

@@ -5,9 +5,10 @@ is reserved. A waiting line stands in the queue of its SKU and the order's prior
 """
 
 from models.heap import Addresses
+from models.intake.columns import NO_TIME
 from models.jit import kernel
 from models.ledger.stock import consume, release, reserve
-from models.promising.calendar import book, open_places, unbook
+from models.promising.calendar import book, open_places, starts_at, unbook
 from models.routing.arrays import (
     MAX_PIECES,
     Count,
@@ -64,7 +65,9 @@ def write_move(heap: Addresses, position: int, row: int, event: int, qty: int) -
     move[0], move[1] = position, next_effect(heap)
     move[2], move[3], move[4] = lines.order[line], lines.number[line], lines.sku[line]
     move[5], move[6], move[7] = allocations.node[row], allocations.lane[row], event
-    move[8], move[9] = qty, allocations.day[row]
+    node, day = allocations.node[row], allocations.day[row]
+    move[8], move[9] = qty, day
+    move[10] = NO_TIME if day < 0 else starts_at(heap, node, day + 1)
 
 
 @kernel

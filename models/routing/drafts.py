@@ -279,6 +279,7 @@ def _moves(moves: Medium, _arrays: Arrays, meaning: Meaning) -> list[Any]:
         moves.words(Move.EVENT, _EVENTS),
         moves.int64(Move.QTY),
         moves.dates(Move.DAY),
+        moves.instants(Move.SHIP_BY),
     ]
 
 

@@ -156,10 +156,15 @@ def units_of(lines: pa.ListArray) -> Ints:
     return sums(lines, numbers(lines.flatten().field("qty")))
 
 
-def ends_of(days: pa.StringArray) -> Ints:
-    """When each day is over, us; ``NO_TIME`` where there is none."""
-    began = instants(pc.strptime(days, "%Y-%m-%d", "us", error_is_null=True))
-    return np.where(began == NO_TIME, NO_TIME, began + DAY_US)
+def ship_bys_of(offers: pa.RecordBatch) -> Ints:
+    """When the node's day is over on which each is to ship, us; ``NO_TIME`` where there is none.
+
+    Work from before it said so counts by the day in UTC.
+    """
+    said = instants(offers["ship_by_at"])
+    began = instants(pc.strptime(offers["ship_date"], "%Y-%m-%d", "us", error_is_null=True))
+    days_end = np.where(began == NO_TIME, NO_TIME, began + DAY_US)
+    return np.where(said == NO_TIME, days_end, said)
 
 
 def _causes(piece: Slice, rows: Rows) -> Ints:
@@ -216,7 +221,7 @@ def _offers(
     entries["said"][rows] = units_of(data["lines"])
     entries["cause"][rows] = _causes(piece, rows)
     entries["package"][rows] = named(state, data["lane_id"])
-    entries["also"][rows] = ends_of(data["ship_date"])
+    entries["also"][rows] = ship_bys_of(data)
 
 
 def _answers(

@@ -31,7 +31,7 @@ from models.tracking.encode import (
     OFFERS,
     ORDERS,
     WORK_STEPS,
-    ends_of,
+    ship_bys_of,
     units_of,
 )
 from models.tracking.lane_book import LANE_WORDS
@@ -279,7 +279,7 @@ def _of_orders(data: pa.RecordBatch) -> dict[str, pa.Array]:
 
 
 def _of_offers(data: pa.RecordBatch) -> dict[str, pa.Array]:
-    ship_by = instant(ends_of(data["ship_date"]))
+    ship_by = instant(ship_bys_of(data))
     return {"units": pa.array(units_of(data["lines"])), "planned_at": ship_by}
 
 

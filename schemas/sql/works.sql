@@ -5,6 +5,7 @@
 -- offered units; answers count if they are not older than the newest offer.
 -- execution: OPEN, IN_PROGRESS (picked, packed or handed over in part), CLOSED (nothing is left to do),
 -- INCOMPLETE (nothing is left, and part of the newest offer was withdrawn), CANCELLED (all was withdrawn).
+-- ship_by: the end of the node's day on which the newest offer is to be shipped.
 -- negotiation: OFFERED, ACCEPTED (by word or by work), REJECTED (refused, or not answered in time), WITHDRAWN.
 -- Source: domain.md D.5.
 WITH gone AS (

@@ -58,6 +58,12 @@ def test_an_offer_says_when_it_was_made_and_by_when_it_is_to_be_shipped() -> Non
     assert row["ship_by"] == moment(39)  # the end of the sixth, UTC
 
 
+def test_work_is_to_be_shipped_by_the_end_of_the_nodes_day() -> None:
+    (row,) = works([offered(1, "A", ship_date="2026-01-06", ship_by=47)])
+
+    assert row["ship_by"] == moment(47)
+
+
 def test_units_handed_over_in_part_leave_the_rest_to_be_done() -> None:
     events = OFFER, answered(WorkHandedOver, 4, "A", qty=1)
 

@@ -176,6 +176,18 @@ def test_units_handed_over_have_used_their_place() -> None:
     assert ship_dates(rows)["o-2"] == [TOMORROW]
 
 
+@pytest.mark.parametrize("hours_east", [-8, 0, 8])
+def test_a_day_is_over_when_it_is_over_at_the_node(hours_east: int) -> None:
+    place = node("A", utc_offset_minutes=60 * hours_east)
+
+    rows = route(place, lane("A"), counted("A", {"S1": 9}), order("o-1", ("S1", 1)))
+
+    (placed,) = rows.allocations
+    there = placed["ship_by_at"] + timedelta(hours=hours_east)
+    assert there.date() == placed["ship_date"] + timedelta(days=1)
+    assert (there.hour, there.minute) == (0, 0)
+
+
 def test_capacity_of_an_unknown_node_is_a_dead_letter() -> None:
     rows = route(*one_node(), capacity("B", 1))
 

@@ -14,6 +14,7 @@ from tests.support.tracks import (
     answered,
     decided,
     feedback,
+    moment,
     offered,
     ordered,
     served,
@@ -409,6 +410,26 @@ def test_what_a_node_is_behind_with_is_counted_back_from_the_day_on_which_it_shi
         ("MILESTONE_MISSED_PACK", "raised"),
         ("MILESTONE_MISSED_PACK", "resolved"),
         ("MILESTONE_MISSED_HANDOVER", "raised"),
+    ]
+
+
+@pytest.mark.parametrize("hours_east", [-8, 0, 8])
+def test_a_nodes_day_ends_when_it_ends_there(hours_east: int) -> None:
+    over = 15.0 - hours_east  # the day of ``START``, 2026-01-05, ends at that many hours
+    work = offered(-12, "A", ship_date="2026-01-05", ship_by=over)
+    picked, packed = answered(WorkPicked, over - 4, "A"), answered(WorkPacked, over - 2, "A")
+    begun = [ordered(-12), decided(-12), work]
+    slow = track([*begun, tick(over - 4.1), tick(over - 4), tick(over + 5.9), tick(over + 6)])
+
+    good = track([*begun, tick(over - 4.1), picked, tick(over - 2.1), packed, tick(over + 5.9)])
+
+    assert good.exceptions() == []
+    missed = [
+        (r["code"], r["raised_at"]) for r in slow.rows(Table.EXCEPTIONS) if r["change"] == "raised"
+    ]
+    assert missed == [
+        ("MILESTONE_MISSED_PICK", moment(over - 4)),
+        ("MILESTONE_MISSED_HANDOVER", moment(over + 6)),
     ]
 
 

@@ -14,7 +14,7 @@ from models.routing.fold import advance as route
 from models.tracking.fold import advance as track
 from models.tracking.state import TrackState
 from schemas.codec import Refusal, decode_line, to_slice
-from schemas.decisions import Decision
+from schemas.decisions import Decision, WorkOffered
 from schemas.envelope import Event
 from schemas.ids import LogId
 from schemas.orders import Order, OrderAmended, OrderReceived
@@ -42,6 +42,7 @@ def test_every_public_record_is_a_record_of_the_tracking_log(seed: int) -> None:
     events = [event for event in decoded if not isinstance(event, Refusal)]
     assert len(events) == len(decoded) > 100
     assert all(belongs(event, LogOf.TRACKING) for event in events)
+    assert all(event.data.ship_by_at for event in events if isinstance(event, WorkOffered))
 
     state = TrackState(0)
     track(state, to_slice(events, 0, 0))

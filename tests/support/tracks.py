@@ -120,11 +120,17 @@ def decided(
 
 def offered(
     at: float, node: str, order: str = "o1", *, qty: int = 2, ship_date: str | None = None,
-    cause: int = 0, withdrawn: bool = False, lane: str | None = None,
+    ship_by: float | None = None, cause: int = 0, withdrawn: bool = False, lane: str | None = None,
 ) -> Event:  # fmt: skip
     """Work that a node is to do, or not any more."""
     line = decisions.OfferedLine(line_no=1, sku="S1", qty=qty)
-    data = decisions.OfferedWork(node=node, lines=[line], ship_date=ship_date, lane_id=lane)
+    data = decisions.OfferedWork(
+        node=node,
+        lines=[line],
+        ship_date=ship_date,
+        ship_by_at=None if ship_by is None else moment(ship_by),
+        lane_id=lane,
+    )
     said = Said(at, f"0/{cause}/{1 + withdrawn}-{node}"[:40].replace("-" + node, ""), JOURNAL)
     cls = decisions.WorkWithdrawn if withdrawn else decisions.WorkOffered
     return cls(**said.envelope(order, ""), data=data)
