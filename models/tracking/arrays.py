@@ -26,9 +26,10 @@ CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
 """Records of one order that its state remembers; history.py says what goes first, and what comes beyond is
 kept in the lake alone."""
-MOST_SHOWN = 5 * MAX_ENTRIES + CODES
-"""Exceptions of one order that can hold at once: an entry makes one parcel at most, and a parcel has five at
-most (its phase, the carrier's reason, silence, its end, a long stay); the others are the order's own."""
+MOST_SHOWN = 12 * MAX_ENTRIES + CODES
+"""Exceptions of one order that can hold at once: an entry names one parcel or node at most, and a parcel has
+twelve at most (its phase, the carrier's reason, silence, its end, a long stay, and seven that devices find);
+the others are the order's own."""
 ACTUAL, PLANNED = map(list(Classifier).index, (Classifier.ACTUAL, Classifier.PLANNED))
 """Of a milestone's ``classifier``; of what has none the first."""
 EFFECT_BITS = 20
@@ -368,7 +369,7 @@ NOTICE = np.dtype(
 ANSWERS = len(Action) + 2 * MOST_RULES
 """Indexes that a notice keeps for its answers, whether or not it needs them: actions, what is told, what is
 told of an amount. So the walk can go on counting before anybody has worked out the answers."""
-NOTICES = 16_384
+NOTICES = 32_768
 """Room for notices, emptied when it is full."""
 
 
