@@ -185,6 +185,7 @@ def _visit(tables: Tables, record: Records, count: int, fix: Records) -> bool:
     for k in range(count):
         stop = tables.stops[k]
         heard = last_seen(tables, order, stop.package)
-        is_new |= follow(tables, order, stop, heard - SETTLED_US)
+        if is_somewhere or at < heard:  # else no stay is later, and what went on still does
+            is_new |= follow(tables, order, stop, heard - SETTLED_US)
         is_new |= leave(tables, record, stop, heard, terms[T_LEFT])
     return is_new

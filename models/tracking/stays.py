@@ -118,7 +118,8 @@ def _was_elsewhere(tables: Tables, order: int, stop: Records, after: int, before
             continue
         if entry.at == NO_TIME:
             if entry.step == DEVIATED and entry.classifier == ELSEWHERE and entry.cause < before:
-                if _is_about(tables, order, entry.node, stop.package):
+                device = entries[entry_of(tables, order, BOUND, entry.node)]
+                if _is_about(tables, order, device, stop.package):
                     return True
         elif entry.at < before and entry.classifier == ACTUAL and entry.also != NO_TIME:
             is_stay = entry.step == ARRIVED or entry.step == STAYED
@@ -128,9 +129,9 @@ def _was_elsewhere(tables: Tables, order: int, stop: Records, after: int, before
 
 
 @borrowing_kernel
-def _is_about(tables: Tables, order: int, device: int, package: int) -> bool:
+def _is_about(tables: Tables, order: int, device: Records, package: int) -> bool:
     """Whether a device may go with a parcel."""
-    own = parcel_of_device(tables, order, tables.entries[entry_of(tables, order, BOUND, device)])
+    own = parcel_of_device(tables, order, device)
     return package == NOBODY or own in (NOBODY, package)
 
 
@@ -255,7 +256,7 @@ def last_seen(tables: Tables, order: int, package: int) -> int:
     entries, at, last = tables.entries, tables.orders[order].first, NO_TIME
     while at != NOBODY and entries[at].at == NO_TIME:
         entry = entries[at]
-        if entry.step == BOUND and _is_about(tables, order, entry.node, package):
+        if entry.step == BOUND and _is_about(tables, order, entry, package):
             last = max(last, entry.position)
         at = entry.next
     return last
