@@ -15,9 +15,6 @@ from flows.scenarios import LARGEST, SMALLEST
 from flows.warmup import warm_up
 from models.simulation.parcels import Road
 
-LEAST_RECALL, LEAST_PRECISION = 0.95, 0.9
-"""What alarms are held to (domain.md H9)."""
-
 Seed = Annotated[int, typer.Option(min=0, help="Another world of the same sort.")]
 Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of orders.")]
 
@@ -27,7 +24,8 @@ def judge_alarms(seed: Seed = 1, size: Size = 1_000, as_json: AsJson = False) ->
     """Simulate parcels of which some are held up and some get warm, track them, and judge the alarms.
 
     Recall is the share of the injected faults that were raised, precision the share of what was raised that
-    was a fault. Exit code 1 below 95 % and 90 %, or if one cause was raised twice.
+    was a fault. A late parcel counts twice: as far as that was said before the date told had passed, and
+    before it came. Exit code 1 below 95 % (of the former 90 %) and 90 %, or if one cause was raised twice.
 
     Example: crossdock scenario alarms --seed 7
     """
@@ -35,10 +33,7 @@ def judge_alarms(seed: Seed = 1, size: Size = 1_000, as_json: AsJson = False) ->
         _warm()
         with error_console().status(f"tracking {size:,} parcels…"):
             found = alarms(Road(seed, size), Path(folder))
-    is_ok = all(
-        f.recall >= LEAST_RECALL and f.precision >= LEAST_PRECISION and f.most_per_cause <= 1
-        for f in found
-    )
+    is_ok = all(f.is_ok for f in found)
     if as_json:
         rates = [{**asdict(f), "recall": f.recall, "precision": f.precision} for f in found]
         print_json({"seed": seed, "size": size, "alarms": rates, "ok": is_ok})

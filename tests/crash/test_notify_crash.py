@@ -5,7 +5,6 @@ before an attempt, and after its answer came and before anybody knows. The child
 all modules loaded.
 """
 
-import multiprocessing
 import random
 import signal
 from collections import Counter
@@ -22,8 +21,8 @@ from tests.support.notices import (
     Reply,
     Request,
     Row,
+    end_of_a_life,
     fill,
-    live_and_die,
     outbox_row,
     receiving,
     to_webhook,
@@ -38,8 +37,6 @@ LIVES = 10
 """Enough to have sent again what was refused."""
 POINTS = {"take": 3, "settle": 6, "attempt": 12}
 """Of what a process is to die, and how often it may have done it."""
-_PROCESSES = multiprocessing.get_context("forkserver")
-_PROCESSES.set_forkserver_preload(["tests.support.notices"])
 
 
 def outbox(first: int, last: int) -> list[Row]:
@@ -54,16 +51,6 @@ def outbox(first: int, last: int) -> list[Row]:
 def moment(chance: random.Random) -> Moment:
     what = chance.choice(list(POINTS))
     return Moment(f"{chance.choice(['before', 'after'])} {what}", chance.randint(1, POINTS[what]))
-
-
-def end_of_a_life(lake: Path, settings: Row, moment: Moment | None) -> int | None:
-    arguments = (lake, lake.with_name("notify.sqlite"), settings, moment)
-    child = _PROCESSES.Process(target=live_and_die, args=arguments)
-    child.start()
-    child.join(60)
-    code = child.exitcode
-    child.close()
-    return code
 
 
 class Moody:

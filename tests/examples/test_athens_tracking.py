@@ -1,4 +1,7 @@
-"""Real trucks around Athens tracked as shipments: arrivals and gaps can be worked out from their positions."""
+"""Real trucks around Athens tracked as shipments: arrivals and gaps can be worked out from their positions.
+
+Licence: free for research, no more is said; so no extract is in this repository.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta

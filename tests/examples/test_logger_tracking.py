@@ -1,4 +1,7 @@
-"""Real data loggers tracked: readings out of band and excursions can be worked out from the columns."""
+"""Real data loggers tracked: readings out of band and excursions can be worked out from the columns.
+
+Licence: none is stated; so no extract is in this repository.
+"""
 
 from collections.abc import Iterator
 from datetime import UTC, timedelta

@@ -1,4 +1,7 @@
-"""Olist's real orders tracked: what comes out can be worked out from the columns."""
+"""Olist's real orders tracked: what comes out can be worked out from the columns.
+
+Licence: CC BY-NC-SA 4.0, not for commerce; so no extract is in this repository.
+"""
 
 from datetime import UTC
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Real shipments of medicines (SCMS) tracked: late lines, and what was learnt late, follow from the columns.
 
-An extract is in this repository; all lines are read where ../shared/data is at hand.
+Licence: public domain. An extract is in this repository; all lines are read where ../shared/data is at hand.
 """
 
 from collections.abc import Iterator

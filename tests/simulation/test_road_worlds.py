@@ -38,14 +38,29 @@ def test_only_what_is_held_up_is_late_and_every_sort_of_fault_occurs() -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_alarms_find_the_injected_faults_and_nothing_else(seed: int, tmp_path: Path) -> None:
-    late, warm = alarms(Road(seed, 250, cold=0.4), tmp_path)
+    predicted, said, warm = alarms(Road(seed, 250, cold=0.4), tmp_path)
 
-    for found in (late, warm):
+    for found in (said, warm):
         assert found.real > 3
         assert found.recall >= 0.95
         assert found.precision >= 0.9
         assert found.most_per_cause == 1
+    assert (
+        min(predicted.recall, predicted.precision) >= 0.85
+    )  # two of twenty; see the world of many
+    assert (predicted.first_hours or 0) >= 8
     assert warm.by_proof == 1
+
+
+def test_delays_of_many_parcels_are_predicted_hours_before_the_date_is_missed(
+    tmp_path: Path,
+) -> None:
+    predicted, *_ = alarms(Road(1, 1_000, cold=0), tmp_path)
+
+    assert predicted.real > 50
+    assert predicted.recall >= 0.95
+    assert predicted.precision >= 0.9
+    assert (predicted.first_hours or 0) >= 12
 
 
 def test_events_are_better_than_a_sync_in_every_row(tmp_path: Path) -> None:

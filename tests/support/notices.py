@@ -5,6 +5,7 @@ import collections
 import hashlib
 import hmac
 import json
+import multiprocessing
 import os
 import signal
 import threading
@@ -41,6 +42,8 @@ LOG = "log-1"
 MARK = outbox.mark_of(LOG)
 BOOK = "token,phone,email,open_id,language\nc-1,+8613800000001,one@example.org,o-1,zh\nc-2,+442071230002,,,en\n"
 Row = dict[str, Any]
+_PROCESSES = multiprocessing.get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["tests.support.notices"])
 
 
 def outbox_row(position: int, index: int = 0, *, partition: int = PARTITION, **changes: Any) -> Row:
@@ -323,6 +326,17 @@ def live_and_die(lake: Path, store: Path, settings: Row, moment: Moment | None) 
     outbox.ROWS = 4  # so that it has taken and sent by turns when it dies
     parsed = NotifySettings.model_validate(settings)
     run(NotifyJob(lake, store, parsed, ends_when_idle=True, crash_point=Bomb(moment)))
+
+
+def end_of_a_life(lake: Path, settings: Row, moment: Moment | None) -> int | None:
+    """With what code such a process ends, which comes from a server that has all modules loaded."""
+    arguments = (lake, lake.with_name("notify.sqlite"), settings, moment)
+    child = _PROCESSES.Process(target=live_and_die, args=arguments)
+    child.start()
+    child.join(60)
+    code = child.exitcode
+    child.close()
+    return code
 
 
 def book_file(folder: Path, text: str = BOOK) -> Path:
