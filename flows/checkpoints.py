@@ -40,7 +40,7 @@ from models.tracking.state import TrackState
 from schemas.errors import CheckpointError
 from schemas.ids import LogId, NetworkKey
 
-FORMAT = 10
+FORMAT = 11
 KEPT = 3
 """Newest checkpoints kept of a partition, besides the newest that the lake is not behind."""
 

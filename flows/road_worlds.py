@@ -1,8 +1,8 @@
 """A world of parcels tracked by the ordinary flow: are its alarms right, and what is news worth at once?
 
 The world and the truth about it come from ``models.simulation.parcels``; what is found is read from the
-lake, and compared by order. The second question tracks one world twice: once as it is reported, and once with
-every report held back to the next run of an hourly sync, as systems do that exchange files.
+lake, and compared by order, or by parcel. The second question tracks one world twice: once as it is reported,
+and once with every report held back to the next run of an hourly sync, as systems do that exchange files.
 """
 
 from collections import defaultdict
@@ -49,9 +49,9 @@ class Found:
 
     Attributes:
         what: the sort.
-        real: orders of which it is true.
-        alarmed: orders of which it was said.
-        right: orders of both.
+        real: orders, or parcels, of which it is true.
+        alarmed: those of which it was said.
+        right: those of both.
         most_per_cause: how often one cause was raised, at most; of delays, that a date was missed.
         first_hours: how long before it came true it was said first, median; None: it says nothing beforehand.
         by_proof: share of the right ones that were raised by the very record that proves them; None likewise.
@@ -105,7 +105,8 @@ def alarms(road: Road, folder: Path) -> list[Found]:
     log = _recorded(events, folder / "log")
     run_through(TrackJob, log, folder / "lake")
     with connect_reader(folder / "lake") as connection:
-        connection.register("truth", _truth_table(truths, _positions(log)))
+        connection.register("truth", _truth_table(truths))
+        connection.register("goods", _goods_table(truths, _positions(log)))
         return [
             _delays(connection, _PREDICTED, "late, said before the date told", LEAST_PREDICTED),
             _delays(connection, _SAID, "late, said before it comes", LEAST_RECALL),
@@ -153,14 +154,23 @@ def _positions(log: ParquetLog) -> dict[str, int]:
     return found
 
 
-def _truth_table(truths: Sequence[Truth], positions: Mapping[str, int]) -> pa.Table:
+def _truth_table(truths: Sequence[Truth]) -> pa.Table:
     return pa.table(
         {
             "order_id": [t.order_id for t in truths],
             "delivered_at": pa.array([t.delivered_at for t in truths], INSTANT),
             "promise_at": pa.array([t.promise_at for t in truths], INSTANT),
             "is_late": [t.is_late for t in truths],
-            "proof": pa.array([positions.get(t.proof) for t in truths], pa.int64()),
+        }
+    )
+
+
+def _goods_table(truths: Sequence[Truth], positions: Mapping[str, int]) -> pa.Table:
+    proofs = [proof for truth in truths for proof in truth.proofs.values()]
+    return pa.table(
+        {
+            "package": [package for truth in truths for package in truth.proofs],
+            "proof": pa.array([positions.get(proof) for proof in proofs], pa.int64()),
         }
     )
 
@@ -189,19 +199,19 @@ _SAID = _DELAYS.format(codes="'DELAY_PREDICTED', 'DELAY_BREACHED'", before="deli
 """While the customer still waits."""
 _EXCURSIONS = """
 WITH raised AS (
-    SELECT order_id, package, "position", "index", count(*) OVER (PARTITION BY order_id, package, code) AS times
+    SELECT package, "position", count(*) OVER (PARTITION BY package, code) AS times
     FROM exceptions
     WHERE code IN ('TEMP_EXCURSION_MINOR', 'TEMP_EXCURSION_MAJOR') AND change = 'raised'
 ), said AS (
-    SELECT order_id, min("position") AS shown_by FROM raised GROUP BY order_id
+    SELECT package, min("position") AS shown_by FROM raised GROUP BY package
 )
 SELECT
-    count(*) FILTER (t.proof IS NOT NULL),
-    count(*) FILTER (s.order_id IS NOT NULL),
-    count(*) FILTER (t.proof IS NOT NULL AND s.order_id IS NOT NULL),
+    count(*) FILTER (g.proof IS NOT NULL),
+    count(*) FILTER (s.package IS NOT NULL),
+    count(*) FILTER (g.proof IS NOT NULL AND s.package IS NOT NULL),
     (SELECT coalesce(max(times), 0) FROM raised),
-    avg((s.shown_by = t.proof)::INTEGER) FILTER (t.proof IS NOT NULL AND s.order_id IS NOT NULL)
-FROM truth AS t LEFT JOIN said AS s USING (order_id)
+    avg((s.shown_by = g.proof)::INTEGER) FILTER (g.proof IS NOT NULL AND s.package IS NOT NULL)
+FROM goods AS g LEFT JOIN said AS s USING (package)
 """
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from schemas.kinds import INSTANT
 
-VERSION = 5
+VERSION = 6
 """Version of the tables below; a lake of another version is refused."""
 
 
@@ -135,7 +135,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
             ("code", pa.string()),  # ExceptionCode
             ("severity", pa.string()),
             ("order_id", pa.string()),
-            ("node", pa.string()),
+            ("node", pa.string()),  # whose it is; of a tracked order: that is to act
             ("sku", pa.string()),
             ("qty", pa.int64()),
             ("raised_at", INSTANT),
@@ -143,7 +143,7 @@ SCHEMAS: dict[Table, pa.Schema] = {
                 "change",
                 pa.string(),
             ),  # raised, escalated, resolved; null: the router's, one of a kind
-            ("package", pa.string()),
+            ("package", pa.string()),  # with code and node the cause, from raised to resolved
             ("evidence", pa.int64()),  # position of the record that shows it; null: time has passed
         ]
     ),

@@ -16,7 +16,7 @@ from flows.warmup import warm_up
 from models.simulation.parcels import Road
 
 Seed = Annotated[int, typer.Option(min=0, help="Another world of the same sort.")]
-Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of parcels.")]
+Size = Annotated[int, typer.Option(min=SMALLEST, max=LARGEST, help="Number of orders.")]
 
 
 @app.command("alarms")

@@ -14,7 +14,8 @@ def print_tracked(lake: Path, *, as_json: bool) -> None:
             "SELECT phase, count(*) AS orders FROM order_states GROUP BY phase ORDER BY orders DESC, phase"
         ).fetchall()
         open_now = connection.execute(
-            "SELECT code, severity, count(*) AS orders FROM exceptions_open GROUP BY ALL ORDER BY ALL"
+            "SELECT code, severity, count(DISTINCT (tenant, network, order_id)) AS orders "
+            "FROM exceptions_open GROUP BY ALL ORDER BY ALL"
         ).fetchall()
         counts = connection.execute(
             "SELECT count(*), count(*) FILTER (is_late), count(DISTINCT (tenant, network, order_id)) "

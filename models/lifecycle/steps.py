@@ -55,6 +55,7 @@ class Step(IntEnum):
     SENSED = 40  # never an entry: a reading
     LOCATED = 41  # nor this: a position
     TOLD = 42  # what was told last of a parcel; kept where devices are, as ``notices.py`` says
+    RAISED = 43  # an exception that stands; in a list of its own, see ``causes.py``
 
 
 STEP_OF = {milestone: Step(number) for number, milestone in enumerate(Milestone)}

@@ -1,18 +1,19 @@
 """Parcels on the road, with what goes wrong on purpose: a tracking log, and the truth that no log says.
 
-Every order is one parcel: decided, offered, packed, handed over, scanned at hubs, delivered. Some are held up
-at a hub for so long that they miss the date told; some cold ones get warm or freeze on the way. Beside these
-faults are look-alikes, which must not be taken for one: parcels that are slow but in time, readings outside
-the band for less than it allows, errors of the device. Carriers report late, twice, and in disorder.
+Every order is one parcel or two: decided, offered, packed, handed over, scanned at hubs, delivered. Some are
+held up at a hub for so long that they miss the date told; some cold ones get warm or freeze on the way. Beside
+these faults are look-alikes, which must not be taken for one: parcels that are slow but in time, readings
+outside the band for less than it allows, errors of the device. Carriers report late, twice, and in disorder.
 
 What an alarm has to say is worked out here, from the draws themselves, and not by the rules of the tracker.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import numpy.typing as npt
 
 from models.simulation.loggers import Warming, readings
 from models.simulation.records import Scribe, repeated
@@ -24,6 +25,8 @@ from schemas.orders import Order, OrderLine, OrderReceived
 from schemas.shipments import Feedback, FeedbackReceived, ShipmentMilestone, ShipmentStep
 from schemas.telemetry import Binding, DeviceBound
 from schemas.work import Work, WorkAccepted, WorkHandedOver, WorkPacked, WorkPicked
+
+Floats = npt.NDArray[np.float64]
 
 TENANT, NETWORK = "road", "eu"
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
@@ -41,6 +44,8 @@ CHANNELS = {"web": 0.5, "marketplace": 0.3, "mini-program": 0.2}
 TIERS = {"standard": 0.85, "vip": 0.15}
 HELD_UP_HOURS = (8.0, 60.0)
 """How much later than the date told a delayed parcel comes."""
+BESIDE = (0.85, 1.0)
+"""Of the time of an order's first parcel, what the second takes, as long as nothing holds it up."""
 LATE_SHARE, LATE_HOURS, TWICE_SHARE = 0.03, (0.5, 5.0), 0.02
 """Of the carriers' reports: those that come late, by how much, and those that come twice; assumed."""
 
@@ -51,11 +56,12 @@ class Road:
 
     Attributes:
         seed: of all chances.
-        size: number of parcels.
+        size: number of orders.
         delayed: share of them that is held up until it is late.
         cold: share that goes with a temperature logger.
         warmed: share of the cold ones whose goods leave their band for too long.
         teased: share of the other cold ones with a look-alike.
+        split: share of orders of which a second parcel travels beside the first, with chances of its own.
     """
 
     seed: int
@@ -64,6 +70,7 @@ class Road:
     cold: float = 0.2
     warmed: float = 0.15
     teased: float = 0.3
+    split: float = 0.15
 
 
 @dataclass(frozen=True)
@@ -74,9 +81,9 @@ class Truth:
         order_id: which.
         ordered_at: when it was placed.
         promise_at: what the customer was told.
-        delivered_at: when it came.
+        delivered_at: when all of it had come.
         is_held_up: whether it was made late.
-        proof: id of the reading that proves an excursion; empty: there was none.
+        proofs: by parcel the id of the reading that proves an excursion; empty: there was none.
         is_teased: whether there was a look-alike of one.
     """
 
@@ -85,7 +92,7 @@ class Truth:
     promise_at: datetime
     delivered_at: datetime
     is_held_up: bool
-    proof: str
+    proofs: Mapping[str, str]
     is_teased: bool
 
     @property
@@ -106,14 +113,30 @@ def travel(road: Road) -> tuple[list[Event], list[Truth]]:
     channels, tiers = shares(CHANNELS, road.size, generator), shares(TIERS, road.size, generator)
     for n in range(road.size):
         at = BEGIN + timedelta(microseconds=int(moments[n]))
-        parcel = _Parcel(scribe, generator, f"r-{n:06d}", nodes[n], regions[n], at)
-        told, truth = parcel.journey(road, channels[n], tiers[n])
+        order = _Order(scribe, generator, f"r-{n:06d}", nodes[n], regions[n], at)
+        told, truth = order.journey(road, channels[n], tiers[n])
         events += told
         truths.append(truth)
     return in_order(events), truths
 
 
-class _Parcel:
+@dataclass(frozen=True)
+class _Trip:
+    """How a parcel travels: to the door by then, but held up on its way, and so much later; its goods."""
+
+    package: str
+    handed: datetime
+    door: datetime
+    held: datetime
+    more: timedelta
+    warming: Warming | None
+
+    @property
+    def came(self) -> datetime:
+        return self.door + self.more
+
+
+class _Order:
     """One order on its way."""
 
     def __init__(
@@ -125,28 +148,43 @@ class _Parcel:
 
     def journey(self, road: Road, channel: str, tier: str) -> tuple[list[Event], Truth]:
         """What is said of it, and the truth."""
-        draw = self.generator.random(4)
+        draw = self.generator.random(5)
         usual = REGIONS[self.region] * AWAY[self.node]
         promise = self._promise(usual)
         handed = self.at + self._hours(HANDLING_HOURS, HANDLING_LOG_SPREAD)
         door = handed + self._hours(usual, LANE_LOG_SPREAD)
-        is_held_up = bool(draw[0] < road.delayed)
-        stop = float(self.generator.uniform(0.2, 0.8))  # of the way, where it is held up
-        held = handed + (door - handed) * stop
-        more = timedelta(0)
-        if is_held_up:
-            more = promise + timedelta(hours=self.generator.uniform(*HELD_UP_HOURS)) - door
+        trips = [self._trip(road, f"{self.name}-1", draw, (handed, door, promise))]
         events = [*self._decided(channel, tier, promise), *self._at_node(handed)]
-        events += self._reported(self._scans(handed, door, held, more))
-        proof, is_teased = "", False
+        if draw[4] < road.split:
+            sooner = handed + (door - handed) * float(self.generator.uniform(*BESIDE))
+            other = self.generator.random(4)
+            trips.append(self._trip(road, f"{self.name}-2", other, (handed, sooner, promise)))
+        proofs = {}
+        for trip in trips:
+            events += self._reported(trip)
+            told, proofs[trip.package] = self._cold(trip)
+            events += told
+        came = max(trip.came for trip in trips)
+        events += self._answered(promise, came, any(proofs.values()))
+        is_held_up = any(trip.more > timedelta(0) for trip in trips)
+        is_teased = any(trip.warming in (Warming.SHORT, Warming.ERROR) for trip in trips)
+        return events, Truth(self.name, self.at, promise, came, is_held_up, proofs, is_teased)
+
+    def _trip(
+        self, road: Road, package: str, draw: Floats, times: tuple[datetime, datetime, datetime]
+    ) -> _Trip:
+        """How a parcel travels; ``times``: handed over, at the door if nothing holds it up, promised."""
+        handed, door, promise = times
+        stop = float(self.generator.uniform(0.2, 0.8))  # of the way, where it is held up
+        more = timedelta(0)
+        if draw[0] < road.delayed:
+            late = timedelta(hours=float(self.generator.uniform(*HELD_UP_HOURS)))
+            more = promise + late - door
+        held = handed + (door - handed) * stop
+        warming = None
         if draw[1] < road.cold:
             warming = _warming(road, float(draw[2]), float(draw[3]))
-            is_teased = warming in (Warming.SHORT, Warming.ERROR)
-            told, proof = self._cold(handed, door + more, warming)
-            events += told
-        events += self._answered(promise, door + more, proof)
-        came = door + more
-        return events, Truth(self.name, self.at, promise, came, is_held_up, proof, is_teased)
+        return _Trip(package, handed, door, held, more, warming)
 
     def _promise(self, usual: float) -> datetime:
         """So late that hardly a parcel misses it by itself, at the end of an hour."""
@@ -189,24 +227,22 @@ class _Parcel:
             said: Event = self.scribe.say(kind, self.name, at, Work(node=self.node))
             yield repeated(said, at + timedelta(seconds=float(self.generator.uniform(0.2, 2))))
 
-    def _scans(
-        self, handed: datetime, door: datetime, held: datetime, more: timedelta
-    ) -> Iterator[tuple[Milestone, datetime]]:
+    def _scans(self, trip: _Trip) -> Iterator[tuple[Milestone, datetime]]:
         """Milestones of the carrier; what comes after the hold-up comes later by it."""
         for milestone, share in (
             (Milestone.SCANNED, 0.02), (Milestone.ARRIVED, 0.25), (Milestone.DEPARTED, 0.35),
             (Milestone.ARRIVED, 0.6), (Milestone.DEPARTED, 0.7), (Milestone.OUT_FOR_DELIVERY, 0.9),
             (Milestone.DELIVERED, 1.0),
         ):  # fmt: skip
-            at = handed + (door - handed) * share
-            yield milestone, at if at <= held else at + more
+            at = trip.handed + (trip.door - trip.handed) * share
+            yield milestone, at if at <= trip.held else at + trip.more
 
-    def _reported(self, scans: Iterator[tuple[Milestone, datetime]]) -> Iterator[Event]:
+    def _reported(self, trip: _Trip) -> Iterator[Event]:
         """The carrier's reports: within seconds, but for those that come late, and twice."""
         carrier, node = ("ferry", "") if self.region == FERRIED else ("van", self.node)
-        for milestone, at in scans:
+        for milestone, at in self._scans(trip):
             data = ShipmentStep(
-                milestone=milestone, package=f"{self.name}-1", node=node, carrier=carrier
+                milestone=milestone, package=trip.package, node=node, carrier=carrier
             )
             said: Event = self.scribe.say(ShipmentMilestone, self.name, at, data)
             seconds = float(self.generator.exponential(3.0))
@@ -217,22 +253,20 @@ class _Parcel:
             if self.generator.random() < TWICE_SHARE:
                 yield repeated(told, at + timedelta(seconds=seconds + 40))
 
-    def _cold(self, handed: datetime, until: datetime, warming: Warming) -> tuple[list[Event], str]:
-        """The logger's records, and the id of the reading that proves an excursion."""
-        device = f"logger-{self.name}"
-        binding = Binding(
-            device=device, package=f"{self.name}-1", temp_class=TempClass.REFRIGERATED
-        )
-        bound = self.scribe.say(DeviceBound, self.name, handed, binding)
-        told, proof = readings(
-            self.scribe, self.generator, (self.name, device), (handed, until), warming
-        )
+    def _cold(self, trip: _Trip) -> tuple[list[Event], str]:
+        """The records of a cold parcel's logger, and the id of the reading that proves an excursion."""
+        if trip.warming is None:
+            return [], ""
+        device, span = f"logger-{trip.package}", (trip.handed, trip.came)
+        binding = Binding(device=device, package=trip.package, temp_class=TempClass.REFRIGERATED)
+        bound = self.scribe.say(DeviceBound, self.name, trip.handed, binding)
+        told, proof = readings(self.scribe, self.generator, (self.name, device), span, trip.warming)
         return [bound, *told], proof
 
-    def _answered(self, promise: datetime, came: datetime, proof: str) -> Iterator[Event]:
+    def _answered(self, promise: datetime, came: datetime, is_warm: bool) -> Iterator[Event]:
         """What a third of the customers say, a day later."""
         if self.generator.random() < 1 / 3:
-            is_happy = came <= promise and not proof
+            is_happy = came <= promise and not is_warm
             nps = int(self.generator.integers(7, 11) if is_happy else self.generator.integers(0, 8))
             at = came + timedelta(hours=float(self.generator.uniform(8, 40)))
             yield self.scribe.say(FeedbackReceived, self.name, at, Feedback(nps=nps))

@@ -161,7 +161,8 @@ def _act(
         bit = np.uint64(1 << situation.code)
         if situation.change is Change.RESOLVED:
             dropped[n] = not heard[order] & bit or not _is_told_end(notices[n], situation)
-            heard[order] &= ~bit
+            if not notices["active"][n] & bit:  # nothing else of this code stands
+                heard[order] &= ~bit
             continue
         if situation.tells_customer:
             heard[order] |= bit

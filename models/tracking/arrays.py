@@ -26,6 +26,9 @@ CODES = max(ExceptionCode) + 1
 MAX_ENTRIES = 512
 """Records of one order that its state remembers; history.py says what goes first, and what comes beyond is
 kept in the lake alone."""
+MOST_SHOWN = 5 * MAX_ENTRIES + CODES
+"""Exceptions of one order that can hold at once: an entry makes one parcel at most, and a parcel has five at
+most (its phase, the carrier's reason, silence, its end, a long stay); the others are the order's own."""
 ACTUAL, PLANNED = map(list(Classifier).index, (Classifier.ACTUAL, Classifier.PLANNED))
 """Of a milestone's ``classifier``; of what has none the first."""
 PARTS, NO_PART = 200, 255
@@ -57,13 +60,14 @@ in no order. Of a device (``BOUND``): ``said`` when it last measured, ``position
 was, ``also`` the limits of its binding, ``cause`` the time of that, ``classifier`` the class of ``CLASSES``. Of
 its release: ``said`` the time. Of a deviation: ``cause`` and ``said`` its first and last reading, ``also`` the
 first that was beyond all measure, ``classifier`` which of ``Sort``. Of what was told of a parcel (``TOLD``):
-``node`` its name, ``said`` and ``also`` when it happened and which step it was, ``classifier`` its phase."""
+``node`` its name, ``said`` and ``also`` when it happened and which step it was, ``classifier`` its phase. Of an
+exception that stands (``RAISED``): ``reason`` its code, ``package`` or ``node`` what it is about,
+``classifier`` whether it was escalated."""
 ORDER = np.dtype(
     [
         ("due", np.int64),  # when to look at it again, us
         ("ask_at", np.int64),  # when to estimate its arrival again; ``NEVER``: there is none
-        ("raised", np.uint64),  # bit by ``ExceptionCode``
-        ("loud", np.uint64),  # those of them that were escalated
+        ("raised", np.uint64),  # bit by ``ExceptionCode``: one of its causes stands
         ("closed_at", np.int64),
         ("known_at", np.int64),  # log time at the newest record of it
         ("told", np.uint64),  # bit by topic, see topics.py: what is told once of an order
@@ -79,6 +83,7 @@ ORDER = np.dtype(
         ("region", np.int32),
         ("currency", np.int32),  # to here
         ("first", np.int32),  # entry
+        ("standing", np.int32),  # first entry of another list: exceptions that stand, see causes.py
         ("entries", np.int32),
         ("network", np.int32),
         ("phase", np.uint8),
@@ -142,6 +147,18 @@ WORK = np.dtype(
     align=True,
 )
 """What a node was offered of it."""
+SHOWN = np.dtype(
+    [
+        ("position", np.int64),  # of the record that shows it; ``NOBODY``: time has passed
+        ("package", np.int32),  # what it is about, a word; ``NOBODY`` in both: the order itself
+        ("node", np.int32),
+        ("code", np.uint8),
+        ("is_loud", np.bool_),  # it needs a person
+        ("is_standing", np.bool_),  # it was raised before
+    ],
+    align=True,
+)
+"""An exception that holds of the order that is being judged; each cause once."""
 RECORD = np.dtype(
     [
         ("position", np.int64),
@@ -192,8 +209,8 @@ STOP = np.dtype(
     align=True,
 )
 MAX_STOPS = 32
-MOST_ENTERED = 1_001 + 5 * MAX_STOPS
-"""Entries that one record can need: a report each, or the ends of stays; and what is told of parcels."""
+MOST_ENTERED = 1_001 + 5 * MAX_STOPS + MOST_SHOWN
+"""Entries that one record can need: its reports, or the ends of stays; what is told of parcels; exceptions."""
 CLASSES: list[TempClass | None] = [None, *TempClass]
 """Rows of the bands of a network."""
 
@@ -309,6 +326,7 @@ class Raised(IntEnum):
     PACKAGE = 6
     EVIDENCE = 7  # position of the record that shows it; NOBODY: none does, time has passed
     AT = 8
+    NODE = 9
 
 
 NOTICE = np.dtype(
@@ -339,7 +357,7 @@ NOTICE = np.dtype(
 ANSWERS = len(Action) + 2 * MOST_RULES
 """Indexes that a notice keeps for its answers, whether or not it needs them: actions, what is told, what is
 told of an amount. So the walk can go on counting before anybody has worked out the answers."""
-NOTICES = 8_192
+NOTICES = 16_384
 """Room for notices, emptied when it is full."""
 
 
@@ -417,8 +435,8 @@ class Tables(NamedTuple):
     parcels: Records
     works: Records
     stops: Records
+    shown: Records
     seen: int  # heap of the window in which telemetry is told from its repeats
-    evidence: Ints  # (CODES, 3) position, package and node of what shows an exception
     cursor: Ints
     lanes: LaneTables
     asked: Asked

@@ -69,16 +69,30 @@ def _find(tables: Tables, order: int, key: np.uint64) -> int:
 
 
 @borrowing_kernel
-def enter(tables: Tables, order: int, wanted: Records) -> int:
-    """Copy an entry to a free place, not in the list yet; returns the place."""
-    entries, cursor = tables.entries, tables.cursor
+def take_place(tables: Tables) -> int:
+    """A free place among the entries."""
+    cursor = tables.cursor
     new = cursor[FREE]
     if new != NOBODY:
-        cursor[FREE] = entries[new].next
+        cursor[FREE] = tables.entries[new].next
     else:
         new = cursor[USED]
         cursor[USED] += 1
-    entries[new] = wanted
+    return new
+
+
+@borrowing_kernel
+def free_place(tables: Tables, place: int) -> None:
+    """Nothing is in a place any more."""
+    tables.entries[place].next = tables.cursor[FREE]
+    tables.cursor[FREE] = place
+
+
+@borrowing_kernel
+def enter(tables: Tables, order: int, wanted: Records) -> int:
+    """Copy an entry to a free place, not in the list yet; returns the place."""
+    new = take_place(tables)
+    tables.entries[new] = wanted
     tables.orders[order].entries += 1
     return new
 
@@ -116,8 +130,7 @@ def unlink(tables: Tables, order: int, gone: int) -> None:
 def drop(tables: Tables, order: int, gone: int) -> None:
     """Take an entry out of the list, for good."""
     unlink(tables, order, gone)
-    tables.entries[gone].next = tables.cursor[FREE]
-    tables.cursor[FREE] = gone
+    free_place(tables, gone)
     tables.orders[order].entries -= 1
 
 
@@ -274,6 +287,7 @@ def forget(orders: Records, entries: Records, cursor: Ints, gone: npt.NDArray[np
     for order in range(len(gone)):
         if gone[order]:
             _void(entries, orders[order].first)
+            _void(entries, orders[order].standing)
     _void(entries, cursor[FREE])
     used, stay = cursor[USED], 0
     places = np.empty(used // TOGETHER + 1, np.int64), np.empty(used, np.uint8)
@@ -292,6 +306,7 @@ def forget(orders: Records, entries: Records, cursor: Ints, gone: npt.NDArray[np
         if not gone[order]:
             orders[stay] = orders[order]
             orders[stay].first = _place_of(places, orders[stay].first)
+            orders[stay].standing = _place_of(places, orders[stay].standing)
             stay += 1
 
 

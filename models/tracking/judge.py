@@ -124,7 +124,7 @@ def judge(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     place_parcels(tables, parcels, works)
     if decided == NONE and (is_ordered or is_paid):
         decided = P_VALIDATED if is_paid else P_RECEIVED
-    verdict.active, verdict.loud, verdict.due = np.uint64(0), np.uint64(0), NEVER
+    verdict.active, verdict.shown, verdict.due = np.uint64(0), 0, NEVER
     verdict.promise, verdict.closed_at, verdict.last = promise, NO_TIME, last
     verdict.parcels, verdict.works, verdict.late = parcels, works, late
     verdict.reminder, verdict.deadline = 0, NO_TIME
@@ -236,6 +236,6 @@ def _look_at_parcels(
             code = E_DAMAGED
         for shown in (code, np.int64(parcel.reason)):
             if shown > 0:
-                show(tables, verdict, shown, parcel.position, parcel.package)
-        if parcel.phase == P_ATTEMPT_FAILED and parcel.attempts >= ATTEMPTS:
-            verdict.loud |= np.uint64(1) << np.uint64(E_ATTEMPT_FAILED)
+                place = show(tables, verdict, shown, parcel.position, parcel.package)
+                is_loud = shown == E_ATTEMPT_FAILED and parcel.attempts >= ATTEMPTS
+                tables.shown[place].is_loud = is_loud

@@ -5,7 +5,6 @@ After each, the order is judged anew; what is said of it is the difference to wh
 
 import numpy as np
 
-from models.intake.columns import NO_TIME
 from models.jit import borrowing_kernel
 from models.ledger.window import is_repeated
 from models.lifecycle.steps import MILESTONES, Step
@@ -13,88 +12,42 @@ from models.lifecycle.transitions import NONE, number
 from models.tracking.arrays import (
     ACTUAL,
     BLOCK,
-    CODES,
     MOST_ENTERED,
     NEVER,
     NOBODY,
-    Change,
     Cursor,
     Flag,
     Moved,
-    Raised,
     Records,
     Tables,
     Term,
 )
 from models.tracking.asking import MOST_ASKED, ask
+from models.tracking.causes import MOST_RAISED, say_changes
 from models.tracking.devices import bind, entry_of
 from models.tracking.goods import parcel_named_by
 from models.tracking.history import parcel_wronged, take
 from models.tracking.judge import judge
 from models.tracking.lane_book import MAX_LANES, teach
-from models.tracking.notices import notice, tell_order, tell_parcel
+from models.tracking.notices import tell_order, tell_parcel
 from models.tracking.road import MOST_SAID, locate
 from models.tracking.sensing import sense
-from models.tracking.topics import EXCEPTIONS_FROM
 from schemas.codes import ExceptionCode, Phase
 
 RECORD, RAISED, MOVED, _, USED, SWEPT, INDEX, NOTICED, ASKED, LANES = (int(c) for c in Cursor)
 TAKEN, REPEATED, BEYOND = int(Flag.TAKEN), int(Flag.REPEATED), int(Flag.BEYOND)
-IS_RAISED, IS_ESCALATED, IS_RESOLVED = (int(c) for c in Change)
 IS_BOUND, IS_RETRACTED = int(Step.BOUND), int(Step.RETRACTED)
 IS_SENSED, IS_LOCATED = int(Step.SENSED), int(Step.LOCATED)
 P_DELIVERED, P_SIGNED = number(Phase.DELIVERED), number(Phase.SIGNED)
 BREACHED = np.uint64(1) << np.uint64(ExceptionCode.DELAY_BREACHED)
 T_DEDUPE, T_DEDUPE_RECORDS = int(Term.DEDUPE), int(Term.DEDUPE_RECORDS)
-R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, R_LOUD, R_PACKAGE, R_EVIDENCE, R_AT = (
-    int(r) for r in Raised
-)
 (
     M_RECORD, M_INDEX, M_ORDER, M_PHASE, M_AT, M_STEP, M_PACKAGE, M_PLACE, M_HOLDS, M_PACKAGE_PHASE,
 ) = (int(m) for m in Moved)  # fmt: skip
-MOST_NOTICED = CODES + MOST_SAID + 4
+MOST_NOTICED = MOST_RAISED + MOST_SAID + 4
 """Notices of one order that one record can make: exceptions, parcels, its phase, a reminder, a date."""
 UNSEEN = np.iinfo(np.uint8).max
 """Phase of an order that was never judged."""
-
-
-@borrowing_kernel
-def _raise(
-    tables: Tables, order: int, code: int, change: int, loud: bool, verdict: Records, clock: int
-) -> None:
-    cursor, evidence = tables.cursor, tables.evidence[code]
-    row = tables.raised[cursor[RAISED]]
-    row[R_RECORD], row[R_INDEX], row[R_ORDER] = cursor[RECORD], cursor[INDEX], order
-    row[R_CODE], row[R_CHANGE], row[R_LOUD], row[R_AT] = code, change, loud, clock
-    row[R_EVIDENCE], row[R_PACKAGE] = evidence[0], evidence[1]
-    cursor[RAISED] += 1
-    cursor[INDEX] += 1
-    topic = EXCEPTIONS_FROM + code
-    at = np.int64(NO_TIME)
-    notice(tables, order, topic, verdict, clock, at, evidence[1], evidence[2], change, loud)
-
-
-@borrowing_kernel
-def _say_changes(tables: Tables, order: int, verdict: Records, clock: int) -> None:
-    """Raise, escalate and resolve what holds otherwise than before."""
-    row = tables.orders[order]
-    one = np.uint64(1)
-    if verdict.active == row.raised and verdict.loud == row.loud:
-        return
-    for code in range(CODES):
-        bit, change = np.uint64(code), NOBODY
-        now, before = verdict.active >> bit & one, row.raised >> bit & one
-        loud, was_loud = verdict.loud >> bit & one, row.loud >> bit & one
-        if now and not before:
-            change = IS_RAISED
-        elif before and not now:
-            tables.evidence[code, :] = NOBODY
-            change, loud = IS_RESOLVED, was_loud
-        elif loud and not was_loud:
-            change = IS_ESCALATED
-        if change != NOBODY:
-            _raise(tables, order, code, change, loud == one, verdict, clock)
-    row.raised, row.loud = verdict.active, verdict.loud
 
 
 @borrowing_kernel
@@ -105,7 +58,7 @@ def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: 
     """
     row = tables.orders[order]
     is_time = row.ask_at <= clock or (row.raised ^ verdict.active) & BREACHED != 0
-    _say_changes(tables, order, verdict, clock)
+    say_changes(tables, order, verdict, clock)
     tell_order(tables, order, verdict, clock)
     row.closed_at, row.phase = verdict.closed_at, verdict.phase
     if is_shown or is_time:
@@ -116,8 +69,14 @@ def _settle(tables: Tables, order: int, verdict: Records, clock: int, is_shown: 
 
 
 @borrowing_kernel
-def _has_asked_enough(tables: Tables) -> bool:
-    return tables.cursor[ASKED] + MOST_ASKED >= len(tables.asked.questions)
+def _has_room(tables: Tables) -> bool:
+    """Whether there is room for all that one record can say, or a deadline of one order."""
+    cursor = tables.cursor
+    is_full = cursor[RAISED] + MOST_RAISED > len(tables.raised)
+    is_full |= cursor[MOVED] + MOST_SAID > len(tables.moved)
+    is_full |= cursor[NOTICED] + MOST_NOTICED > len(tables.notices)
+    is_full |= cursor[USED] + MOST_ENTERED > len(tables.entries)
+    return not is_full and cursor[ASKED] + MOST_ASKED < len(tables.asked.questions)
 
 
 @borrowing_kernel
@@ -156,7 +115,7 @@ def _move(
 
 @borrowing_kernel
 def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
-    """Look at the orders that are due, in order; False if the outputs are full before the end."""
+    """Look at the orders that are due, in order; False if there is no room before the end."""
     cursor = tables.cursor
     order = cursor[SWEPT]
     while order < orders:
@@ -167,9 +126,7 @@ def _tick(tables: Tables, orders: int, clock: int, verdict: Records) -> bool:
         if order % BLOCK == 0:
             tables.blocks[block] = NEVER
         if tables.orders[order].due <= clock:
-            full = cursor[RAISED] + CODES > len(tables.raised) or _has_asked_enough(tables)
-            full |= cursor[NOTICED] + MOST_NOTICED > len(tables.notices)
-            if full or cursor[MOVED] == len(tables.moved):
+            if not _has_room(tables):
                 cursor[SWEPT] = order
                 return False
             before = tables.orders[order].phase
@@ -254,13 +211,7 @@ def walk(tables: Tables, stop: int, orders: int, verdicts: Records) -> bool:
     while cursor[RECORD] < stop:
         i = cursor[RECORD]
         record = tables.records[i]
-        if cursor[RAISED] + CODES > len(tables.raised):
-            return False
-        if cursor[MOVED] + MOST_SAID > len(tables.moved):
-            return False
-        if cursor[NOTICED] + MOST_NOTICED > len(tables.notices):
-            return False
-        if cursor[USED] + MOST_ENTERED > len(tables.entries) or _has_asked_enough(tables):
+        if not _has_room(tables):
             return False
         if cursor[LANES] == len(tables.lanes.rows) and cursor[LANES] < MAX_LANES:
             return False

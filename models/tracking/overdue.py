@@ -14,7 +14,7 @@ from models.tracking.arrays import NOBODY, Limit, Records, Tables, Term
 from models.tracking.goods import is_counted
 from models.tracking.lane_book import find_lane, way_of
 from models.tracking.lanes import HOUR_US
-from models.tracking.verdict import expect, show
+from models.tracking.verdict import expect, show, show_of_node
 from schemas.codes import ExceptionCode, Phase
 
 ORDERED, CANCELLED = int(Step.ORDERED), int(Step.CANCELLED)
@@ -36,8 +36,7 @@ E_MISSED_HAND_OVER = int(ExceptionCode.MILESTONE_MISSED_HANDOVER)
 def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> None:
     """What is overdue of the order that is being judged."""
     terms, phase = tables.terms[tables.orders[order].network], verdict.phase
-    parcels, works = verdict.parcels, verdict.works
-    promise, last = verdict.promise, verdict.last
+    parcels, works, promise = verdict.parcels, verdict.works, verdict.promise
     if verdict.is_over or PROGRESS[phase] >= PROGRESS[P_DELIVERED]:
         return
     if promise != NO_TIME and expect(verdict, promise + 1, clock):
@@ -49,12 +48,7 @@ def look_at_times(tables: Tables, order: int, clock: int, verdict: Records) -> N
     for w in range(works):
         if tables.works[w].units > 0 and tables.works[w].ship_by != NO_TIME:
             _look_at_work(tables, order, tables.works[w], parcels, clock, verdict)
-    if PROGRESS[phase] >= PROGRESS[P_HANDED_OVER]:
-        if expect(verdict, last + _silence_us(tables, order, parcels, works), clock):
-            show(tables, verdict, E_SILENCE, NOBODY, NOBODY)
-        if expect(verdict, last + terms[T_EXPIRED], clock):
-            show(tables, verdict, E_EXPIRED, NOBODY, NOBODY)
-            verdict.closed_at = last + terms[T_EXPIRED]
+    _look_for_silence(tables, order, clock, verdict)
 
 
 @borrowing_kernel
@@ -93,24 +87,38 @@ def _look_at_work(
     elif PROGRESS[reached] < PROGRESS[P_PACKED]:
         missed = E_MISSED_PACK if expect(verdict, work.ship_by - terms[T_PACK], clock) else 0
     if missed:
-        show(tables, verdict, missed, work.position, NOBODY)
-        tables.evidence[missed, 2] = work.node
+        show_of_node(tables, verdict, missed, work.position, work.node)
 
 
 @borrowing_kernel
-def _silence_us(tables: Tables, order: int, parcels: int, works: int) -> int:
-    """How long the carriers of what is under way may be silent: as long as the slowest lane among them."""
-    network = tables.orders[order].network
-    terms, longest = tables.terms[network], NO_TIME
-    for k in range(parcels):
-        parcel, silence = tables.parcels[k], terms[T_SILENCE]
-        is_there = PROGRESS[parcel.phase] >= PROGRESS[P_DELIVERED]
-        if is_there or not is_counted(tables, k, parcels):
+def _look_for_silence(tables: Tables, order: int, clock: int, verdict: Records) -> None:
+    """Parcels on their way that nobody has spoken of for long; once that is all of the order, it is over."""
+    expired = tables.terms[tables.orders[order].network, T_EXPIRED]
+    ended, waits = NO_TIME, PROGRESS[verdict.phase] < PROGRESS[P_HANDED_OVER]
+    for k in range(verdict.parcels):
+        parcel = tables.parcels[k]
+        is_on_its_way = PROGRESS[P_HANDED_OVER] <= PROGRESS[parcel.phase] < PROGRESS[P_DELIVERED]
+        if not is_on_its_way or not is_counted(tables, k, verdict.parcels):
             continue
-        way = way_of(tables, order, parcel.node, parcel.carrier, works)
-        gap_hours = tables.lanes.rows[find_lane(tables, network, way)].gap_hours
-        if gap_hours > 0:
-            usual = np.int64(tables.limits[network, L_SILENCE_GAPS] * gap_hours * HOUR_US)
-            silence = min(terms[T_SILENCE_MOST], max(terms[T_SILENCE_LEAST], usual))
-        longest = max(longest, silence)
-    return terms[T_SILENCE] if longest == NO_TIME else longest
+        if expect(verdict, parcel.heard_at + _silence_us(tables, order, k, verdict.works), clock):
+            show(tables, verdict, E_SILENCE, NOBODY, parcel.package)
+        if expect(verdict, parcel.heard_at + expired, clock):
+            show(tables, verdict, E_EXPIRED, NOBODY, parcel.package)
+            ended = max(ended, parcel.heard_at + expired)
+        else:
+            waits = True
+    if not waits:
+        verdict.closed_at = ended
+
+
+@borrowing_kernel
+def _silence_us(tables: Tables, order: int, k: int, works: int) -> int:
+    """How long the carrier of a parcel may be silent: by its lane, where that is known."""
+    network, parcel = tables.orders[order].network, tables.parcels[k]
+    terms = tables.terms[network]
+    way = way_of(tables, order, parcel.node, parcel.carrier, works)
+    gap_hours = tables.lanes.rows[find_lane(tables, network, way)].gap_hours
+    if gap_hours <= 0:
+        return terms[T_SILENCE]
+    usual = np.int64(tables.limits[network, L_SILENCE_GAPS] * gap_hours * HOUR_US)
+    return min(terms[T_SILENCE_MOST], max(terms[T_SILENCE_LEAST], usual))

@@ -106,6 +106,7 @@ class Collected:
             "change": word(rows[:, Raised.CHANGE], _CHANGES),
             "severity": word(2 * codes + loud, _SEVERITIES),
             "package": names(state, package),
+            "node": names(state, rows[:, Raised.NODE]),
             "evidence": pa.array(shown, mask=shown == NOBODY),
             "raised_at": instant(rows[:, Raised.AT]),
         }

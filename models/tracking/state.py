@@ -16,13 +16,13 @@ from models.policy.document import Policy, default_policy
 from models.tracking.arrays import (
     BLOCK,
     CLASSES,
-    CODES,
     ENTRY,
     FACT_WORDS,
     FIX,
     MAX_ENTRIES,
     MAX_STOPS,
     MOST_ENTERED,
+    MOST_SHOWN,
     NEVER,
     NOBODY,
     NOTICE,
@@ -30,6 +30,7 @@ from models.tracking.arrays import (
     ORDER,
     PARCEL,
     REPORT,
+    SHOWN,
     STOP,
     WORK,
     Asked,
@@ -43,6 +44,7 @@ from models.tracking.arrays import (
     Term,
 )
 from models.tracking.asking import MOST_ASKED, QUESTION
+from models.tracking.causes import MOST_RAISED
 from models.tracking.features import N_INPUTS
 from models.tracking.forgotten import Forgotten
 from models.tracking.goods import name_carriers
@@ -58,15 +60,15 @@ from models.tracking.verdict import VERDICT
 
 YEAR_US = 366 * 24 * HOUR_US
 """An order with an exception that nobody resolved is remembered so long, so that late news still ends it."""
-OUTPUT_ROWS = max(4 * CODES, 2 * MOST_SAID)
-"""Room for exceptions and for moves, emptied when it is full."""
+MOVED_ROWS, RAISED_ROWS = 2 * MOST_SAID, 2 * MOST_RAISED
+"""Room for moves and for exceptions, emptied when it is full."""
 QUESTIONS = 4_096
 """The same for questions; there is more if a slice is larger."""
 
 _NO_REPORTS, _NO_FIXES = np.zeros(0, REPORT), np.zeros(0, FIX)
 _EMPTY_ORDER = np.zeros(1, ORDER)
-_EMPTY_ORDER["first"], _EMPTY_ORDER["phase"] = NOBODY, np.iinfo(np.uint8).max
-for _word in FACT_WORDS:
+_EMPTY_ORDER["phase"] = np.iinfo(np.uint8).max
+for _word in ("first", "standing", *FACT_WORDS):
     _EMPTY_ORDER[_word] = NOBODY
 _EMPTY_ORDER["due"], _EMPTY_ORDER["closed_at"] = NEVER, NO_TIME
 _EMPTY_ORDER["known_at"] = NO_TIME
@@ -122,9 +124,10 @@ class TrackState:
             np.zeros(MAX_ENTRIES, PARCEL),
             np.zeros(MAX_ENTRIES, WORK),
             np.zeros(MAX_STOPS, STOP),
+            np.zeros(MOST_SHOWN, SHOWN),
         )
         self.notices = np.zeros(NOTICES, NOTICE)
-        self.evidence: Ints = np.full((CODES, 3), NOBODY, np.int64)
+        self.raised: Ints = np.zeros((RAISED_ROWS, len(Raised)), np.int64)
         self.verdict = np.zeros(1, VERDICT)
 
     def tables(
@@ -157,12 +160,11 @@ class TrackState:
             np.full(n, NOBODY, np.int32),
             np.zeros((n, 2), np.uint8),
             np.zeros(n, np.uint8),
-            np.zeros((OUTPUT_ROWS, len(Raised)), np.int64),
-            np.zeros((OUTPUT_ROWS, len(Moved)), np.int64),
+            self.raised,
+            np.zeros((MOVED_ROWS, len(Moved)), np.int64),
             self.notices,
             *self.scratch,
             self.seen.addresses,
-            self.evidence,
             self.cursor,
             self.lanes.tables,
             self.asked,
@@ -282,7 +284,12 @@ class TrackState:
         columns = [*(orders[name] for name in FACT_WORDS), entries["package"], entries["node"]]
         reports = np.flatnonzero(name_carriers(entries))
         is_used = np.zeros(len(self.words) + 1, bool)  # the last one is that of NOBODY
-        for column in [*columns, entries["said"][reports], self.lanes.words(lanes)]:
+        for column in [
+            *columns,
+            entries["said"][reports],
+            self.lanes.words(lanes),
+            self.told.words(),
+        ]:
             is_used[column] = True
         used = np.flatnonzero(is_used[:-1]).astype(np.int32)
         numbers = np.full(len(is_used), NOBODY, np.int32)

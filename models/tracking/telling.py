@@ -6,7 +6,8 @@ or it lies ``GRAVE`` times as far away; or what was told has passed; or a delay 
 predicted. For that there are two borders, beyond the promised date and before it: an estimate between them
 changes nothing.
 
-DELAY_PREDICTED is raised of an order once, however many of its parcels come late. It is resolved when none
+DELAY_PREDICTED is raised of an order once, however many of its parcels come late, since the date is the
+order's; until its end it goes by the parcel that came latest then. It is resolved when none
 does, when there is no arrival to wait for, and when the date has passed: DELAY_BREACHED, which the walk
 raises, takes over.
 """
@@ -38,8 +39,10 @@ TOLD = np.dtype(
     align=True,
 )
 """What was told of a parcel, or of what is not a parcel yet."""
-EXPECTED = np.dtype([("first", np.int32), ("is_predicted", np.bool_)], align=True)
-"""Of an order: the first of its ``TOLD``, and whether a delay is predicted."""
+EXPECTED = np.dtype([("first", np.int32), ("late", np.int32)], align=True)
+"""Of an order: the first of its ``TOLD``, and the parcel by which a delay is predicted."""
+NO_DELAY = -2
+"""In place of that parcel: none is. What is not a parcel yet is ``NOBODY``."""
 ESTIMATE = np.dtype(
     [
         ("question", np.int32),
@@ -60,7 +63,7 @@ T_MARGIN, T_WITHDRAWN = int(Term.MARGIN), int(Term.WITHDRAWN)
 L_CHANGE_SHARE, L_LATE, L_SAFE = int(Limit.CHANGE_SHARE), int(Limit.LATE), int(Limit.SAFE)
 DELAY_PREDICTED = int(ExceptionCode.DELAY_PREDICTED)
 IS_RAISED, IS_RESOLVED = int(Change.RAISED), int(Change.RESOLVED)
-R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, _, R_PACKAGE, R_EVIDENCE, R_AT = (
+R_RECORD, R_INDEX, R_ORDER, R_CODE, R_CHANGE, _, R_PACKAGE, R_EVIDENCE, R_AT, R_NODE = (
     int(r) for r in Raised
 )
 
@@ -199,13 +202,12 @@ def _say_delay(heard: Heard, q: int, late: int, memory: Memory, news: News) -> N
     """Raise or resolve, at the end of a round; ``late``: see ``_end_round``."""
     question, expected = heard.questions[q], memory.orders[heard.questions[q].order]
     is_predicted = late != NOBODY and not question.is_breached
-    if is_predicted == expected.is_predicted:
+    if is_predicted == (expected.late != NO_DELAY):
         return
-    expected.is_predicted = is_predicted
     row = news.raised[news.counts[1]]
     row[R_RECORD], row[R_INDEX], row[R_ORDER] = question.record, question.index + 1, question.order
     row[R_CODE], row[R_AT], row[R_CHANGE] = DELAY_PREDICTED, question.now, IS_RESOLVED
-    row[R_PACKAGE], row[R_EVIDENCE] = NOBODY, NOBODY
+    row[R_PACKAGE], row[R_NODE], row[R_EVIDENCE] = expected.late, NOBODY, NOBODY
     delay = news.delays[news.counts[1]]
     delay[0], delay[1] = q, NO_TIME
     if is_predicted:
@@ -213,6 +215,7 @@ def _say_delay(heard: Heard, q: int, late: int, memory: Memory, news: News) -> N
         delay[1] = memory.told[late].p50_at
         if question.is_shown:
             row[R_EVIDENCE] = heard.positions[question.record]
+    expected.late = memory.told[late].package if is_predicted else NO_DELAY
     news.counts[1] += 1
 
 
@@ -221,7 +224,8 @@ def _copy(old: Memory, new: Memory, orders: Records, numbers: Records) -> None:
     """Copy what was told of some orders into what is empty."""
     for n in range(len(orders)):
         expected = old.orders[orders[n]]
-        new.orders[n].is_predicted = expected.is_predicted
+        late = expected.late
+        new.orders[n].late = numbers[late] if late >= 0 else late
         before, at = NOBODY, expected.first
         while at != NOBODY:
             to = new.counts[USED]
@@ -262,7 +266,7 @@ class Told:
     def _grow(self, orders: int, told: int) -> None:
         have = len(self.orders)
         make_room(self.orders, orders)
-        self.orders["first"][have:] = NOBODY
+        self.orders[have:] = _nothing_of(len(self.orders) - have)
         make_room(self.told, told)
 
     def keep(self, orders: npt.NDArray[np.int32], numbers: npt.NDArray[np.int32]) -> None:
@@ -273,6 +277,11 @@ class Told:
         _copy(Memory(self.orders, self.told, self.counts), kept, orders, numbers)
         self.orders, self.counts = kept.orders, counts
         self.told = kept.told[: int(counts[USED]) + 64].copy()
+
+    def words(self) -> npt.NDArray[np.int32]:
+        """Parcels by which delays are predicted."""
+        late: npt.NDArray[np.int32] = self.orders["late"]
+        return late[late >= 0]
 
     def to_arrays(self, orders: int) -> dict[str, npt.NDArray[Any]]:
         """What a checkpoint keeps."""
@@ -288,5 +297,5 @@ class Told:
 
 def _nothing_of(orders: int) -> npt.NDArray[Any]:
     nothing = np.zeros(orders, EXPECTED)
-    nothing["first"] = NOBODY
+    nothing["first"], nothing["late"] = NOBODY, NO_DELAY
     return nothing

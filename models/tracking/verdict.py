@@ -1,4 +1,8 @@
-"""What is said of an order: its phase, the exceptions that hold and how loud, and when to look again."""
+"""What is said of an order: its phase, the exceptions that hold and how loud, and when to look again.
+
+An exception has a *cause*: its code, and the parcel or the node that it is about, if it is not the order's own.
+Two parcels that are lost are two exceptions; two loggers of one parcel that find it too warm are one.
+"""
 
 import numpy as np
 
@@ -22,7 +26,7 @@ HIGH_FROM_THE_START = frozenset(
 VERDICT = np.dtype(
     [
         ("active", np.uint64),  # exceptions that hold, bit by code
-        ("loud", np.uint64),  # those of them that need a person
+        ("shown", np.int32),  # how many causes they have, gathered in the scratch
         ("due", np.int64),  # when to look again
         ("promise", np.int64),  # the date that stands
         ("last", np.int64),  # when the newest of what is known happened
@@ -49,11 +53,54 @@ def severity_of(code: int, is_loud: bool) -> Severity:
 
 
 @borrowing_kernel
-def show(tables: Tables, verdict: Records, code: int, position: int, package: int) -> None:
-    """An exception holds, and this shows it."""
-    verdict.active |= np.uint64(1) << np.uint64(code)
-    tables.evidence[code, 0], tables.evidence[code, 1] = position, package
-    tables.evidence[code, 2] = NOBODY
+def find_shown(tables: Tables, verdict: Records, code: int, package: int, node: int) -> int:
+    """Where in the scratch an exception of this cause is; ``NOBODY``: it does not hold."""
+    for k in range(verdict.shown):
+        shown = tables.shown[k]
+        if shown.code == code and shown.package == package and shown.node == node:
+            return k
+    return NOBODY
+
+
+@borrowing_kernel
+def show(tables: Tables, verdict: Records, code: int, position: int, package: int) -> int:
+    """An exception holds of a parcel, or of the order, and this shows it; says where it is in the scratch."""
+    return _show(tables, verdict, code, position, package, np.int64(NOBODY))
+
+
+@borrowing_kernel
+def show_of_node(tables: Tables, verdict: Records, code: int, position: int, node: int) -> None:
+    """The same of what a node is to do."""
+    _show(tables, verdict, code, position, np.int64(NOBODY), node)
+
+
+@borrowing_kernel
+def _show(
+    tables: Tables, verdict: Records, code: int, position: int, package: int, node: int
+) -> int:
+    place = find_shown(tables, verdict, code, package, node)
+    if place == NOBODY:
+        place = np.int64(verdict.shown)
+        verdict.shown += 1
+        verdict.active |= np.uint64(1) << np.uint64(code)
+        shown = tables.shown[place]
+        shown.code, shown.package, shown.node = code, package, node
+        shown.is_loud, shown.is_standing = False, False
+    tables.shown[place].position = position
+    return place
+
+
+@borrowing_kernel
+def hide(tables: Tables, verdict: Records, code: int, package: int) -> None:
+    """An exception of a parcel does not hold after all."""
+    place = find_shown(tables, verdict, code, package, np.int64(NOBODY))
+    if place == NOBODY:
+        return
+    verdict.shown -= 1
+    tables.shown[place] = tables.shown[verdict.shown]
+    verdict.active = np.uint64(0)
+    for k in range(verdict.shown):
+        verdict.active |= np.uint64(1) << np.uint64(tables.shown[k].code)
 
 
 @borrowing_kernel

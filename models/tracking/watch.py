@@ -14,7 +14,7 @@ from models.lifecycle.transitions import PROGRESS, number
 from models.tracking.arrays import ACTUAL, NEVER, NOBODY, Bound, Records, Sort, Tables, Term
 from models.tracking.devices import NO_LIMITS, entry_of
 from models.tracking.road import last_seen
-from models.tracking.verdict import expect, show
+from models.tracking.verdict import expect, find_shown, hide, show
 from schemas.codes import ExceptionCode, Phase
 
 BOUND, RELEASED, DEVIATED, STAYED, ARRIVED = (
@@ -138,11 +138,12 @@ def _look_at_stretch(
         code = E_OFF_ROUTE if lasted >= terms[T_OFF_ROUTE] else 0
     if code == 0:
         return
-    one, minor = np.uint64(1), np.uint64(E_MINOR)
-    if code == E_MINOR and verdict.active >> np.uint64(E_MAJOR) & one:
-        return
-    if code == E_MAJOR:  # one exception per cause, and the worse one counts
-        verdict.active &= ~(one << minor)
+    if code == E_MAJOR:  # the worse one counts
+        hide(tables, verdict, E_MINOR, device.package)
+    elif code == E_MINOR:
+        major = find_shown(tables, verdict, E_MAJOR, device.package, np.int64(NOBODY))
+        if major != NOBODY:
+            return
     show(tables, verdict, code, stretch.position, device.package)
 
 

@@ -1,5 +1,5 @@
 -- exception_kpis: per network and code of exception: how often, how quickly it was seen, how long it lasted.
--- Definition: an episode is from raised to resolved, by log time. open_now: those not resolved. resolve_hours: median of
+-- Definition: an episode is from raised to resolved, of one cause (view exceptions_open), by log time. open_now: those not resolved. resolve_hours: median of
 -- those resolved. detect_seconds: median time from the event of the record that shows it to raised_at, where one
 -- shows it. What the router raised is an event of no length and counts as raised alone.
 -- Source: domain.md D.6, D.10 (lead time).
@@ -9,6 +9,8 @@ WITH episodes AS (
         network,
         order_id,
         code,
+        package,
+        node,
         change,
         severity,
         evidence,
@@ -16,7 +18,7 @@ WITH episodes AS (
         raised_at,
         lead(CASE WHEN change = 'resolved' THEN raised_at END IGNORE NULLS) OVER later AS resolved_at
     FROM exceptions
-    WINDOW later AS (PARTITION BY tenant, network, order_id, code ORDER BY position, "index")
+    WINDOW later AS (PARTITION BY tenant, network, order_id, code, package, node ORDER BY position, "index")
 ),
 
 shown AS (

@@ -121,7 +121,7 @@ parcels AS (
 ),
 
 wrong AS (
-    SELECT tenant, network, order_id, list(code ORDER BY code) AS exceptions
+    SELECT tenant, network, order_id, list(DISTINCT code ORDER BY code) AS exceptions
     FROM exceptions_open
     GROUP BY tenant, network, order_id
 )

@@ -5,7 +5,8 @@
 -- delivered, then the customer; responsible names it. latitude and longitude are the newest of the parcel's
 -- milestones and of the positions of its devices, by when it was there. measured_* is the newest reading of
 -- its devices, whatever they measure. expected_at is the estimate of Crossdock (p50, p90), or else the carrier's
--- last word. exceptions are the codes that hold for the order. state_at is when it was learnt last.
+-- last word. exceptions are the codes that hold for the parcel, for its node's part of the order, or for the order
+-- itself; without a parcel all (view exceptions_open). state_at is when it was learnt last.
 -- To ask of one order quickly: WHERE order_id = '...' (it reaches the files of that order alone).
 -- Source: domain.md A22, A28 (digital twin), C.7.
 WITH estimated AS (
@@ -62,7 +63,7 @@ wrong AS (
         tenant,
         network,
         order_id,
-        list(code ORDER BY code) AS exceptions
+        list({'code': code, 'package': package, 'node': node}) AS causes
     FROM exceptions_open(moment)
     GROUP BY tenant, network, order_id
 ),
@@ -109,7 +110,14 @@ SELECT
     p.planned_delivery_at,
     coalesce(e.p50_at, p.estimated_delivery_at, p.planned_delivery_at) AS expected_at,
     e.p90_at AS expected_by_at,
-    coalesce(w.exceptions, []) AS exceptions,
+    list_sort(list_distinct(list_transform(
+        list_filter(
+            coalesce(w.causes, []),
+            lambda one: p.package IS NULL OR coalesce(one.package = p.package, one.package IS NULL)
+            AND coalesce(one.node = p.node, one.node IS NULL)
+        ),
+        lambda one: one.code
+    ))) AS exceptions,
     greatest(o.known_at, p.known_at) AS state_at,
     o.partition,
     greatest(o.position, p.position) AS position

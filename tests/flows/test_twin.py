@@ -182,6 +182,52 @@ def test_the_twin_says_who_has_a_parcel_and_where() -> None:
     ]
 
 
+def troubled() -> list[Event]:
+    """One parcel is lost, another was found again; two nodes are late, one of them has packed."""
+    return [
+        *(decided(0, promise=9), tracks.offered(0, "A", ship_date="2026-01-05", cause=1)),
+        tracks.offered(0, "B", ship_date="2026-01-05", cause=2),
+        step("packed", 1, package="p1", node="A"),
+        step("handed_over", 1, package="p2", node="C"),
+        step("lost", 5, package="p3", node="C"),
+        step("lost", 6, package="p2", node="C"),
+        tick(22),
+        step("scanned", 23, package="p3", node="C"),
+    ]
+
+
+def test_exceptions_are_open_by_what_they_are_about() -> None:
+    facts = tracked_facts(troubled())
+
+    found = rows_in(facts, "SELECT code, package, node, episode FROM exceptions_open ORDER BY ALL")
+    (kpis,) = rows_in(facts, "SELECT raised, open_now FROM exception_kpis WHERE code = 'LOST'")
+
+    late = "MILESTONE_MISSED_HANDOVER"
+    assert [tuple(row.values()) for row in found] == [
+        ("DELAY_BREACHED", None, None, 1),
+        ("LOST", "p2", None, 1),
+        (late, None, "A", 1),
+        (late, None, "B", 1),
+    ]
+    assert kpis == {"raised": 2, "open_now": 1}
+
+
+def test_the_twin_says_of_each_parcel_what_is_wrong_with_it() -> None:
+    facts = tracked_facts([*troubled(), tracks.ordered(0, "o2"), tick(30)])
+
+    found = rows_in(facts, "SELECT order_id, package, exceptions FROM twin ORDER BY 1, 2")
+    (order,) = rows_in(facts, "SELECT exceptions FROM order_360 WHERE order_id = 'o1'")
+
+    late = "MILESTONE_MISSED_HANDOVER"
+    assert [tuple(row.values()) for row in found] == [
+        ("o1", "p1", ["DELAY_BREACHED", late]),
+        ("o1", "p2", ["DELAY_BREACHED", "LOST"]),
+        ("o1", "p3", ["DELAY_BREACHED"]),
+        ("o2", None, ["MILESTONE_MISSED_ROUTE"]),
+    ]
+    assert order["exceptions"] == ["DELAY_BREACHED", "LOST", late]
+
+
 def test_a_node_is_shown_with_the_stock_and_parcels_of_the_moment() -> None:
     later = START + timedelta(hours=1)
     cause = {"partition": 0, "index": 0, "tenant": "acme", "network": "eu", "node": "DC"}

@@ -197,7 +197,7 @@ def test_an_order_is_late_while_any_of_its_parcels_is() -> None:
     changes = [row for row in tracked.rows(Table.EXCEPTIONS) if row["code"] == "DELAY_PREDICTED"]
     assert [(row["change"], row["package"]) for row in changes] == [
         ("raised", "2"),
-        ("resolved", None),
+        ("resolved", "2"),
     ]
     assert changes[1]["position"] == 4
 

@@ -13,7 +13,7 @@ import pytest
 
 import models.tracking.fold as fold
 from models.lifecycle.transitions import phase_name
-from models.tracking.arrays import FACT_WORDS
+from models.tracking.arrays import FACT_WORDS, NOBODY
 from models.tracking.features import Input
 from models.tracking.fold import advance
 from models.tracking.state import TrackState
@@ -24,6 +24,7 @@ from schemas.tables import Effects, Table, to_tables
 from schemas.telemetry import DeviceBound, TelemetrySensor
 from tests.support.devices import journey
 from tests.support.journeys import (
+    Cause,
     contents,
     disturbed,
     records,
@@ -42,13 +43,20 @@ def said(tracked: Tracked) -> dict[Table, list[dict[str, Any]]]:
     return {table: rows.to_pylist() for table, rows in to_tables(tracked.effects).items()}
 
 
-def final(tracked: Tracked) -> dict[str, tuple[str, frozenset[str]]]:
+def final(tracked: Tracked) -> dict[str, tuple[str, frozenset[Cause]]]:
     """Phase and exceptions that hold, by order, as the state has them."""
-    found = {}
+    words, found = list(tracked.state.words), {}
     for key, row in zip(tracked.state.keys, tracked.state.orders, strict=False):
-        raised = int(row["raised"])
-        codes = frozenset(c.name for c in ExceptionCode if raised >> c & 1)
-        found[key.split("/")[2]] = phase_name(int(row["phase"])), codes
+        causes, at = [], int(row["standing"])
+        while at != NOBODY:
+            entry = tracked.state.entries[at]
+            about = max(int(entry["package"]), int(entry["node"]))
+            causes.append((ExceptionCode(entry["reason"]).name, words[about] if about >= 0 else ""))
+            at = int(entry["next"])
+        assert len(causes) == len(set(causes))
+        raised = {code.name for code in ExceptionCode if int(row["raised"]) >> code & 1}
+        assert raised == {code for code, _ in causes}
+        found[key.split("/")[2]] = phase_name(int(row["phase"])), frozenset(causes)
     return found
 
 
@@ -123,9 +131,9 @@ def test_no_prediction_is_left_of_an_order_that_waits_for_nothing() -> None:
 
         newest = {row["order_id"]: row["change"] for row in predictions(tracked)}
         raised += len(newest)
-        for order, (phase, codes) in final(tracked).items():
+        for order, (phase, causes) in final(tracked).items():
             is_over = phase in ("DELIVERED", "SIGNED", "CLOSED", "CANCELLED")
-            if is_over or "DELAY_BREACHED" in codes:
+            if is_over or ("DELAY_BREACHED", "") in causes:
                 assert newest.get(order, "resolved") == "resolved", order
     assert raised > 20
 
@@ -176,9 +184,9 @@ def test_what_an_order_is_the_highest_revision_says_whatever_comes_first(seed: i
 def test_an_exception_is_raised_once_until_it_is_resolved(seed: int) -> None:
     events = with_ticks(disturbed(records(seed), seed), range(0, 260, 20))
 
-    held: dict[tuple[str, str], str] = {}
+    held: dict[tuple[str, ...], str] = {}
     for row in track(events).rows(Table.EXCEPTIONS):
-        cause = row["order_id"], row["code"]
+        cause = row["order_id"], row["code"], row["package"], row["node"]
         before = held.get(cause, "resolved")
         assert (row["change"] == "raised") == (before == "resolved"), row
         assert row["change"] != "escalated" or before == "raised", row
@@ -344,7 +352,8 @@ def test_excursions_are_those_of_the_reference() -> None:
     for seed in SEEDS:
         known, happened = journey(seed)
         found = final(track([*known, *disturbed(happened, seed), tick(9)]))
-        for order, (_, codes) in found.items():
+        for order, (_, causes) in found.items():
+            codes = {code for code, _ in causes}
             expected = excursion([*known, *happened], order)
             assert {code for code in codes if code.startswith("TEMP")} == expected
             seen |= codes

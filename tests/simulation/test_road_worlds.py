@@ -30,7 +30,9 @@ def test_only_what_is_held_up_is_late_and_every_sort_of_fault_occurs() -> None:
     _, truths = travel(Road(4, 400))
 
     assert all(t.is_late == t.is_held_up for t in truths)
-    assert {t.is_held_up for t in truths} == {bool(t.proof) for t in truths} == {True, False}
+    is_warm = {bool(proof) for t in truths for proof in t.proofs.values()}
+    assert {t.is_held_up for t in truths} == is_warm == {True, False}
+    assert {len(t.proofs) for t in truths} == {1, 2}
     assert any(t.is_teased for t in truths)
 
 
@@ -38,14 +40,15 @@ def test_only_what_is_held_up_is_late_and_every_sort_of_fault_occurs() -> None:
 def test_alarms_find_the_injected_faults_and_nothing_else(seed: int, tmp_path: Path) -> None:
     predicted, said, warm = alarms(Road(seed, 250, cold=0.4), tmp_path)
 
-    for found in (predicted, said, warm):
+    for found in (said, warm):
         assert found.real > 3
+        assert found.recall >= 0.95
         assert found.precision >= 0.9
         assert found.most_per_cause == 1
-    assert said.recall >= 0.95
-    assert predicted.recall >= 0.9  # of some twenty; see the world of many
+    assert (
+        min(predicted.recall, predicted.precision) >= 0.85
+    )  # two of twenty; see the world of many
     assert (predicted.first_hours or 0) >= 8
-    assert warm.recall >= 0.95
     assert warm.by_proof == 1
 
 

@@ -141,7 +141,11 @@ def with_ticks(events: Iterable[Event], hours: Iterable[float]) -> list[Event]:
 # The reference ------------------------------------------------------------------------------------
 
 
-def standing(events: Iterable[Event], now: datetime) -> dict[str, tuple[str, frozenset[str]]]:
+Cause = tuple[str, str]
+"""Code of an exception, and the parcel or the node that it is about; empty: the order itself."""
+
+
+def standing(events: Iterable[Event], now: datetime) -> dict[str, tuple[str, frozenset[Cause]]]:
     """Phase and exceptions that hold, by order."""
     mine: dict[str, dict[tuple[str, str], Event]] = defaultdict(dict)
     for event in events:
@@ -176,9 +180,10 @@ class _Parcel:
         self.phase: Phase | None = None
         self.step = Milestone.PACKED
         self.reason = Trouble.NONE
-        self.at = datetime.min.replace(tzinfo=UTC)
+        self.at = self.heard = datetime.min.replace(tzinfo=UTC)
 
     def take(self, milestone: Milestone, reason: Trouble, at: datetime) -> None:
+        self.heard = at
         to = TABLE[self.phase].get(milestone, self.phase)
         again = (Milestone.ATTEMPT_FAILED, Milestone.CUSTOMS_HELD)
         if to != self.phase or milestone in again:
@@ -303,24 +308,25 @@ class _Order:
         parcel.node = node or parcel.node
         parcel.take(milestone, reason, event.time)
 
-    def stand(self, now: datetime) -> tuple[str, frozenset[str]]:
-        there = [p for name, p in self.parcels.items() if self._is_one(name, p)]
-        phase = self._goods(there)
-        found = {"FEEDBACK_NEGATIVE"} if self.is_bad else set()
+    def stand(self, now: datetime) -> tuple[str, frozenset[Cause]]:
+        there = {name: p for name, p in self.parcels.items() if self._is_one(name, p)}
+        phase = self._goods(list(there.values()))
+        found = {("FEEDBACK_NEGATIVE", "")} if self.is_bad else set()
         phase, found = self._after_delivery(phase, found, now)
-        for parcel in there:
+        for name, parcel in there.items():
             named = {
                 Phase.ATTEMPT_FAILED: "ATTEMPT_FAILED",
                 Phase.RETURNING: "RETURNING",
                 Phase.LOST: "LOST",
                 Phase.DAMAGED: "DAMAGED",
             }
-            found |= {named[parcel.phase]} if parcel.phase in named else set()
+            codes = {named[parcel.phase]} if parcel.phase in named else set()
             if parcel.phase is Phase.CUSTOMS:
                 is_slow = now >= parcel.at + timedelta(hours=48)
                 held = parcel.step is Milestone.CUSTOMS_HELD
-                found |= {"CUSTOMS_HOLD"} if held or is_slow else set()
-            found |= {parcel.reason.value} - {""}
+                codes |= {"CUSTOMS_HOLD"} if held or is_slow else set()
+            codes |= {parcel.reason.value} - {""}
+            found |= {(code, name) for code in codes}
         if phase in (None, *BEHIND[: BEHIND.index(Phase.DELIVERED)]):
             found |= self._overdue(phase, now)
         return phase.value if phase else "", frozenset(found)
@@ -345,8 +351,8 @@ class _Order:
         return self.decided or (Phase.RECEIVED if self.placed else None)
 
     def _after_delivery(
-        self, phase: Phase | None, found: set[str], now: datetime
-    ) -> tuple[Phase | None, set[str]]:
+        self, phase: Phase | None, found: set[Cause], now: datetime
+    ) -> tuple[Phase | None, set[Cause]]:
         if phase not in (Phase.DELIVERED, Phase.SIGNED):
             return phase, found
         at = max(p.at for p in self.parcels.values() if p.phase and p.phase not in GONE)
@@ -361,7 +367,7 @@ class _Order:
             (acceptance, "accepted", Phase.ACCEPTED, "ACCEPTANCE_OVERDUE", 7),
         ):
             if is_wanted and name not in self.done:
-                overdue = {code} if now >= at + timedelta(days=days) else set()
+                overdue = {(code, "")} if now >= at + timedelta(days=days) else set()
                 return phase, found | overdue
             if is_wanted:
                 at, phase = max(at, self.done[name]), to
@@ -369,20 +375,22 @@ class _Order:
         is_over = now >= at + timedelta(days=14)
         return (Phase.CLOSED if is_glad or is_over else phase), found
 
-    def _overdue(self, phase: Phase | None, now: datetime) -> set[str]:
+    def _overdue(self, phase: Phase | None, now: datetime) -> set[Cause]:
         found = set()
         if self.promise is not None and now > self.promise:
-            found.add("DELAY_BREACHED")
+            found.add(("DELAY_BREACHED", ""))
         if phase in (Phase.RECEIVED, Phase.VALIDATED, Phase.HELD):
             is_slow = now >= min(self.placed) + timedelta(hours=24)
-            found |= {"MILESTONE_MISSED_ROUTE"} if is_slow else set()
+            found |= {("MILESTONE_MISSED_ROUTE", "")} if is_slow else set()
         for node, offer in self.works.items():
             if offer.units > 0 and offer.ship_by is not None:
-                found |= self._missed(node, offer, offer.ship_by, now)
-        last = max(e.time for e in self.events if not _is_planned(e))
-        if phase and BEHIND.index(phase) >= BEHIND.index(Phase.HANDED_OVER):
-            found |= {"SILENCE"} if now >= last + timedelta(hours=72) else set()
-            found |= {"EXPIRED"} if now >= last + timedelta(days=30) else set()
+                missed = self._missed(node, offer, offer.ship_by, now)
+                found |= {(code, node) for code in missed}
+        under_way = BEHIND[BEHIND.index(Phase.HANDED_OVER) : BEHIND.index(Phase.DELIVERED)]
+        for name, parcel in self.parcels.items():
+            if self._is_one(name, parcel) and parcel.phase in under_way:
+                found |= {("SILENCE", name)} if now >= parcel.heard + timedelta(hours=72) else set()
+                found |= {("EXPIRED", name)} if now >= parcel.heard + timedelta(days=30) else set()
         return found
 
     def _missed(self, node: str, offer: _Work, ship_by: datetime, now: datetime) -> set[str]:
@@ -411,10 +419,6 @@ def _is_step(event: Event) -> bool:
 
 def _is_taken_back(event: Event) -> bool:
     return _is_step(event) and event.data.classifier is Classifier.RETRACTED  # type: ignore[attr-defined]
-
-
-def _is_planned(event: Event) -> bool:
-    return _is_step(event) and event.data.classifier is not Classifier.ACTUAL  # type: ignore[attr-defined]
 
 
 def _cause(event: Event) -> int:
