@@ -18,7 +18,7 @@ LEARNT = {
     "shipments": {"known_at", "position"},
     "order_states": {"known_at", "position", "late_records"},
     "order_health": {"position", "exceptions"},
-    "exceptions_open": {"position", "evidence", "raised_at", "episode", "package"},
+    "exceptions_open": {"position", "evidence", "raised_at", "episode"},
     "twin": {"state_at", "position", "expected_at", "expected_by_at"},
 }
 """Columns that say when something was learnt or raised, how often, by what, or what was expected then."""
