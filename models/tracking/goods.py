@@ -177,10 +177,11 @@ def _next_unplaced(tables: Tables, k: int, parcels: int) -> int:
 
 @borrowing_kernel
 def _is_withdrawn(tables: Tables, works: int, node: int) -> bool:
-    """Whether nothing is left of what a node was offered."""
+    """Whether nothing is left of what a node was offered; no if nobody knows of an offer."""
     for w in range(works):
-        if tables.works[w].node == node:
-            return tables.works[w].units <= 0
+        work = tables.works[w]
+        if work.node == node:
+            return work.units < 0 or (work.units == 0 and work.offered_at != NO_TIME)
     return False
 
 

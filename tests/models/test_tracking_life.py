@@ -333,6 +333,12 @@ def test_a_parcel_that_stays_where_it_was_packed_holds_nothing_back() -> None:
     assert track(events).phase() == "SIGNED"
 
 
+def test_what_a_node_packs_counts_though_nobody_knows_of_an_offer() -> None:
+    events = [ordered(0), answered(WorkAccepted, 1, "A"), answered(WorkPacked, 2, "A")]
+
+    assert track(events).phase() == "PACKED"
+
+
 def test_two_decisions_of_one_instant_count_in_the_order_of_their_causes() -> None:
     routed, cancelled = decided(1, cause=5), decided(1, outcome="CANCELLED", cause=9)
 
