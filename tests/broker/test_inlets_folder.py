@@ -234,7 +234,7 @@ def test_a_row_of_a_file_becomes_a_record_of_the_journal(
         "specversion": "1.0",
         "type": "inventory.counted",
         "source": "stock",
-        "id": "N1/01.03.2026 09:00",
+        "id": "N1/01.03.2026 09:00~C8BD18D8EEA1EAEE",
         "time": "2026-03-01T08:00:00.000000Z",
         "subject": "N1",
         "tenant": "acme",
