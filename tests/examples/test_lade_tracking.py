@@ -19,21 +19,14 @@ from schemas.codes import Classifier, Milestone
 from schemas.envelope import Event
 from schemas.topics import LogOf
 from tests.support.command_line import run
+from tests.support.shared_data import DATA, extract_and_all
 
 EXTRACT = Path(__file__).parent / "lade" / "pickups.parquet"
-ALL = Path(__file__).parents[3] / "shared" / "data" / "lade_pickup_sample" / "pickups.parquet"
+ALL = DATA / "lade_pickup_sample" / "pickups.parquet"
 CHINA = timezone(timedelta(hours=8))
 Counts = tuple[Path, int, int, list[int]]
 
-FILES = [
-    EXTRACT,
-    pytest.param(
-        ALL,
-        marks=pytest.mark.skipif(
-            not ALL.exists(), reason="../shared/data/lade_pickup_sample is not at hand"
-        ),
-    ),
-]
+FILES = extract_and_all(EXTRACT, ALL)
 COUNTS = {EXTRACT: (482, 475, [251, 338]), ALL: (4_639, 4_552, [2_498, 3_398])}
 """Pickups, those in time, and positions sent at acceptance and pickup (46 % and 27 % had the app off)."""
 

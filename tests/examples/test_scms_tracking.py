@@ -19,21 +19,14 @@ from schemas.codes import Milestone
 from schemas.envelope import Event
 from schemas.topics import LogOf
 from tests.support.command_line import run
+from tests.support.shared_data import DATA, extract_and_all
 
 EXTRACT = Path(__file__).parent / "scms" / "lines.parquet"
-ALL = Path(__file__).parents[3] / "shared" / "data" / "scms_shipments" / "shipment_lines.parquet"
+ALL = DATA / "scms_shipments" / "shipment_lines.parquet"
 QUOTED, BOUGHT = pl.col("pq_first_sent_to_client_date"), pl.col("po_sent_to_vendor_date")
 SCHEDULED, DELIVERED = pl.col("scheduled_delivery_date"), pl.col("delivered_to_client_date")
 RECORDED = pl.col("delivery_recorded_date")
-FILES = [
-    EXTRACT,
-    pytest.param(
-        ALL,
-        marks=pytest.mark.skipif(
-            not ALL.exists(), reason="../shared/data/scms_shipments is not at hand"
-        ),
-    ),
-]
+FILES = extract_and_all(EXTRACT, ALL)
 
 
 @pytest.fixture(scope="module", params=FILES, ids=["extract", "all"])
