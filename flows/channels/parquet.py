@@ -32,12 +32,10 @@ _BUFFER_BYTES = 1024 * 1024
 def main() -> None:
     """The names of the columns in the first line, then the rows."""
     for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(
-            ending, signal.SIG_IGN
-        )  # meant for whoever reads: it would take them for a broken file
-    pa.set_memory_pool(
-        pa.system_memory_pool()
-    )  # others take address space ahead, which counts as well
+        # meant for whoever reads, who would take the end for a broken file
+        signal.signal(ending, signal.SIG_IGN)
+    # other pools take address space ahead, which counts as well
+    pa.set_memory_pool(pa.system_memory_pool())
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     try:
         _write(sys.stdin.buffer, sys.stdout.buffer)

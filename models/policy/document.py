@@ -99,9 +99,7 @@ class Windows(Section):
     dedupe_hours: Annotated[float, Field(gt=0, le=24 * 30)] = 24 * 7
     dedupe_max_records: Annotated[int, Field(ge=1_000, le=100_000_000)] = 4_000_000
     closed_order_retention_hours: Hours = 24 * 7
-    forgotten_order_hours: Hours = (
-        24 * 30
-    )  # its id alone, after that: as long as dead letters are kept
+    forgotten_order_hours: Hours = 24 * 30  # its id alone, as long as dead letters are kept
     stock_publish_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
     accept_within_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None
     assume_handed_over_after_hours: Annotated[float, Field(gt=0, le=24 * 366)] | None = None

@@ -41,10 +41,7 @@ ORDER = np.dtype(
         ("first_line", np.int64),
         ("requested_by", np.int64),
         ("content", np.uint64),  # hash of the revision's content
-        (
-            "touched_at",
-            np.int64,
-        ),  # last change; of one that is forgotten: when it was last heard of
+        ("touched_at", np.int64),  # last change; of a forgotten one: when it was last heard of
         ("requested_from", np.int64),
         ("first_promise", np.int64),  # what the customer was told at first
         ("latest_promise", np.int64),  # what stands; NO_TIME where a unit has no date

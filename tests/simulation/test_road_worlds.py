@@ -45,9 +45,8 @@ def test_alarms_find_the_injected_faults_and_nothing_else(seed: int, tmp_path: P
         assert found.recall >= 0.95
         assert found.precision >= 0.9
         assert found.most_per_cause == 1
-    assert (
-        min(predicted.recall, predicted.precision) >= 0.85
-    )  # two of twenty; see the world of many
+    # two of twenty; see the world of many
+    assert min(predicted.recall, predicted.precision) >= 0.85
     assert (predicted.first_hours or 0) >= 8
     assert warm.by_proof == 1
 
